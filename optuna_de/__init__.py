@@ -1,0 +1,1 @@
+"""Neural architecture search by differential evolution, as an Optuna sampler."""

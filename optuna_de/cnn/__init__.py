@@ -1,0 +1,1 @@
+"""The application: convolutional networks as sequences of units."""
