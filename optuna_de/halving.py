@@ -1,0 +1,155 @@
+"""Early stopping for several objectives: asynchronous successive halving on Pareto rank.
+
+Knows Optuna's public trials and an order of losses; knows nothing of networks, and keeps no state
+but one user attribute per trial and rung. After Schmucker et al. (2021), "Multi-objective
+Asynchronous Successive Halving" (arXiv:2106.12639), and Li et al. (2020), ASHA
+(arXiv:1810.05934), in its stopping form: nothing is paused and nothing is waited for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+
+from optuna_de import selection
+
+_KEY = "optuna_de:v1:rung:"
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """What a trial left at a rung.
+
+    Args:
+        trial: Number of the trial that got there first; a retried trial keeps it.
+        values: Objective values at that epoch, in the study's directions.
+        stop: The decision.
+    """
+
+    trial: int
+    values: tuple[float, ...]
+    stop: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Halving:
+    """Stops trials of a multi-objective study that do not rank among the best at a rung.
+
+    A trial goes on where fewer than ``n / reduction_factor`` of the n trials that have reached
+    the rung have a better Pareto rank, so the front always goes on. The decision is stored with
+    the values, and a retried trial that inherits them gets it again. Trials are compared at equal
+    epochs only, whatever became of them; constraints are ignored.
+
+    Args:
+        rungs: Epochs after which to decide, ascending, 1 or more.
+        reduction_factor: Above 1; 3 lets about a third go on.
+        full_share: Share of trials in [0, 1] that always run to the end, against myopia. Trial
+            ``i`` is one where the fractional part of ``i`` golden ratios is below the share, which
+            spreads them evenly over every stretch of trial numbers.
+
+    Raises:
+        ValueError: Where an argument is out of range.
+    """
+
+    rungs: tuple[int, ...] = (1, 3, 9, 27, 81)
+    reduction_factor: float = 3.0
+    full_share: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not self.rungs or self.rungs[0] < 1 or list(self.rungs) != sorted(set(self.rungs)):
+            raise ValueError(
+                f"The rungs are {self.rungs}, but must be ascending epochs of 1 or more."
+            )
+        if not self.reduction_factor > 1:
+            raise ValueError(
+                f"The reduction factor is {self.reduction_factor}, but must be above 1."
+            )
+        if not 0 <= self.full_share <= 1:
+            raise ValueError(f"The full share is {self.full_share}, but must be in [0, 1].")
+
+    def should_stop(self, trial: optuna.Trial, epoch: int, values: Sequence[float]) -> bool:
+        """Return whether to raise :class:`optuna.TrialPruned` now.
+
+        Call it after every epoch but the last. Between rungs it reads no storage; at a rung it
+        reads the study's trials once and writes one attribute. A trial resumed from a checkpoint
+        calls it again for the epoch it resumes from.
+
+        Args:
+            trial: The running trial of a study with any number of objectives.
+            epoch: Epochs (or other units of budget) spent so far, 1 or more.
+            values: The objectives so far, one per direction of the study, in its directions.
+
+        Raises:
+            ValueError: Where the epoch is below 1, or a value is missing or not a number.
+        """
+        directions = trial.study.directions
+        own = _checked(epoch, values, directions)
+        inherited = rungs_of(trial.user_attrs)
+        if any(rung.stop for at, rung in inherited.items() if at <= epoch):
+            return True
+        if epoch not in self.rungs or epoch in inherited:
+            return False
+        root = min((rung.trial for rung in inherited.values()), default=trial.number)
+        trials = trial.study.get_trials(deepcopy=False)
+        stop = self.decide(own, rivals(trials, epoch, root), directions, root)
+        trial.set_user_attr(f"{_KEY}{epoch}", asdict(Rung(root, own, stop)))
+        return stop
+
+    def decide(
+        self,
+        values: Sequence[float],
+        rivals: Sequence[Sequence[float]],
+        directions: Sequence[StudyDirection],
+        number: int,
+    ) -> bool:
+        """Return whether trial ``number`` stops, given its and its rivals' values at a rung."""
+        if self.runs_to_end(number):
+            return False
+        signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions]
+        losses = np.array([values, *rivals], dtype=float) * signs  # (n, m)
+        ranks = selection.pareto_ranks(losses)
+        better = int((ranks < ranks[0]).sum())
+        return better * self.reduction_factor >= len(losses)
+
+    def runs_to_end(self, number: int) -> bool:
+        """Return whether the trial of this number is never stopped."""
+        return number * _GOLDEN % 1.0 < self.full_share
+
+
+def rungs_of(user_attrs: Mapping[str, Any]) -> dict[int, Rung]:
+    """Return what a trial left at its rungs, by epoch, from its user attributes."""
+    return {
+        int(key.removeprefix(_KEY)): Rung(**{**record, "values": tuple(record["values"])})
+        for key, record in user_attrs.items()
+        if key.startswith(_KEY)
+    }
+
+
+def rivals(trials: Iterable[FrozenTrial], epoch: int, number: int) -> list[tuple[float, ...]]:
+    """Return the values of all other trials at a rung; a trial and its retries count once."""
+    key = f"{_KEY}{epoch}"
+    records = (t.user_attrs[key] for t in trials if key in t.user_attrs)
+    values = {record["trial"]: tuple(record["values"]) for record in records}
+    return [values[other] for other in sorted(values) if other != number]
+
+
+def _checked(
+    epoch: int, values: Sequence[float], directions: Sequence[StudyDirection]
+) -> tuple[float, ...]:
+    if epoch < 1:
+        raise ValueError(f"The epoch is {epoch}, but must be 1 or more: epochs spent so far.")
+    own = tuple(float(value) for value in values)
+    if len(own) != len(directions) or any(math.isnan(value) for value in own):
+        raise ValueError(
+            f"The values at epoch {epoch} are {own}, but must be {len(directions)} numbers, one "
+            "per objective; report a finite worst value for a diverged trial."
+        )
+    return own
