@@ -152,17 +152,18 @@ def test_a_rung_is_decided_once() -> None:
     assert rungs_of(trial.user_attrs) == {1: Rung(1, (2.0, 2.0), True)}
 
 
-@pytest.mark.parametrize("values", [(0.0, 0.0), (2.0, 2.0)])
-def test_a_retried_trial_gets_the_same_decision(values: tuple[float, float]) -> None:
+@pytest.mark.parametrize(("value", "later"), [(0.0, -1.0), (2.0, 3.0)])
+def test_a_retried_trial_gets_the_same_decision(value: float, later: float) -> None:
     study = study_of([(1.0, 1.0)] * 9, (MIN, MIN))
     first = study.ask()
-    stop = NEVER_SPARED.should_stop(first, 1, values)
+    stop = NEVER_SPARED.should_stop(first, 1, (value, value))
     study.tell(first, state=TrialState.FAIL)
     study.add_trial(create_trial(state=TrialState.WAITING, user_attrs=first.user_attrs))
-    for _ in range(9):  # meanwhile, everything that counts has changed
-        NEVER_SPARED.should_stop(study.ask(), 1, (1.0 - values[0], 1.0 - values[1]))
-    again = optuna.trial.Trial(study, study.get_trials()[first.number + 1]._trial_id)
-    assert NEVER_SPARED.should_stop(again, 1, values) == stop
+    again = study.ask()
+    for _ in range(30):
+        NEVER_SPARED.should_stop(study.ask(), 1, (later, later))
+    assert NEVER_SPARED.should_stop(study.ask(), 1, (value, value)) != stop
+    assert NEVER_SPARED.should_stop(again, 1, (value, value)) == stop
     assert rungs_of(again.user_attrs)[1].trial == first.number
 
 
