@@ -1,0 +1,275 @@
+"""Replay recorded learning curves under rules of early stopping: what is saved, what is lost.
+
+Run ``python -m benchmarks.halving_replay`` after ``python -m benchmarks.record_curves``. The
+curves of each file are halved: the rule is chosen on the even rows and reported on the odd ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.study import StudyDirection
+
+from optuna_de import selection
+from optuna_de.halving import Halving
+
+Array = NDArray[np.float64]
+Point = tuple[float, ...]
+Score = Callable[[Array], float]  # errors of the epochs so far -> what is ranked
+Decide = Callable[[Halving, Point, Sequence[Point], int], bool]
+RESULTS = Path(__file__).parent / "results"
+MINIMIZE = [StudyDirection.MINIMIZE] * 2
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Networks trained to the end: errors (n, epochs) in [0, 1], parameters and seconds (n,)."""
+
+    name: str
+    errors: Array
+    parameters: Array
+    seconds: Array
+
+    def part(self, rows: NDArray[np.intp] | slice) -> Curves:
+        """Return some of the rows."""
+        return Curves(self.name, self.errors[rows], self.parameters[rows], self.seconds[rows])
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of stopping: the shipped one by default."""
+
+    name: str
+    halving: Halving
+    score: Score = min
+    decide: Decide = lambda halving, own, others, number: halving.decide(
+        own, others, MINIMIZE, number
+    )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one replay saved and lost; shares in [0, 1]."""
+
+    epochs_saved: float
+    seconds_saved: float
+    volume_lost: float
+    wrong_stops: float
+    wrong_small: float
+    wrong_large: float
+    size_shift: float
+
+
+def load(path: Path) -> Curves:
+    rows = [json.loads(line) for line in path.read_text().splitlines()[1:]]
+    errors, sizes, seconds = (
+        np.array([row[key] for row in rows], dtype=float)
+        for key in ("errors", "parameters", "seconds")
+    )
+    return Curves(path.stem, errors, sizes, seconds)
+
+
+def final_losses(curves: Curves) -> Array:
+    """Error of the last epoch and log10 of the parameters, (n, 2)."""
+    return np.column_stack([curves.errors[:, -1], np.log10(curves.parameters)])
+
+
+def hypervolume(losses: Array, worst: Array) -> float:
+    """Area that is dominated below ``worst``."""
+    front = losses[selection.pareto_ranks(losses) == 0]
+    area, edge = 0.0, worst[0]
+    for error, size in sorted(map(tuple, front), reverse=True):
+        area += max(0.0, edge - error) * max(0.0, worst[1] - size)
+        edge = min(edge, error)
+    return area
+
+
+def replay(curves: Curves, order: Sequence[int], rule: Rule, workers: int) -> NDArray[np.intp]:
+    """Return the epochs that each network gets when they arrive in an order, (n,)."""
+    end = curves.errors.shape[1]
+    stages = [rung for rung in rule.halving.rungs if rung < end]
+    records: dict[int, list[Point]] = {rung: [] for rung in stages}
+    ran = np.full(len(order), end)
+    queue = iter(enumerate(order))
+    events = [(0.0, *next(queue), 0) for _ in range(min(workers, len(order)))]
+    while events:
+        now, number, row, epoch = heapq.heappop(events)
+        if epoch in records:
+            own = (rule.score(curves.errors[row, :epoch]), curves.parameters[row])
+            stop = rule.decide(rule.halving, own, records[epoch], number)
+            records[epoch].append(own)
+        else:
+            stop = epoch == end
+        if stop:
+            ran[row] = epoch
+            if (following := next(queue, None)) is not None:
+                heapq.heappush(events, (now, *following, 0))
+            continue
+        later = min((rung for rung in stages if rung > epoch), default=end)
+        spent = curves.seconds[row] / end * (later - epoch)
+        heapq.heappush(events, (now + spent, number, row, later))
+    return ran
+
+
+def judge(curves: Curves, ran: NDArray[np.intp]) -> Outcome:
+    losses, end = final_losses(curves), curves.errors.shape[1]
+    worst = np.array([curves.errors.max(), losses[:, 1].max()])
+    full = ran == end
+    front = selection.pareto_ranks(losses) == 0
+    middle = np.median(losses[front, 1])
+    found = np.flatnonzero(full)[selection.pareto_ranks(losses[full]) == 0]
+    seconds = curves.seconds * ran / end
+    return Outcome(
+        epochs_saved=1 - ran.sum() / (end * len(ran)),
+        seconds_saved=1 - seconds.sum() / curves.seconds.sum(),
+        volume_lost=1 - hypervolume(losses[full], worst) / hypervolume(losses, worst),
+        wrong_stops=float(np.mean(~full[front])),
+        wrong_small=float(np.mean(~full[front & (losses[:, 1] <= middle)])),
+        wrong_large=float(np.mean(~full[front & (losses[:, 1] > middle)])),
+        size_shift=float(losses[found, 1].mean() - losses[front, 1].mean()),
+    )
+
+
+def outcomes(curves: Curves, rule: Rule, seeds: int, workers: int = 1) -> list[Outcome]:
+    orders = (np.random.default_rng(s).permutation(len(curves.errors)) for s in range(seeds))
+    return [judge(curves, replay(curves, order.tolist(), rule, workers)) for order in orders]
+
+
+def column(results: Sequence[Outcome], name: str) -> Array:
+    return np.array([getattr(result, name) for result in results])
+
+
+def by_order(halving: Halving, own: Point, others: Sequence[Point], number: int) -> bool:
+    """Rank, then crowding distance, as in NSGA-II."""
+    losses = np.array([own, *others])
+    position = int(np.flatnonzero(selection.pareto_order(losses) == 0)[0])
+    return not halving.runs_to_end(number) and position * halving.reduction_factor >= len(losses)
+
+
+def by_error(halving: Halving, own: Point, others: Sequence[Point], number: int) -> bool:
+    """Error alone: successive halving for one objective."""
+    return halving.decide(own[:1], [o[:1] for o in others], MINIMIZE[:1], number)
+
+
+def by_chance(halving: Halving, own: Point, others: Sequence[Point], number: int) -> bool:
+    """A coin that stops as many as the shipped rule would stop of a chain."""
+    coin = np.random.default_rng([number, len(others)]).random()
+    return not halving.runs_to_end(number) and coin > 1 / halving.reduction_factor
+
+
+def latest(errors: Array) -> float:
+    return float(errors[-1])
+
+
+def extrapolated(errors: Array, end: int = 27) -> float:
+    """Straight line in the logarithm of the epoch, read off at the end."""
+    if len(errors) == 1:
+        return float(errors[0])
+    slope, start = np.polyfit(np.log(np.arange(1, len(errors) + 1)), errors, 1)
+    return float(start + slope * np.log(end))
+
+
+def choose(parts: Sequence[Curves], seeds: int) -> Halving:
+    """Return the setting that saves most while it keeps within what is allowed to be lost."""
+    rungs = [(1, 3, 9), (3, 9), (1, 3, 9, 18), (2, 6, 18), (3, 9, 18)]
+    grid = [Halving(*row) for row in product(rungs, (1.5, 2.0, 3.0, 4.0), (0.05, 0.1))]
+    best, most = grid[0], -np.inf
+    for halving in grid:
+        results = [outcomes(part, Rule("", halving), seeds) for part in parts]
+        wrong = max(column(r, "wrong_stops").mean() for r in results)
+        lost = max(np.median(column(r, "volume_lost")) for r in results)
+        saved = min(column(r, "epochs_saved").mean() for r in results)
+        print(
+            f"  {halving.rungs!s:14} {halving.reduction_factor} {halving.full_share:4} "
+            f"saved {saved:.3f} lost {lost:.4f} wrong {wrong:.4f}"
+        )
+        if wrong <= 0.02 and lost <= 0.01 and saved > most:
+            best, most = halving, saved
+    return best
+
+
+def ablation(halving: Halving) -> Iterator[Rule]:
+    """The shipped rule first, then one change at a time."""
+    rungs, factor, share = halving.rungs, halving.reduction_factor, halving.full_share
+    yield Rule("Pareto rank of lowest error", halving)
+    yield Rule("latest error", halving, latest)
+    yield Rule("extrapolated error", halving, extrapolated)
+    yield Rule("rank, then crowding", halving, decide=by_order)
+    yield Rule("error alone", halving, decide=by_error)
+    yield Rule("by chance", halving, decide=by_chance)
+    yield Rule("nobody spared", Halving(rungs, factor, 0.0))
+    yield Rule("20 % spared", Halving(rungs, factor, 0.2))
+    yield Rule("factor 2", Halving(rungs, 2.0, share))
+    yield Rule("factor 4", Halving(rungs, 4.0, share))
+
+
+def row(name: str, results: Sequence[Outcome]) -> str:
+    def mean(key: str) -> str:
+        return f"{100 * column(results, key).mean():5.1f}"
+
+    lost = 100 * column(results, "volume_lost")
+    low, middle, high = np.percentile(lost, [25, 50, 75])
+    shares = " | ".join(map(mean, ("wrong_stops", "wrong_small", "wrong_large")))
+    return (
+        f"| {name:28} | {mean('epochs_saved')} | {mean('seconds_saved')} | "
+        f"{middle:5.2f} ({low:.2f} to {high:.2f}) | {shares} | "
+        f"{column(results, 'size_shift').mean():+.3f} |"
+    )
+
+
+HEAD = (
+    "| rule | epochs saved % | seconds saved % | hypervolume lost %, median (quartiles) | "
+    "wrong stops % | of small | of large | shift of log10 size |\n" + "| --- " * 8 + "|"
+)
+
+
+def rank_correlations(curves: Curves) -> str:
+    """Spearman's correlation of the lowest error so far with the last one, per rung."""
+    last = ranks(curves.errors[:, -1])
+    pairs = (
+        (rung, np.corrcoef(ranks(curves.errors[:, :rung].min(axis=1)), last)[0, 1])
+        for rung in (1, 3, 9, 18)
+    )
+    return ", ".join(f"epoch {rung}: {rho:.3f}" for rung, rho in pairs)
+
+
+def ranks(values: Array) -> Array:
+    """Mean ranks, ties share theirs."""
+    return np.array([(values < v).sum() + (values == v).sum() / 2 for v in values])
+
+
+def report(parts: Sequence[Curves], rules: Sequence[Rule], seeds: int) -> None:
+    for part in parts:
+        front = int((selection.pareto_ranks(final_losses(part)) == 0).sum())
+        print(f"\n{part.name}: {len(part.errors)} networks, {front} on the front, {seeds} orders")
+        print("Spearman with the last error: " + rank_correlations(part))
+        print(HEAD)
+        for rule in rules:
+            print(row(rule.name, outcomes(part, rule, seeds)))
+        print(row("8 workers", outcomes(part, rules[0], seeds, workers=8)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--choose", action="store_true", help="choose anew on the even rows")
+    arguments = parser.parse_args()
+    tables = [load(path) for path in sorted(RESULTS.glob("curves_*.jsonl"))]
+    halving = Halving()
+    if arguments.choose:
+        halving = choose([t.part(slice(0, None, 2)) for t in tables], 20)
+    print(halving)
+    rules = list(ablation(halving))
+    report([t.part(slice(1, None, 2)) for t in tables], rules, arguments.seeds)
+
+
+if __name__ == "__main__":
+    main()
