@@ -1,0 +1,68 @@
+"""Files that a killed training goes on from.
+
+A file is one header line with a SHA-256 of the rest, then what :func:`torch.save` writes. It is
+written beside its place and moved there, so a kill leaves the file of the epoch before. Whatever
+is wrong with a file, it counts as absent and one logged sentence says why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+VERSION = 1
+_MAGIC = b"optuna_de checkpoint"
+_logger = logging.getLogger(__name__)
+
+
+def save(path: Path, key: str, content: dict[str, Any]) -> None:
+    """Write a checkpoint atomically.
+
+    Args:
+        path: Where; its folder exists.
+        key: Names the training that it belongs to.
+        content: Tensors, numbers, strings and containers of them.
+    """
+    buffer = io.BytesIO()
+    torch.save({"key": key, **content}, buffer)
+    body = buffer.getbuffer()
+    digest = hashlib.sha256(body).hexdigest().encode()
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with beside.open("wb") as file:
+        file.write(b"%s %d %s\n" % (_MAGIC, VERSION, digest))
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def load(path: Path, key: str) -> dict[str, Any] | None:
+    """Return what was saved under ``path`` for the training ``key``, on the CPU, or None."""
+    if not path.exists():
+        return None
+    try:
+        return _read(path.read_bytes(), key)
+    except (OSError, ValueError) as error:
+        _logger.warning("The checkpoint %s is ignored: %s.", path, error)
+        return None
+
+
+def _read(raw: bytes, key: str) -> dict[str, Any]:
+    header, _, body = raw.partition(b"\n")
+    if not header.startswith(_MAGIC + b" "):
+        raise ValueError("it is no checkpoint of this program")
+    version, _, digest = header.removeprefix(_MAGIC + b" ").partition(b" ")
+    if version != b"%d" % VERSION:
+        raise ValueError(f"its format is not version {VERSION}")
+    if digest != hashlib.sha256(body).hexdigest().encode():
+        raise ValueError("its SHA-256 does not match")
+    content: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    if content.pop("key") != key:
+        raise ValueError("it belongs to another training")
+    return content

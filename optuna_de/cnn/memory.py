@@ -1,0 +1,123 @@
+"""How much memory a training needs, how much there is, and what it is to run out.
+
+The need is found by one pass on torch's "meta" device, which holds shapes and no numbers, so it
+costs milliseconds and no memory, and a model that was itself built on "meta" will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.func import functional_call
+
+_MEMORY_INFO = Path("/proc/meminfo")
+
+
+class TrainingOutOfMemory(RuntimeError):  # noqa: N818 (a name of the design)
+    """A candidate does not fit, not even with half the micro-batch.
+
+    Args:
+        message: One sentence.
+        foreign: Whether it would have fitted on the empty device, so that another process holds
+            the memory and trying again later makes sense.
+    """
+
+    def __init__(self, message: str, *, foreign: bool = False) -> None:
+        super().__init__(message)
+        self.foreign = foreign
+
+
+def estimate_memory(
+    model: nn.Module,
+    image_shape: tuple[int, int, int],
+    batch_size: int,
+    *,
+    copies: int = 3,
+    bfloat16: bool = False,
+) -> int:
+    """Return the bytes that training needs, data and libraries aside.
+
+    Args:
+        model: On any device, "meta" included; left as it was.
+        image_shape: (c, h, w).
+        batch_size: Images that go through the model at once.
+        copies: Tensors of a parameter's size: itself, its gradient, its momentum, its mean.
+        bfloat16: Whether activations are of two bytes instead of four.
+
+    Returns:
+        Parameters times ``copies``, what the backward pass keeps, and twice the largest of that
+        for the gradients in flight.
+    """
+    meta = {
+        name: torch.empty_like(tensor, device="meta", requires_grad=tensor.requires_grad)
+        for name, tensor in (*model.named_parameters(), *model.named_buffers())
+    }
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    own = {tensor.untyped_storage()._cdata for tensor in meta.values()}
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage()._cdata] = tensor
+        return tensor
+
+    images = torch.empty((batch_size, *image_shape), device="meta")
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        functional_call(model, meta, (images,))
+    sizes = [t.untyped_storage().nbytes() for at, t in kept.items() if at not in own]
+    activations = sum(sizes) + 2 * max(sizes, default=0)
+    if bfloat16:
+        return weights * copies + weights // 2 + activations // 2
+    return weights * copies + activations
+
+
+def device_memory(device: torch.device) -> tuple[int, int] | None:
+    """Return the (free, total) bytes of a device, or None where the system does not tell."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        reusable = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return free + reusable, total
+    if device.type == "cpu" and _MEMORY_INFO.exists():
+        lines = (line.split() for line in _MEMORY_INFO.read_text().splitlines())
+        kib = {words[0]: int(words[1]) for words in lines}
+        return kib["MemAvailable:"] * 1024, kib["MemTotal:"] * 1024
+    return None
+
+
+def fitting_micro_batch(
+    need: Callable[[int], int], batch_size: int, memory: tuple[int, int] | None
+) -> int:
+    """Return the batch size, or half of it where only that fits.
+
+    Args:
+        need: From the micro-batch size to bytes.
+        batch_size: Images of one step.
+        memory: (free, total) bytes, or None to try the whole batch.
+
+    Raises:
+        TrainingOutOfMemory: Where half does not fit either.
+    """
+    half = (batch_size + 1) // 2
+    if memory is None or need(batch_size) <= memory[0]:
+        return batch_size
+    needed, (free, total) = need(half), memory
+    if needed <= free:
+        return half
+    raise TrainingOutOfMemory(
+        f"Training needs about {needed / 2**20:.0f} MiB at a micro-batch of {half},"
+        f" but {free / 2**20:.0f} MiB of {total / 2**20:.0f} MiB are free.",
+        foreign=needed <= total,
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell an exhausted device from other errors; the CPU's allocator has no class of its own."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    text = str(error)
+    return type(error) is RuntimeError and (
+        "not enough memory" in text or "can't allocate memory" in text or "out of memory" in text
+    )

@@ -1,0 +1,178 @@
+"""Recipes: how a candidate is trained, by name and version.
+
+Knows numbers only; torch is never imported, so the command line and the documentation can read a
+recipe without it. :mod:`optuna_de.cnn.training` carries a recipe out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+Schedule = Literal["constant", "cosine", "one-cycle", "triangular"]
+_ONE_CYCLE_START = 1 / 25
+_ONE_CYCLE_END = _ONE_CYCLE_START / 1e4
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A way of training, fit to be stored with a trial by ``name`` and ``version``.
+
+    Args:
+        name: Name, a key of :data:`RECIPES`, or another for a recipe of your own.
+        version: Raised whenever a number below changes.
+        learning_rate: Peak learning rate at ``batch_size``, above 0.
+        momentum: Momentum of SGD in [0, 1).
+        nesterov: Nesterov's form of momentum.
+        weight_decay: Coupled L2 penalty, 0 or more.
+        decay_norm_and_bias: Whether the penalty also falls on biases and on the scales of norms.
+        schedule: "constant"; "cosine" to 0, stepped once an epoch as the seed does; "one-cycle"
+            (Smith and Topin 2018, in torch's form) and "triangular" (linear up, linear down to 0),
+            stepped at every batch.
+        warmup: Share of the steps in (0, 1) that a one-cycle or triangular schedule rises.
+        label_smoothing: In [0, 1) (Szegedy et al. 2016).
+        clip_norm: Largest norm of the gradient, or None. Candidates without norms need it where
+            the learning rate is high.
+        crop_padding: Zero padding in pixels on every side before a random crop; 0 is no crop.
+        flip: Mirror each training image with probability 1/2.
+        cutout: Side in pixels of the square that is erased (DeVries and Taylor 2017); 0 is none.
+        ema: Decay of the running mean of the weights in (0, 1), which is then scored and kept; or
+            None.
+        initialisation: "torch" leaves the weights alone; "he" draws those of every convolution
+            and hidden linear layer anew (He et al. 2015), without which deep candidates that have
+            no norms stay at chance.
+        batch_size: Default batch size, and the one ``learning_rate`` belongs to.
+        epochs: Default number of epochs.
+        batch_exponent: The learning rate is multiplied by the batch size, relative to
+            ``batch_size``, to this power: 0 keeps it, 1/2 is the square-root rule, 1 the linear
+            rule (Goyal et al. 2017).
+
+    Raises:
+        ValueError: Where a number is out of its range.
+    """
+
+    name: str
+    version: int
+    learning_rate: float
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    decay_norm_and_bias: bool = True
+    schedule: Schedule = "constant"
+    warmup: float = 0.3
+    label_smoothing: float = 0.0
+    clip_norm: float | None = None
+    crop_padding: int = 4
+    flip: bool = True
+    cutout: int = 0
+    ema: float | None = None
+    initialisation: Literal["torch", "he"] = "torch"
+    batch_size: int = 64
+    epochs: int = 10
+    batch_exponent: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field, right, allowed in (
+            ("learning_rate", 0 < self.learning_rate < math.inf, "above 0"),
+            ("momentum", 0 <= self.momentum < 1, "in [0, 1)"),
+            ("nesterov", not self.nesterov or self.momentum > 0, "False without momentum"),
+            ("weight_decay", 0 <= self.weight_decay < math.inf, "0 or more"),
+            ("schedule", self.schedule in _RATES, f"one of {', '.join(_RATES)}"),
+            ("warmup", 0 < self.warmup < 1, "in (0, 1)"),
+            ("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)"),
+            ("clip_norm", self.clip_norm is None or self.clip_norm > 0, "above 0 or None"),
+            ("crop_padding", self.crop_padding >= 0, "0 or more"),
+            ("cutout", self.cutout >= 0, "0 or more"),
+            ("ema", self.ema is None or 0 < self.ema < 1, "in (0, 1) or None"),
+            ("initialisation", self.initialisation in ("torch", "he"), "torch or he"),
+            ("batch_size", self.batch_size >= 1, "1 or more"),
+            ("epochs", self.epochs >= 1, "1 or more"),
+        ):
+            if not right:
+                value = getattr(self, field)
+                raise ValueError(
+                    f"The recipe {self.name!r} has {field}={value!r}, but it must be {allowed}."
+                )
+
+    def rate(self, step: int, *, steps: int, epochs: int, batch_size: int) -> float:
+        """Return the learning rate of the ``step``-th step from 0, with ``steps`` an epoch."""
+        scale = math.pow(batch_size / self.batch_size, self.batch_exponent)
+        share = _RATES[self.schedule](step, steps, epochs, self.warmup)
+        return self.learning_rate * scale * share
+
+
+def _constant(step: int, steps: int, epochs: int, warmup: float) -> float:
+    return 1.0
+
+
+def _cosine(step: int, steps: int, epochs: int, warmup: float) -> float:
+    """Loshchilov and Hutter (2017), equation 5, one cycle, stepped by epoch."""
+    return (1 + math.cos(math.pi * (step // steps) / epochs)) / 2
+
+
+def _one_cycle(step: int, steps: int, epochs: int, warmup: float) -> float:
+    last = steps * epochs - 1
+    top = warmup * (last + 1) - 1
+    if step < top:
+        return _anneal(_ONE_CYCLE_START, 1.0, step / top)
+    return _anneal(1.0, _ONE_CYCLE_END, (step - top) / (last - top))
+
+
+def _anneal(start: float, end: float, share: float) -> float:
+    return end + (start - end) / 2 * (1 + math.cos(math.pi * share))
+
+
+def _triangular(step: int, steps: int, epochs: int, warmup: float) -> float:
+    """Rise through the middle of every step, so that neither end is wasted on a rate of 0."""
+    share = (step + 0.5) / (steps * epochs)
+    return min(share / warmup, (1 - share) / (1 - warmup))
+
+
+_RATES = {
+    "constant": _constant,
+    "cosine": _cosine,
+    "one-cycle": _one_cycle,
+    "triangular": _triangular,
+}
+
+_SEARCH = Recipe("seed-search", 1, learning_rate=0.01)
+_FINAL = Recipe(
+    "seed-final",
+    1,
+    learning_rate=0.01,
+    momentum=0.9,
+    weight_decay=5e-4,
+    schedule="cosine",
+    epochs=200,
+)
+_FAST = Recipe(
+    "fast",
+    1,
+    learning_rate=0.02,
+    momentum=0.9,
+    nesterov=True,
+    weight_decay=5e-4,
+    decay_norm_and_bias=False,
+    schedule="triangular",
+    label_smoothing=0.1,
+    clip_norm=2.0,
+    initialisation="he",
+    batch_exponent=0.5,
+)
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType({r.name: r for r in (_SEARCH, _FINAL, _FAST)})
+"""The recipes by name: the seed's two, and ``fast``."""
+
+
+def get_recipe(name: str) -> Recipe:
+    """Return the recipe of that name.
+
+    Raises:
+        ValueError: Where there is none.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"There is no recipe {name!r}; choose from {', '.join(RECIPES)}.")
+    return RECIPES[name]

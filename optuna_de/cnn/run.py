@@ -1,0 +1,172 @@
+"""What a training holds on its device, from the first step to the last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from optuna_de.cnn import augment
+from optuna_de.cnn.recipes import Recipe
+from optuna_de.cnn.scoring import uses_bfloat16
+
+if TYPE_CHECKING:
+    from optuna_de.cnn.data import ImageData
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a step reads and, in place, changes.
+
+    Args:
+        model: On the device, in channels_last order and in training mode.
+        optimiser: SGD with its momentum already there, so that every step is alike.
+        recipe: What to do.
+        images: Training images on the device.
+        labels: int64 (n,).
+        normalise: From uint8 to float images.
+        totals: float32 (2,), sums over the epoch so far: loss, wrong answers.
+        mean: Running means of the model's floating-point tensors, or empty.
+        bfloat16: Whether to compute in bfloat16 where torch's autocast finds it safe.
+    """
+
+    model: nn.Module
+    optimiser: torch.optim.SGD
+    recipe: Recipe
+    images: augment.PaddedImages
+    labels: Tensor
+    normalise: augment.Normaliser
+    totals: Tensor
+    mean: tuple[Tensor, ...]
+    bfloat16: bool
+
+    @property
+    def device(self) -> torch.device:
+        """Where the run lives."""
+        return self.labels.device
+
+    def state(self) -> list[Tensor]:
+        """Return every tensor that outlives an epoch, in a fixed order."""
+        slots = self.optimiser.state
+        momentum = [slots[p]["momentum_buffer"] for p in self.model.parameters() if p in slots]
+        return [*self.model.parameters(), *self.model.buffers(), *momentum, *self.mean]
+
+    def restore(self, state: list[Tensor]) -> None:
+        """Put values of :meth:`state` back in place, so that captured graphs stay valid."""
+        with torch.no_grad():
+            for tensor, value in zip(self.state(), state, strict=True):
+                tensor.copy_(value)
+
+
+def start(
+    model: nn.Module, data: ImageData, recipe: Recipe, device: torch.device, seed: int
+) -> Run:
+    """Move model and training split to the device and make what a training needs."""
+    if recipe.initialisation == "he":
+        initialise(model, seed)
+    model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    split = data.train
+    side = (split.images.shape[2], split.images.shape[3])
+    mean = (t.detach().clone() for t in _floats(model)) if recipe.ema is not None else ()
+    return Run(
+        model=model,
+        optimiser=_optimiser(model, recipe, device),
+        recipe=recipe,
+        images=augment.pad(split.images.to(device), recipe.crop_padding),
+        labels=split.labels.to(device),
+        normalise=augment.normaliser(data.mean, data.std, side, device),
+        totals=torch.zeros(2, device=device),
+        mean=tuple(mean),
+        bfloat16=uses_bfloat16(device),
+    )
+
+
+def initialise(model: nn.Module, seed: int) -> None:
+    """Draw weights for rectifiers (He et al. 2015, equation 10) and set biases to 0.
+
+    The last linear layer, which no rectifier follows, keeps torch's draw, and so do norms.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    if layers and isinstance(layers[-1], nn.Linear):
+        layers.pop()
+    for layer in layers:
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+def _optimiser(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.SGD:
+    trained = [p for p in model.parameters() if p.requires_grad]
+    free = [p for p in trained if p.ndim < 2 and not recipe.decay_norm_and_bias]
+    decayed = [p for p in trained if p.ndim >= 2 or recipe.decay_norm_and_bias]
+    rate = torch.zeros((), device=device) if device.type == "cuda" else 0.0
+    groups: list[dict[str, Any]] = [
+        {"params": free, "weight_decay": 0.0},
+        {"params": decayed},
+    ]
+    optimiser = torch.optim.SGD(
+        groups,
+        lr=rate,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
+        fused=device.type in ("cpu", "cuda"),
+    )
+    if recipe.momentum:
+        for parameter in trained:
+            optimiser.state[parameter] = {"momentum_buffer": torch.zeros_like(parameter)}
+    return optimiser
+
+
+def set_rate(run: Run, rate: float) -> None:
+    """Set the learning rate; on CUDA in the tensor that a captured graph reads."""
+    for group in run.optimiser.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def update_mean(run: Run, steps: int) -> None:
+    """Move the running mean after the ``steps``-th step, faster in the beginning."""
+    if run.recipe.ema is None:
+        return
+    decay = min(run.recipe.ema, (1 + steps) / (10 + steps))
+    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    average(run.mean, [t.detach() for t in _floats(run.model)], steps)
+
+
+@contextmanager
+def averaged(run: Run) -> Iterator[None]:
+    """Put the running mean, where there is one, into the model for a while."""
+    if not run.mean:
+        yield
+        return
+    raw = [t.detach().clone() for t in _floats(run.model)]
+    adopt_mean(run)
+    try:
+        yield
+    finally:
+        _assign(run.model, raw)
+
+
+def adopt_mean(run: Run) -> None:
+    """Put the running mean, where there is one, into the model for good."""
+    if run.mean:
+        _assign(run.model, run.mean)
+
+
+def _floats(model: nn.Module) -> list[Tensor]:
+    return [*model.parameters(), *(b for b in model.buffers() if b.is_floating_point())]
+
+
+def _assign(model: nn.Module, values: list[Tensor] | tuple[Tensor, ...]) -> None:
+    with torch.no_grad():
+        for tensor, value in zip(_floats(model), values, strict=True):
+            tensor.copy_(value)

@@ -1,0 +1,94 @@
+"""Scoring a network on a split, and choosing the device to do so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from optuna_de.cnn import augment
+
+if TYPE_CHECKING:
+    from optuna_de.cnn.data import Split
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device of that name.
+
+    Args:
+        name: "auto" (CUDA, else Apple's MPS, else the CPU), "cpu", "cuda", "cuda:1", "mps".
+
+    Raises:
+        ValueError: Where there is no such device, or not here.
+    """
+    present = _present_devices()
+    if name == "auto":
+        return torch.device(next(n for n in ("cuda", "mps", "cpu") if n in present))
+    if name not in present:
+        raise ValueError(
+            f"There is no device {name!r} here; choose from auto, {', '.join(present)}."
+        )
+    return torch.device(name)
+
+
+def _present_devices() -> list[str]:
+    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    cuda = ["cuda", *(f"cuda:{i}" for i in range(cards))] if cards else []
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return ["cpu", *cuda, *mps]
+
+
+def uses_bfloat16(device: torch.device) -> bool:
+    """Tell whether to compute in bfloat16: on cards whose arithmetic has it."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def autocast(device: torch.device, bfloat16: bool) -> torch.autocast:
+    """Return the context of a forward pass. No cast is cached: a captured graph must redo it."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16, cache_enabled=False)
+
+
+def evaluate(
+    model: nn.Module,
+    split: Split,
+    mean: Sequence[float] | Tensor,
+    std: Sequence[float] | Tensor,
+    *,
+    device: torch.device | str = "cpu",
+    batch_size: int = 256,
+) -> tuple[float, float]:
+    """Score a network in ``eval()`` mode; its own mode is put back.
+
+    Args:
+        model: On ``device``, mapping float (b, c, h, w) to logits (b, classes).
+        split: Images and labels, on any device.
+        mean: Channel means (c,) of images in [0, 1].
+        std: Channel deviations (c,), above 0.
+        device: Where to compute.
+        batch_size: Images at once, 1 or more.
+
+    Returns:
+        Error rate in [0, 1] and mean cross entropy in nats, which may be NaN.
+    """
+    device = torch.device(device)
+    side = (split.images.shape[2], split.images.shape[3])
+    normalise = augment.normaliser(mean, std, side, device)
+    wrong, loss = torch.zeros(2, device=device).unbind()
+    mode = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            for images, labels in zip(
+                split.images.split(batch_size), split.labels.split(batch_size), strict=True
+            ):
+                with autocast(device, uses_bfloat16(device)):
+                    logits = model(normalise(images.to(device))).float()
+                target = labels.to(device)
+                wrong = wrong + (logits.argmax(1) != target).sum()
+                loss = loss + F.cross_entropy(logits, target, reduction="sum")
+    finally:
+        model.train(mode)
+    return wrong.item() / len(split.labels), loss.item() / len(split.labels)

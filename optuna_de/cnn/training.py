@@ -1,0 +1,215 @@
+"""Training a network by a recipe.
+
+The whole set lies on the device as uint8; :mod:`optuna_de.cnn.augment` is the data path and
+:mod:`optuna_de.cnn.step` the step. On a CPU the same seed gives the same curve bit for bit,
+whatever torch's global generator holds, as long as the number of threads is the same and no other
+thread of the process trains (dropout draws from the global generator, which is put back).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import nn
+
+from optuna_de.cnn import checkpoint as files
+from optuna_de.cnn.loop import Epoch, Guess, Loop
+from optuna_de.cnn.memory import (
+    TrainingOutOfMemory,
+    device_memory,
+    estimate_memory,
+    fitting_micro_batch,
+)
+from optuna_de.cnn.recipes import Recipe
+from optuna_de.cnn.run import adopt_mean, start
+from optuna_de.cnn.scoring import evaluate, pick_device, uses_bfloat16
+
+if TYPE_CHECKING:
+    from optuna_de.cnn.data import ImageData
+
+__all__ = [
+    "Epoch",
+    "Status",
+    "TrainingOutOfMemory",
+    "TrainingResult",
+    "estimate_memory",
+    "evaluate",
+    "pick_device",
+    "train",
+]
+
+Status = Literal["ok", "diverged", "dead", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """What came of a training.
+
+    Args:
+        error: Validation error rate in [0, 1], of the last epoch; 1 - 1 / classes where the
+            training diverged. Never NaN.
+        epochs: The learning curve.
+        seconds: Sum over the epochs.
+        status: "ok", "diverged" (a loss is not finite), "dead" (at chance after the first epoch)
+            or "stopped" (by ``on_epoch``).
+    """
+
+    error: float
+    epochs: tuple[Epoch, ...]
+    seconds: float
+    status: Status
+
+
+def train(
+    model: nn.Module,
+    data: ImageData,
+    recipe: Recipe,
+    *,
+    epochs: int,
+    batch_size: int | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    score_epochs: Container[int] | None = None,
+    on_epoch: Callable[[Epoch], bool] | None = None,
+    stop_dead: bool = False,
+    checkpoint: Path | None = None,
+) -> TrainingResult:
+    """Train a network on the training split and score it on the validation split.
+
+    Args:
+        model: Maps float (b, c, h, w) to logits (b, classes). Moved to the device and trained in
+            place; it ends with the weights that were scored last.
+        data: The set.
+        recipe: The way of training.
+        epochs: Number of epochs, 1 or more; schedules are stretched to it.
+        batch_size: Images of a step, 1 or more; None takes the recipe's. A last, smaller batch of
+            an epoch is trained on too.
+        seed: Seeds order, augmentation, dropout and the recipe's initialisation.
+        device: Where to train.
+        score_epochs: Epochs after which to score; None is every one. The last always is.
+        on_epoch: Called after each scored epoch; True stops. After a resumption it is called for
+            the last finished epoch again, as the kill may have come before the call.
+        stop_dead: Whether to stop after the first epoch where the network only guesses: its mean
+            training loss is at least 0.999 times the entropy of the classes, and its validation
+            error at most two standard deviations below that of always answering the same. A first
+            epoch under that suspicion is scored whether asked for or not.
+        checkpoint: File to save every epoch to and to go on from. Its folder exists.
+
+    Returns:
+        The error and the learning curve.
+
+    Raises:
+        ValueError: Where a number is out of range.
+        TrainingOutOfMemory: Where the device cannot hold it with half the micro-batch.
+    """
+    place = torch.device(device)
+    batch = recipe.batch_size if batch_size is None else batch_size
+    for name, value in (("epochs", epochs), ("batch_size", batch)):
+        if value < 1:
+            raise ValueError(f"{name} is {value}, but must be 1 or more.")
+    guess = Guess.of(data, recipe.label_smoothing) if stop_dead else None
+
+    def scored(epoch: Epoch) -> bool:
+        asked = score_epochs is None or epoch.number in score_epochs
+        suspect = guess is not None and guess.suspects(epoch)
+        return asked or suspect or epoch.number == epochs
+
+    with _own_randomness(seed, place):
+        micro = _micro_batch(model, data, recipe, batch, place)
+        key = _key(model, data, recipe, epochs, batch, seed)
+        loop = Loop(
+            start(model, data, recipe, place, seed),
+            data,
+            epochs=epochs,
+            batch_size=batch,
+            micro=micro,
+            seed=seed,
+        )
+        status = _go_through(loop, epochs, scored, guess, on_epoch, checkpoint, key)
+        adopt_mean(loop.run)
+    return _result(status, loop.history, len(data.classes))
+
+
+def _go_through(
+    loop: Loop,
+    epochs: int,
+    scored: Callable[[Epoch], bool],
+    guess: Guess | None,
+    on_epoch: Callable[[Epoch], bool] | None,
+    checkpoint: Path | None,
+    key: str,
+) -> Status:
+    saved = None if checkpoint is None else files.load(checkpoint, key)
+    if saved is not None:
+        loop.resume(saved)
+    while True:
+        status = _status(loop.history, guess, on_epoch)
+        if len(loop.history) == epochs:
+            return "ok" if status == "stopped" else status
+        if status != "ok":
+            return status
+        loop.epoch(scored)
+        if checkpoint is not None:
+            files.save(checkpoint, key, loop.content())
+
+
+def _status(
+    history: list[Epoch], guess: Guess | None, on_epoch: Callable[[Epoch], bool] | None
+) -> Status:
+    if not history:
+        return "ok"
+    last = history[-1]
+    if last.diverged:
+        return "diverged"
+    if guess is not None and guess.confirms(last):
+        return "dead"
+    if last.validation_error is not None and on_epoch is not None and on_epoch(last):
+        return "stopped"
+    return "ok"
+
+
+def _result(status: Status, history: list[Epoch], classes: int) -> TrainingResult:
+    last = history[-1].validation_error
+    chance = 1 - 1 / classes
+    return TrainingResult(
+        error=chance if status == "diverged" or last is None else last,
+        epochs=tuple(history),
+        seconds=sum(epoch.seconds for epoch in history),
+        status=status,
+    )
+
+
+def _micro_batch(
+    model: nn.Module, data: ImageData, recipe: Recipe, batch: int, device: torch.device
+) -> int:
+    copies = 2 + (recipe.momentum > 0) + (recipe.ema is not None)
+
+    def need(images: int) -> int:
+        return estimate_memory(
+            model, data.image_shape, images, copies=copies, bfloat16=uses_bfloat16(device)
+        )
+
+    return fitting_micro_batch(need, batch, device_memory(device))
+
+
+def _key(
+    model: nn.Module, data: ImageData, recipe: Recipe, epochs: int, batch: int, seed: int
+) -> str:
+    """Return text that two trainings share only if one may go on from the other's checkpoint."""
+    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    return json.dumps([asdict(recipe), epochs, batch, seed, data.fingerprint, shapes])
+
+
+@contextmanager
+def _own_randomness(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's global generators for a while and put them back."""
+    cards = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cards):
+        torch.manual_seed(seed)
+        yield
