@@ -1,0 +1,248 @@
+"""Finished trials -> population, by replay: the only reader of a study's history.
+
+Trials are taken in the order of their completion, the first ``population_size`` of them together,
+then ``offspring`` at a time: ``population = survivors(population + block)``. Nothing is waited
+for and nothing is stored: a history is a cache that any process can rebuild from the storage.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_de import _compat, selection
+from optuna_de.genome import Genome, Value
+from optuna_de.space import Params, catalog, hull, parse_name, read, write
+from optuna_de.variation import Catalog
+
+Repair = Callable[[Params], Params]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the fold needs to know, see :class:`optuna_de.DESampler`."""
+
+    population_size: int
+    offspring: int
+    weights: tuple[float, ...] | None = None
+    repair: Repair | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An evaluated individual: losses are minimised, a violation of 0 is feasible."""
+
+    number: int
+    genome: Genome
+    losses: tuple[float, ...]
+    violation: float
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Finished:
+    """A trial that counts in the fold; pruned ones fill a block but are no members."""
+
+    completed: datetime
+    number: int
+    member: Member | None = field(compare=False)
+
+
+class History:
+    """A study as the sampler sees it; a disposable cache of the storage.
+
+    Args:
+        rules: The fold.
+        study_name: The study's name.
+        directions: The study's directions.
+
+    Raises:
+        ValueError: Where the rules have weights, but not one per direction.
+    """
+
+    def __init__(
+        self, rules: Rules, study_name: str, directions: Sequence[StudyDirection]
+    ) -> None:
+        if rules.weights is not None and len(rules.weights) != len(directions):
+            raise ValueError(
+                f"The weights {rules.weights} are {len(rules.weights)}, but the study has "
+                f"{len(directions)} objectives; one weight per objective is needed."
+            )
+        self.study_name = study_name
+        self._rules = rules
+        self._signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions]
+        self._reset()
+
+    def _reset(self) -> None:
+        self.distributions: dict[str, BaseDistribution] = {}
+        self._catalog: Catalog | None = None
+        self._last: FrozenTrial | None = None
+        self._count = 0
+        self._open: dict[int, FrozenTrial] = {}
+        self._finished: list[_Finished] = []
+        self._genomes: dict[int, Genome] = {}
+        self._known: dict[tuple[str, ...], set[Hashable]] = defaultdict(set)
+        self._populations: list[tuple[Member, ...]] = []
+
+    def update(self, trials: Sequence[FrozenTrial]) -> None:
+        """Take in what is new; ``trials`` are all trials of the study, by number."""
+        if not self._continues(trials):
+            self._reset()
+        for i in [*self._open, *range(self._count, len(trials))]:
+            trial = trials[i]
+            if trial.state.is_finished():
+                self._open.pop(i, None)
+                self._finish(trial)
+            else:
+                self._open[i] = trial
+        self._count = len(trials)
+        self._last = trials[-1] if trials else None
+        self._fold()
+
+    def _continues(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Return whether the trials seen so far are still the beginning of the study."""
+        if self._last is None:
+            return True
+        last = trials[self._count - 1] if len(trials) >= self._count else None
+        return last is not None and _compat.trial_id(last) == _compat.trial_id(self._last)
+
+    def _finish(self, trial: FrozenTrial) -> None:
+        self._merge(trial.distributions)
+        genome = self._genome(trial.params)
+        self._genomes[trial.number] = genome
+        self._known[_signature(genome)].add(_key(genome, _signature(genome)))
+        if trial.state != TrialState.FAIL and trial.datetime_complete is not None:
+            member = self._member(trial, genome)
+            entry = _Finished(trial.datetime_complete, trial.number, member)
+            insort(self._finished, entry)
+            if entry is not self._finished[-1]:
+                self._forget_from(self._finished.index(entry))
+
+    def _merge(self, distributions: Mapping[str, BaseDistribution]) -> None:
+        for name, distribution in distributions.items():
+            known = self.distributions.get(name)
+            if known != distribution and (merged := hull(known, distribution)) != known:
+                self.distributions[name] = merged
+                self._catalog = None
+
+    def _genome(self, params: Params) -> Genome:
+        if self._rules.repair is None:
+            return read(params)
+        try:
+            return read(self._rules.repair(params))
+        except ValueError:  # a trial of another space: it is kept as it is spelt
+            return read(params)
+
+    def _member(self, trial: FrozenTrial, genome: Genome) -> Member | None:
+        if trial.state != TrialState.COMPLETE or len(trial.values) != len(self._signs):
+            return None
+        losses = tuple(s * v for s, v in zip(self._signs, trial.values, strict=True))
+        violation = sum(max(0.0, c) for c in trial.constraints.values())
+        return Member(trial.number, genome, losses, violation)
+
+    def _start(self, block: int) -> int:
+        """Return the position in completion order at which a block starts."""
+        size, offspring = self._rules.population_size, self._rules.offspring
+        return 0 if block == 0 else size + (block - 1) * offspring
+
+    def _forget_from(self, position: int) -> None:
+        """Drop the populations that a trial inserted at a position changes."""
+        size, offspring = self._rules.population_size, self._rules.offspring
+        block = 0 if position < size else 1 + (position - size) // offspring
+        del self._populations[block:]
+
+    def _fold(self) -> None:
+        while len(self._finished) >= self._start(len(self._populations) + 1):
+            block = self._block(len(self._populations))
+            self._populations.append(self._survivors((*self.population, *block)))
+
+    def _block(self, block: int) -> list[Member]:
+        entries = self._finished[self._start(block) : self._start(block + 1)]
+        return [entry.member for entry in entries if entry.member is not None]
+
+    def _survivors(self, members: tuple[Member, ...]) -> tuple[Member, ...]:
+        if not members:
+            return ()
+        ranking = selection.order(
+            np.array([m.losses for m in members]),
+            weights=self._rules.weights,
+            violations=np.array([m.violation for m in members]),
+        )
+        return tuple(members[i] for i in ranking[: self._rules.population_size])
+
+    @property
+    def population(self) -> tuple[Member, ...]:
+        """The current population, best first; empty before the first block is full."""
+        return self._populations[-1] if self._populations else ()
+
+    @property
+    def generation(self) -> int:
+        """The number of blocks folded so far; 0 while the initial population is drawn."""
+        return len(self._populations)
+
+    @property
+    def catalog(self) -> Catalog:
+        """The ranges of all genes seen so far."""
+        if self._catalog is None:
+            self._catalog = catalog(self.distributions)
+        return self._catalog
+
+    def genome(self, number: int) -> Genome | None:
+        """Return the genome of a finished trial."""
+        return self._genomes.get(number)
+
+    def canonical(self, params: Params) -> Genome:
+        """Return the genome that parameters express, repaired where a repair is known."""
+        return self._genome(params)
+
+    def is_known(self, genome: Genome) -> bool:
+        """Return whether a finished or running trial has expressed this genome."""
+        return any(
+            all(name in genome.flat for name in signature) and _key(genome, signature) in keys
+            for signature, keys in self._known.items()
+        ) or self._is_among(genome, self._running())
+
+    def is_in_generation(self, genome: Genome) -> bool:
+        """Return whether a child of the generation that is under way has this genome."""
+        entries = self._finished[self._start(len(self._populations)) :]
+        finished = [entry.member.genome for entry in entries if entry.member is not None]
+        return self._is_among(genome, [*finished, *self._running()])
+
+    def _running(self) -> list[Genome]:
+        return [self._genome(t.params) for t in self._open.values() if t.params]
+
+    @staticmethod
+    def _is_among(genome: Genome, others: Sequence[Genome]) -> bool:
+        return any(_key(genome, _signature(o)) == _key(o, _signature(o)) for o in others)
+
+    def donors(self, name: str) -> list[Value]:
+        """Return the values a gene has in the population, else at other positions, else ever."""
+        spelt = [write(member.genome) for member in self.population]
+        held = [params[name] for params in spelt if name in params]
+        wanted = parse_name(name)
+        if not held and wanted is not None:
+            held = [
+                value
+                for params in spelt
+                for other, value in params.items()
+                if (p := parse_name(other)) and p == replace(wanted, position=p.position)
+            ]
+        return held or [g.flat[name] for g in self._genomes.values() if name in g.flat]
+
+
+def _signature(genome: Genome) -> tuple[str, ...]:
+    """Return the names of the flat genes: which branch of a conditional space is taken."""
+    return tuple(sorted(genome.flat))
+
+
+def _key(genome: Genome, signature: tuple[str, ...]) -> Hashable:
+    flat = tuple(genome.flat.get(name, math.nan) for name in signature)
+    return flat, tuple(sorted(genome.sequences.items()))

@@ -1,0 +1,273 @@
+"""DESampler: differential evolution as an Optuna sampler. Holds a seed and disposable caches.
+
+The population is folded from the storage at every trial (:mod:`optuna_de.population`); a child is
+a pure function of its parents and of a generator named by (seed, study name, trial number).
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
+from zlib import crc32
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_de import _compat
+from optuna_de.breeding import ATTEMPTS, MIN_PARENTS, Plan, breed, rebreed
+from optuna_de.genome import Choices, Genome, Value
+from optuna_de.population import History, Repair, Rules
+from optuna_de.space import Distributions, Params, range_of, write
+from optuna_de.variation import Variation, draw
+
+PLAN_KEY = "optuna_de:v1:plan"
+_logger = logging.getLogger(__name__)
+
+
+class DESampler(BaseSampler):
+    """Differential evolution for flat, conditional and variable-length spaces.
+
+    A child is ``best + scale * (r1 - r2)`` (Storn and Price, 1997), gene by gene; sequences of
+    units are recognised by their parameter names (:mod:`optuna_de.space`) and follow the
+    difference and add of the seed report. Survivors are chosen by Pareto rank and crowding
+    distance, or by a weighted sum. Any number of workers may share a study: every finished trial
+    enters the selection and none is waited for.
+
+    Args:
+        population_size: Survivors of a selection, at least 4.
+        offspring: Finished trials per selection, at least 1; default 1 (steady state).
+        weights: One non-negative weight per objective for a sum of min-max normalised losses;
+            ``None`` selects by Pareto rank.
+        n_best: ``best`` is drawn from this many best members; default: the whole population.
+        scale: Factor F on numeric differences, ``>= 0``.
+        crossover: Probability CR, in ``[0, 1]``, that a gene takes part in the difference.
+        mutation: Expected number of genes of a child edited at random, ``>= 0``.
+        initial: ``initial(rng) -> params`` draws the initial population; default: uniform.
+        repair: ``repair(params) -> params`` maps parameters to those that express the same
+            thing canonically; children are stored, and duplicates judged, in this form.
+        deduplicate: ``True``: no child equals a finished or running trial; ``"generation"``:
+            none equals a child of its own generation; ``False``: no check.
+        seed: Non-negative integer; ``None`` draws one.
+
+    Raises:
+        ValueError: Where an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        population_size: int = 20,
+        offspring: int | None = None,
+        weights: Sequence[float] | None = None,
+        n_best: int | None = None,
+        scale: float = 0.5,
+        crossover: float = 0.9,
+        mutation: float = 1.0,
+        initial: Callable[[np.random.Generator], Params] | None = None,
+        repair: Repair | None = None,
+        deduplicate: bool | Literal["generation"] = True,
+        seed: int | None = None,
+    ) -> None:
+        n_best = population_size if n_best is None else n_best
+        offspring = 1 if offspring is None else offspring
+        _require(population_size >= 4, "population_size", population_size, "at least 4")
+        _require(offspring >= 1, "offspring", offspring, "at least 1")
+        _require(n_best >= 1, "n_best", n_best, "at least 1")
+        _require(scale >= 0, "scale", scale, "at least 0")
+        _require(0 <= crossover <= 1, "crossover", crossover, "in [0, 1]")
+        _require(mutation >= 0, "mutation", mutation, "at least 0")
+        _require(seed is None or seed >= 0, "seed", seed, "None or at least 0")
+        _require(
+            deduplicate in (True, False, "generation"),
+            "deduplicate",
+            deduplicate,
+            "True, False or 'generation'",
+        )
+        _require(
+            weights is None or (min(weights, default=-1.0) >= 0 and sum(weights) > 0),
+            "weights",
+            weights,
+            "None, or non-negative numbers with a positive sum",
+        )
+        self._rules = Rules(
+            population_size, offspring, None if weights is None else tuple(weights), repair
+        )
+        self._n_best = n_best
+        self._variation = Variation(scale, crossover, mutation)
+        self._initial = initial
+        self._deduplicate = deduplicate
+        self._seed = secrets.randbits(64) if seed is None else seed
+        self._clear()
+
+    @classmethod
+    def seed_exact(
+        cls,
+        initial: Callable[[np.random.Generator], Params] | None = None,
+        *,
+        repair: Repair | None = None,
+        seed: int | None = None,
+    ) -> DESampler:
+        """Return the seed report's algorithm: 20 parents, 10 children, weights (0.7, 0.3).
+
+        Units are exchanged whole: attributes never move and nothing is edited at random. Of the
+        children of one generation no two are equal, within a bounded number of redraws.
+
+        Args:
+            initial: The initial distribution, e.g. ``CNNSpace.seed().initial``.
+            repair: Drops what a genome cannot express, e.g. ``CNNSpace.seed().repair``.
+            seed: As for the sampler.
+        """
+        return cls(
+            population_size=20,
+            offspring=10,
+            weights=(0.7, 0.3),
+            n_best=5,
+            scale=0.0,
+            crossover=1.0,
+            mutation=0.0,
+            initial=initial,
+            repair=repair,
+            deduplicate="generation",
+            seed=seed,
+        )
+
+    def _clear(self) -> None:
+        self._lock = threading.Lock()
+        self._histories: WeakKeyDictionary[BaseStorage, dict[int, History]] = WeakKeyDictionary()
+        self._pending: dict[int, tuple[Plan, dict[str, Value]]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        caches = ("_lock", "_histories", "_pending")
+        return {name: value for name, value in vars(self).items() if name not in caches}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._clear()
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
+        """Return the union of all distributions seen in the study's finished trials."""
+        known = self._history(study).distributions
+        return {name: d for name, d in known.items() if not d.single()}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Plan the trial, store the plan and return the planned values in the search space."""
+        history = self._history(study)
+        plan, params = self._plan(study, trial, history, search_space)
+        self._pending[_compat.trial_id(trial)] = plan, params
+        if PLAN_KEY not in trial.system_attrs:
+            _compat.set_system_attr(study, trial, PLAN_KEY, asdict(plan))
+        return {name: value for name, value in params.items() if name in search_space}
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Return the planned value, else one that the population holds, else a random one."""
+        key = self._key(study, trial)
+        plan, params = self._pending.get(
+            _compat.trial_id(trial), (Plan(0, "initial", (), key), dict[str, Value]())
+        )
+        rng = np.random.default_rng((*plan.key, crc32(param_name.encode())))
+        planned = _fit([params[param_name]] if param_name in params else [], param_distribution)
+        if planned:
+            return planned[0]
+        if plan.parents:
+            held = _fit(self._history(study).donors(param_name), param_distribution)
+            if held:
+                return held[int(rng.random() * len(held))]
+            _logger.debug("Trial %d: %s is new and drawn at random.", trial.number, param_name)
+        return draw(range_of(param_distribution), rng)
+
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Drop the cached plan of the trial."""
+        self._pending.pop(_compat.trial_id(trial), None)
+
+    def _history(self, study: Study) -> History:
+        storage, study_id = _compat.study_key(study)
+        with self._lock:
+            histories = self._histories.setdefault(storage, {})
+            if study_id not in histories:
+                histories[study_id] = History(self._rules, study.study_name, study.directions)
+            history = histories[study_id]
+            history.update(_compat.trials_of(study))
+            return history
+
+    def _key(self, study: Study, trial: FrozenTrial) -> tuple[int, ...]:
+        return self._seed, crc32(self._history(study).study_name.encode()), trial.number
+
+    def _plan(
+        self, study: Study, trial: FrozenTrial, history: History, search_space: Distributions
+    ) -> tuple[Plan, dict[str, Value]]:
+        if PLAN_KEY in trial.system_attrs:  # a retried trial keeps its genome
+            plan = Plan.load(trial.system_attrs[PLAN_KEY])
+            child = rebreed(plan, history, self._variation) if plan.parents else None
+            if child is not None:
+                return plan, write(child)
+            return plan, self._start(plan, search_space)
+        if len(history.population) < MIN_PARENTS:
+            return self._plan_start(study, trial, history, search_space)
+        plan, child = breed(
+            history,
+            self._key(study, trial),
+            self._n_best,
+            self._variation,
+            self._is_taken(history),
+            editing=self._deduplicate is True,
+        )
+        return plan, write(child)
+
+    def _plan_start(
+        self, study: Study, trial: FrozenTrial, history: History, search_space: Distributions
+    ) -> tuple[Plan, dict[str, Value]]:
+        for attempt in range(ATTEMPTS):
+            key = (*self._key(study, trial), attempt)
+            plan = Plan(history.generation, "initial", (), key)
+            params = self._start(plan, search_space)
+            if self._deduplicate is not True or not history.is_known(history.canonical(params)):
+                break
+        return plan, params
+
+    def _start(self, plan: Plan, search_space: Distributions) -> dict[str, Value]:
+        rng = plan.rng()
+        if self._initial is not None:
+            return dict(self._initial(rng))
+        return {name: draw(range_of(d), rng) for name, d in search_space.items()}
+
+    def _is_taken(self, history: History) -> Callable[[Genome], bool]:
+        if self._deduplicate == "generation":
+            return history.is_in_generation
+        return history.is_known if self._deduplicate else lambda genome: False
+
+
+def _require(condition: bool, name: str, value: object, allowed: str) -> None:
+    if not condition:
+        raise ValueError(f"{name} must be {allowed}, but is {value!r}.")
+
+
+def _fit(values: Sequence[Value], distribution: BaseDistribution) -> list[Value]:
+    """Return those values that a distribution can hold, numbers clipped to its range."""
+    span = range_of(distribution)
+    if isinstance(span, Choices):
+        return [value for value in values if value in span.values]
+    numbers = (v for v in values if isinstance(v, int | float) and not isinstance(v, bool))
+    return [span.clip(number) for number in numbers]
