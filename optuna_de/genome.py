@@ -84,7 +84,7 @@ class Interval:
             return round(value) if self.integer else value
         cells = math.floor((self.high - self.low) / self.step + 1e-9)
         value = self.low + min(round((value - self.low) / self.step), cells) * self.step
-        return round(value) if self.integer else value
+        return round(value) if self.integer else min(value, self.high)
 
     def _edges(self) -> tuple[float, float]:
         """Return the range widened by half a grid cell at both ends."""
