@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial
+from optuna.storages import RDBStorage
+from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
+from optuna.storages._rdb import models
+from optuna.trial import FrozenTrial, TrialState
 
 
 def trials_of(study: optuna.Study) -> Sequence[FrozenTrial]:
@@ -31,3 +34,61 @@ def trial_id(trial: FrozenTrial) -> int:
 def set_system_attr(study: optuna.Study, trial: FrozenTrial, key: str, value: Any) -> None:
     """Write a system attribute of a running trial, one storage transaction."""
     study._storage.set_trial_system_attr(trial._trial_id, key, value)
+
+
+RDB_TRANSACTIONS = (
+    *("create_new_study", "delete_study", "set_study_user_attr", "set_study_system_attr"),
+    *("get_study_id_from_name", "get_study_name_from_id", "get_study_directions"),
+    *("get_study_user_attrs", "get_study_system_attrs", "get_all_studies"),
+    *("_create_new_trial", "_set_trial_param", "get_trial_param", "_get_best_trial_id"),
+    *("get_trial_id_from_study_id_trial_number", "set_trial_intermediate_value"),
+    *("set_trial_user_attr", "set_trial_system_attr", "get_trial", "_get_trials"),
+)
+"""Methods of `RDBStorage` that are one transaction each, so that a repeat is safe."""
+
+
+class HeartbeatRDBStorage(RDBStorage):
+    """An `RDBStorage` that lets a subclass decide which running trials are stale."""
+
+    def stale(self, study_id: int, beating: list[int], silent: list[int]) -> list[int]:
+        """Return stale trial ids; `beating` stopped to beat, `silent` have no beat yet."""
+        return beating
+
+    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
+        beating = super()._get_stale_trial_ids(study_id)
+        trial, beat = models.TrialModel, models.TrialHeartbeatModel
+        with self.scoped_session() as session:
+            silent = (
+                session.query(trial.trial_id)
+                .outerjoin(beat, beat.trial_id == trial.trial_id)
+                .filter(trial.study_id == study_id, trial.state == TrialState.RUNNING)
+                .filter(beat.trial_id.is_(None))
+                .all()
+            )
+            session.rollback()
+        return self.stale(study_id, beating, [row[0] for row in silent])
+
+
+def heartbeat_of(study: optuna.Study) -> BaseHeartbeat | None:
+    """Return the study's storage where it records heartbeats, else None."""
+    storage = study._storage
+    enabled = isinstance(storage, BaseHeartbeat) and is_heartbeat_enabled(storage)
+    return storage if enabled else None
+
+
+def set_state(study: optuna.Study, trial: FrozenTrial, state: TrialState) -> bool:
+    """Move an unfinished trial to a state; False where another process came first."""
+    try:
+        return study._storage.set_trial_state_values(trial._trial_id, state)
+    except optuna.exceptions.UpdateFinishedTrialError:
+        return False
+
+
+def release_session(study: optuna.Study) -> None:
+    """Return this thread's connection to the pool (Optuna asks for it per thread)."""
+    study._storage.remove_session()
+
+
+def fresh_trials_of(study: optuna.Study) -> Sequence[FrozenTrial]:
+    """Return all trials by number as the storage holds them now, without copies."""
+    return study._get_trials(deepcopy=False, use_cache=False)

@@ -1,0 +1,156 @@
+"""Finding trials whose worker died, and queueing each again exactly once.
+
+Knows Optuna only. A clone keeps parameters and attributes; `retry_history` names its ancestors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+
+import optuna
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.storages import RetryHeartbeatStaleTrialCallback
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_de import _compat
+
+OWED = "optuna_de:v1:owed"
+"""System attribute of a trial about to be failed as dead: its own number (clones inherit it)."""
+BEAT = "optuna_de:v1:beat"
+"""System attribute that a worker changes while its trial lives, where no heartbeat exists."""
+MAX_RETRY = 3
+"""How often a trial is queued again by default."""
+
+
+class Watch:
+    """Remembers since when, on this process's monotonic clock, a key shows the same value."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[object, float]] = {}
+
+    def overdue(self, now: Mapping[int, object], seconds: float) -> list[int]:
+        """Return the keys of `now` whose value has not changed for `seconds`."""
+        clock = time.monotonic()
+        kept = {key: seen for key, seen in self._seen.items() if now.get(key) == seen[0]}
+        self._seen = {key: kept.get(key, (value, clock)) for key, value in now.items()}
+        return [key for key, (_, since) in self._seen.items() if clock - since >= seconds]
+
+
+@contextlib.contextmanager
+def quietly_experimental() -> Iterator[None]:
+    """Hide Optuna's notes on its experimental features."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", category=ExperimentalWarning)
+        yield
+
+
+def parent(trial: FrozenTrial) -> int | None:
+    """Return the number of the trial that this one repeats, or None."""
+    history = trial.system_attrs.get("retry_history")
+    return history[-1] if history else None
+
+
+class Requeue:
+    """Queue a dead trial again, unless its clone exists or it was retried `max_retry` times."""
+
+    def __init__(self, max_retry: int = MAX_RETRY) -> None:
+        with quietly_experimental():
+            self._retry = RetryHeartbeatStaleTrialCallback(max_retry=max_retry)
+
+    def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Add the clone as a waiting trial."""
+        if all(parent(other) != trial.number for other in _compat.fresh_trials_of(study)):
+            self._retry(study, copy.deepcopy(trial))
+
+
+def _requeue_of(study: optuna.Study) -> Requeue:
+    heartbeat = _compat.heartbeat_of(study)
+    callback = heartbeat.get_heartbeat_stale_trial_callback() if heartbeat else None
+    return callback if isinstance(callback, Requeue) else Requeue()
+
+
+def is_duplicate(study: optuna.Study, trial: FrozenTrial) -> bool:
+    """Tell whether an older clone of the same parent exists: then this one is to be dropped."""
+    twins = (o for o in _compat.fresh_trials_of(study) if o.number < trial.number)
+    return parent(trial) is not None and any(parent(o) == parent(trial) for o in twins)
+
+
+def _reap(study: optuna.Study, trial: FrozenTrial) -> bool:
+    """Mark, fail and re-queue one trial; False where another process came first."""
+    try:
+        _compat.set_system_attr(study, trial, OWED, trial.number)
+    except UpdateFinishedTrialError:
+        return False
+    if not _compat.set_state(study, trial, TrialState.FAIL):
+        return False
+    _requeue_of(study)(study, trial)
+    return True
+
+
+def _unpaid(study: optuna.Study) -> list[FrozenTrial]:
+    """Return failed trials whose reaper died before it queued the clone."""
+    trials = _compat.fresh_trials_of(study)
+    cloned = {parent(trial) for trial in trials}
+    owed = (t for t in trials if t.system_attrs.get(OWED) == t.number)
+    return [t for t in owed if t.state == TrialState.FAIL and t.number not in cloned]
+
+
+def _running(study: optuna.Study) -> list[FrozenTrial]:
+    return [t for t in _compat.fresh_trials_of(study) if t.state == TrialState.RUNNING]
+
+
+def requeue_stale(study: optuna.Study, *, older_than: float) -> list[int]:
+    """Fail and re-queue dead trials once, now.
+
+    With heartbeats, a trial is dead when its heartbeat is older than the storage's grace period
+    (by the database's clock). Without, when it started more than `older_than` seconds ago by
+    this machine's clock, so choose more than the longest trial. A trial that was failed as dead
+    by a reaper that died itself is queued too.
+
+    Returns:
+        Numbers of the trials that this call failed or queued.
+    """
+    done: list[int] = []
+    if _compat.heartbeat_of(study) is not None:
+        before = {t.number for t in _running(study)}
+        with quietly_experimental():
+            optuna.storages.fail_stale_trials(study)
+        done = sorted(before - {t.number for t in _running(study)})
+    else:
+        limit = datetime.now() - timedelta(seconds=older_than)
+        old = [t for t in _running(study) if t.datetime_start and t.datetime_start < limit]
+        done = [t.number for t in old if _reap(study, t)]
+    return done + [t.number for t in _pay(study, _unpaid(study))]
+
+
+def _pay(study: optuna.Study, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    for trial in trials:
+        _requeue_of(study)(study, trial)
+    return trials
+
+
+class Reaper:
+    """A worker's reaper: what has not moved for `grace` seconds of its own clock is dead."""
+
+    def __init__(self, study: optuna.Study, grace: float) -> None:
+        self._study, self._grace = study, grace
+        self._beats, self._debts = Watch(), Watch()
+
+    def __call__(self) -> None:
+        """Fail and re-queue the dead trials, and the failed ones that still lack a clone."""
+        if _compat.heartbeat_of(self._study) is not None:
+            with quietly_experimental():
+                optuna.storages.fail_stale_trials(self._study)
+        else:
+            running = {t.number: t for t in _running(self._study)}
+            beats = {number: t.system_attrs.get(BEAT) for number, t in running.items()}
+            for number in self._beats.overdue(beats, self._grace):
+                _reap(self._study, running[number])
+        debts = {t.number: t for t in _unpaid(self._study)}
+        due = self._debts.overdue(dict.fromkeys(debts, "owed"), self._grace)
+        _pay(self._study, [debts[number] for number in due])
