@@ -72,8 +72,9 @@ class HeartbeatRDBStorage(RDBStorage):
 def heartbeat_of(study: optuna.Study) -> BaseHeartbeat | None:
     """Return the study's storage where it records heartbeats, else None."""
     storage = study._storage
-    enabled = isinstance(storage, BaseHeartbeat) and is_heartbeat_enabled(storage)
-    return storage if enabled else None
+    if isinstance(storage, BaseHeartbeat) and is_heartbeat_enabled(storage):
+        return storage
+    return None
 
 
 def set_state(study: optuna.Study, trial: FrozenTrial, state: TrialState) -> bool:
@@ -92,3 +93,8 @@ def release_session(study: optuna.Study) -> None:
 def fresh_trials_of(study: optuna.Study) -> Sequence[FrozenTrial]:
     """Return all trials by number as the storage holds them now, without copies."""
     return study._get_trials(deepcopy=False, use_cache=False)
+
+
+def frozen(trial: optuna.Trial) -> FrozenTrial:
+    """Return a running trial as the storage holds it now."""
+    return trial.storage.get_trial(trial._trial_id)
