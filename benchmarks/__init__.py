@@ -1,0 +1,1 @@
+"""Measurements of the sampler and the application; each module is one command."""
