@@ -11,6 +11,7 @@ import hashlib
 import io
 import logging
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,15 @@ def save(path: Path, key: str, content: dict[str, Any]) -> None:
     body = buffer.getbuffer()
     digest = hashlib.sha256(body).hexdigest().encode()
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with beside.open("wb") as file:
-        file.write(b"%s %d %s\n" % (_MAGIC, VERSION, digest))
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        with beside.open("wb") as file:
+            file.write(b"%s %d %s\n" % (_MAGIC, VERSION, digest))
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def load(path: Path, key: str) -> dict[str, Any] | None:
@@ -62,7 +66,17 @@ def _read(raw: bytes, key: str) -> dict[str, Any]:
         raise ValueError(f"its format is not version {VERSION}")
     if digest != hashlib.sha256(body).hexdigest().encode():
         raise ValueError("its SHA-256 does not match")
-    content: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    content = _tensors(body)
     if content.pop("key") != key:
         raise ValueError("it belongs to another training")
+    return content
+
+
+def _tensors(body: bytes) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = torch.load(
+            io.BytesIO(body), map_location="cpu", weights_only=True
+        )
+    except (pickle.UnpicklingError, RuntimeError) as error:
+        raise ValueError("torch does not read it as plain tensors and numbers") from error
     return content
