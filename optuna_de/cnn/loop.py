@@ -6,12 +6,14 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from optuna_de.cnn import augment
+from optuna_de.cnn.memory import TrainingOutOfMemory, attempt
 from optuna_de.cnn.run import Run, averaged, set_rate, update_mean
 from optuna_de.cnn.scoring import evaluate
 from optuna_de.cnn.step import Stepper
@@ -19,6 +21,7 @@ from optuna_de.cnn.step import Stepper
 if TYPE_CHECKING:
     from optuna_de.cnn.data import ImageData
 
+_SCORE_BATCH = 256
 _LOOK_EVERY = 64  # steps between two looks at the loss, each of which waits for the device
 
 
@@ -150,9 +153,25 @@ class Loop:
         )
 
     def _score(self) -> tuple[float, float]:
+        with averaged(self.run):
+            for batch_size in (_SCORE_BATCH, self._step.micro):
+                found = attempt(partial(self._evaluate, batch_size), self.run.device)
+                if found:
+                    return found[0]
+        raise TrainingOutOfMemory(
+            f"Scoring ran out of memory at a batch of {self._step.micro} images."
+        )
+
+    def _evaluate(self, batch_size: int) -> tuple[float, float]:
         data, run = self._data, self.run
-        with averaged(run):
-            return evaluate(run.model, data.validation, data.mean, data.std, device=run.device)
+        return evaluate(
+            run.model,
+            data.validation,
+            data.mean,
+            data.std,
+            device=run.device,
+            batch_size=batch_size,
+        )
 
     def content(self) -> dict[str, Any]:
         """Return all that the coming epochs depend on, for a checkpoint."""

@@ -6,14 +6,17 @@ costs milliseconds and no memory, and a model that was itself built on "meta" wi
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.func import functional_call
 
+T = TypeVar("T")
 _MEMORY_INFO = Path("/proc/meminfo")
 
 
@@ -111,6 +114,23 @@ def fitting_micro_batch(
         f" but {free / 2**20:.0f} MiB of {total / 2**20:.0f} MiB are free.",
         foreign=needed <= total,
     )
+
+
+def attempt(action: Callable[[], T], device: torch.device) -> tuple[T] | None:
+    """Return what an action returns, or None where memory ran out.
+
+    Returning, not raising, lets go of the frames that hold the failed action's tensors, so that
+    another attempt finds their memory free.
+    """
+    try:
+        return (action(),)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    return None
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from optuna_de.cnn import augment
+from optuna_de.cnn.memory import TrainingOutOfMemory, attempt
 from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.scoring import uses_bfloat16
 
@@ -63,10 +64,32 @@ class Run:
                 tensor.copy_(value)
 
 
+@contextmanager
+def own_randomness(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's global generators for a while and put them back."""
+    cards = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cards):
+        torch.manual_seed(seed)
+        yield
+
+
 def start(
     model: nn.Module, data: ImageData, recipe: Recipe, device: torch.device, seed: int
 ) -> Run:
-    """Move model and training split to the device and make what a training needs."""
+    """Move model and training split to the device and make what a training needs.
+
+    Raises:
+        TrainingOutOfMemory: Where they do not fit.
+    """
+    made = attempt(lambda: _start(model, data, recipe, device, seed), device)
+    if made is None:
+        raise TrainingOutOfMemory("The network, its gradients and the images do not fit.")
+    return made[0]
+
+
+def _start(
+    model: nn.Module, data: ImageData, recipe: Recipe, device: torch.device, seed: int
+) -> Run:
     if recipe.initialisation == "he":
         initialise(model, seed)
     model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]

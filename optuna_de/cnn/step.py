@@ -5,7 +5,6 @@ Knows a model, a recipe and a set on the device; knows nothing of epochs, scores
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from optuna_de.cnn import augment
-from optuna_de.cnn.memory import TrainingOutOfMemory, is_out_of_memory
+from optuna_de.cnn.memory import TrainingOutOfMemory, attempt
 from optuna_de.cnn.run import Run
 from optuna_de.cnn.scoring import autocast
 
@@ -121,8 +120,10 @@ class Stepper:
         Raises:
             TrainingOutOfMemory: Where half the micro-batch does not fit either.
         """
-        if self._fits(plan):
+        if attempt(lambda: self._take(plan), self._run.device):
             return
+        self._step = None
+        self._run.optimiser.zero_grad(set_to_none=True)
         if self.micro < self._batch_size or self._batch_size == 1:
             raise TrainingOutOfMemory(
                 f"Training ran out of memory at a micro-batch of {self.micro} images."
@@ -130,25 +131,7 @@ class Stepper:
         self.micro = (self._batch_size + 1) // 2
         self(plan)
 
-    def _fits(self, plan: Tensor) -> bool:
-        """Try a step; on failure return only after the frames that hold its tensors are gone."""
-        try:
-            if self._step is None:
-                self._step = static_step(self._run, self._batch_size, self.micro)
-            self._step(plan)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-        else:
-            return True
-        self._step = None
-        self._run.optimiser.zero_grad(set_to_none=True)
-        free_memory(self._run.device)
-        return False
-
-
-def free_memory(device: torch.device) -> None:
-    """Give cached memory back to the device."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
+    def _take(self, plan: Tensor) -> None:
+        if self._step is None:
+            self._step = static_step(self._run, self._batch_size, self.micro)
+        self._step(plan)

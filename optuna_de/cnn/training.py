@@ -9,8 +9,7 @@ thread of the process trains (dropout draws from the global generator, which is 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -27,7 +26,7 @@ from optuna_de.cnn.memory import (
     fitting_micro_batch,
 )
 from optuna_de.cnn.recipes import Recipe
-from optuna_de.cnn.run import adopt_mean, start
+from optuna_de.cnn.run import adopt_mean, own_randomness, start
 from optuna_de.cnn.scoring import evaluate, pick_device, uses_bfloat16
 
 if TYPE_CHECKING:
@@ -120,8 +119,8 @@ def train(
         suspect = guess is not None and guess.suspects(epoch)
         return asked or suspect or epoch.number == epochs
 
-    with _own_randomness(seed, place):
-        micro = _micro_batch(model, data, recipe, batch, place)
+    with own_randomness(seed, place):
+        micro = _micro_batch(model.train(), data, recipe, batch, place)
         key = _key(model, data, recipe, epochs, batch, seed)
         loop = Loop(
             start(model, data, recipe, place, seed),
@@ -204,12 +203,3 @@ def _key(
     """Return text that two trainings share only if one may go on from the other's checkpoint."""
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     return json.dumps([asdict(recipe), epochs, batch, seed, data.fingerprint, shapes])
-
-
-@contextmanager
-def _own_randomness(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's global generators for a while and put them back."""
-    cards = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cards):
-        torch.manual_seed(seed)
-        yield

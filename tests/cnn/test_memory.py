@@ -1,9 +1,12 @@
+import weakref
+
 import pytest
 import torch
 from torch import nn
 
 from optuna_de.cnn.memory import (
     TrainingOutOfMemory,
+    attempt,
     device_memory,
     estimate_memory,
     fitting_micro_batch,
@@ -73,6 +76,22 @@ def test_what_does_not_fit_by_half_is_refused(total: int, foreign: bool) -> None
 )
 def test_out_of_memory_is_told_from_other_errors(error: Exception, expected: bool) -> None:
     assert is_out_of_memory(error) == expected
+
+
+def test_an_attempt_lets_go_of_what_it_held() -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def exhaust() -> None:
+        tensor = torch.zeros(3)
+        held.append(weakref.ref(tensor))
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    cpu = torch.device("cpu")
+    assert attempt(exhaust, cpu) is None
+    assert held[0]() is None
+    assert attempt(lambda: 0, cpu) == (0,)
+    with pytest.raises(ZeroDivisionError):
+        attempt(lambda: 1 // 0, cpu)
 
 
 def test_this_allocators_own_error_is_known() -> None:

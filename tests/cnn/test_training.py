@@ -164,6 +164,26 @@ def test_out_of_memory_ends_the_training_with_its_own_error() -> None:
     assert train(network(), digits(), SEARCH, epochs=1).status == "ok"
 
 
+class Crowded(nn.Module):
+    """Scores no more images at once than so many."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def forward(self, images: Tensor) -> Tensor:
+        if not self.training and len(images) > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return images
+
+
+def test_scoring_that_runs_out_of_memory_goes_on_with_the_micro_batch() -> None:
+    crowded = train(nn.Sequential(Crowded(64), *network()), digits(), SEARCH, epochs=2)
+    assert crowded.error == train(network(), digits(), SEARCH, epochs=2).error
+    with pytest.raises(TrainingOutOfMemory, match="Scoring"):
+        train(nn.Sequential(Crowded(63), *network()), digits(), SEARCH, epochs=1)
+
+
 def test_a_model_that_cannot_fit_is_refused_before_it_trains() -> None:
     with torch.device("meta"):
         model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10**9), nn.Linear(10**9, 10**4))
