@@ -16,7 +16,7 @@ from optuna_de.population import History, Member
 from optuna_de.space import write
 from optuna_de.variation import Variation, vary
 
-ATTEMPTS = 32
+ATTEMPTS = 100
 MIN_PARENTS = 3
 
 
@@ -62,8 +62,8 @@ def breed(
 ) -> tuple[Plan, Genome]:
     """Plan and breed a child that is not taken.
 
-    A taken child is drawn again, at most ``ATTEMPTS`` times; with ``editing``, one gene at least
-    is edited at random in the second half of the attempts. The last child is returned even if
+    A taken child is drawn again, at most ``ATTEMPTS`` times; with ``editing``, more and more genes
+    are edited at random in the second half of the attempts. The last child is returned even if
     it is taken: a finite space may hold no other.
     """
     for attempt in range(ATTEMPTS):
@@ -85,8 +85,8 @@ def rebreed(plan: Plan, history: History, variation: Variation) -> Genome | None
 
 def _bear(plan: Plan, parents: Sequence[Genome], history: History, variation: Variation) -> Genome:
     best, a, b = parents
-    force = plan.operator == "edit"
-    child = vary((best, a, b), history.catalog, variation, plan.rng(), force=force)
+    forced = max(0, plan.key[-1] - ATTEMPTS // 2 + 1) if plan.operator == "edit" else 0
+    child = vary((best, a, b), history.catalog, variation, plan.rng(), forced=forced)
     return history.canonical(write(child))
 
 

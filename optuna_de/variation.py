@@ -71,13 +71,13 @@ def vary(
     variation: Variation,
     rng: np.random.Generator,
     *,
-    force: bool = False,
+    forced: int = 0,
 ) -> Genome:
-    """Return the child of ``(best, r1, r2)``; with ``force`` one gene at least is edited."""
+    """Return the child of ``(best, r1, r2)`` with ``forced`` more random edits than usual."""
     best, a, b = parents
     names = list({**best.flat, **a.flat, **b.flat})
     sizes = [len(names), *(len(units) for units in best.sequences.values())]
-    edits = iter(_choose_edits(sum(sizes), variation.mutation, force, rng))
+    edits = iter(_choose_edits(sum(sizes), variation.mutation, forced, rng))
     flat = {
         name: draw(catalog.flat[name], rng)
         if next(edits) and name in catalog.flat
