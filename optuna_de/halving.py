@@ -1,9 +1,11 @@
-"""Early stopping for several objectives: asynchronous successive halving on Pareto rank.
+"""Early stopping for several objectives: asynchronous rungs, ranked by Pareto dominance.
 
-Knows Optuna's public trials and an order of losses; knows nothing of networks, and keeps no state
-but one user attribute per trial and rung. After Schmucker et al. (2021), "Multi-objective
-Asynchronous Successive Halving" (arXiv:2106.12639), and Li et al. (2020), ASHA
-(arXiv:1810.05934), in its stopping form: nothing is paused and nothing is waited for.
+Knows Optuna's public trials; knows nothing of networks, and keeps no state but one user attribute
+per trial and rung. The rungs are those of asynchronous successive halving in its stopping form
+(Li et al. 2020, arXiv:1810.05934; for several objectives Schmucker et al. 2021, arXiv:2106.12639):
+nothing is paused and nothing is waited for. The rank is the number of dominators (Fonseca and
+Fleming 1993): in the replay of recorded curves it loses fewer of the final front than the layers
+of non-dominated sorting that MO-ASHA peels off.
 """
 
 from __future__ import annotations
@@ -17,8 +19,6 @@ import numpy as np
 import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
-
-from optuna_de import selection
 
 _KEY = "optuna_de:v1:rung:"
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -41,16 +41,16 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Halving:
-    """Stops trials of a multi-objective study that do not rank among the best at a rung.
+    """Stops trials of a multi-objective study that are dominated by too many at a rung.
 
-    A trial goes on where fewer than ``n / reduction_factor`` of the n trials that have reached
-    the rung have a better Pareto rank, so the front always goes on. The decision is stored with
-    the values, and a retried trial that inherits them gets it again. Trials are compared at equal
-    epochs only, whatever became of them; constraints are ignored.
+    A trial goes on where at most ``tolerance * n`` of the n other trials that have reached the
+    rung dominate it, so the front always goes on. The decision is stored with the values, and a
+    retried trial that inherits them gets it again. Trials are compared at equal epochs only,
+    whatever became of them; constraints are ignored.
 
     Args:
         rungs: Epochs after which to decide, ascending, 1 or more.
-        reduction_factor: Above 1; 3 lets about a third go on.
+        tolerance: In [0, 1): less stops more, and 0 lets only the front go on.
         full_share: Share of trials in [0, 1] that always run to the end, against myopia. Trial
             ``i`` is one where the fractional part of ``i`` golden ratios is below the share, which
             spreads them evenly over every stretch of trial numbers.
@@ -59,19 +59,17 @@ class Halving:
         ValueError: Where an argument is out of range.
     """
 
-    rungs: tuple[int, ...] = (1, 3, 9, 27, 81)
-    reduction_factor: float = 3.0
-    full_share: float = 0.1
+    rungs: tuple[int, ...] = (3, 9, 27, 81)
+    tolerance: float = 0.08
+    full_share: float = 0.05
 
     def __post_init__(self) -> None:
         if not self.rungs or self.rungs[0] < 1 or list(self.rungs) != sorted(set(self.rungs)):
             raise ValueError(
                 f"The rungs are {self.rungs}, but must be ascending epochs of 1 or more."
             )
-        if not self.reduction_factor > 1:
-            raise ValueError(
-                f"The reduction factor is {self.reduction_factor}, but must be above 1."
-            )
+        if not 0 <= self.tolerance < 1:
+            raise ValueError(f"The tolerance is {self.tolerance}, but must be in [0, 1).")
         if not 0 <= self.full_share <= 1:
             raise ValueError(f"The full share is {self.full_share}, but must be in [0, 1].")
 
@@ -114,10 +112,9 @@ class Halving:
         if self.runs_to_end(number):
             return False
         signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions]
-        losses = np.array([values, *rivals], dtype=float) * signs  # (n, m)
-        ranks = selection.pareto_ranks(losses)
-        better = int((ranks < ranks[0]).sum())
-        return better * self.reduction_factor >= len(losses)
+        own, others = np.array(values) * signs, np.array(rivals).reshape(-1, len(signs)) * signs
+        dominators = (others <= own).all(axis=1) & (others < own).any(axis=1)  # (n,)
+        return bool(dominators.sum() > self.tolerance * len(others))
 
     def runs_to_end(self, number: int) -> bool:
         """Return whether the trial of this number is never stopped."""

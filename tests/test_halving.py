@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from optuna_de.halving import Halving, Rung, rivals, rungs_of
 
 MIN, MAX = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
-NEVER_SPARED = Halving(full_share=0.0)
+NEVER_SPARED = Halving(rungs=(1, 3), tolerance=0.1, full_share=0.0)
 POINTS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=30)
 POINT = st.tuples(st.integers(0, 9), st.integers(0, 9))
 
@@ -41,8 +41,8 @@ def study_of(
         ({"rungs": (0, 3)}, "rungs are (0, 3)"),
         ({"rungs": (3, 1)}, "rungs are (3, 1)"),
         ({"rungs": (3, 3)}, "rungs are (3, 3)"),
-        ({"reduction_factor": 1.0}, "factor is 1.0"),
-        ({"reduction_factor": float("nan")}, "factor is nan"),
+        ({"tolerance": 1.0}, "tolerance is 1.0"),
+        ({"tolerance": float("nan")}, "tolerance is nan"),
         ({"full_share": 1.5}, "share is 1.5"),
     ],
 )
@@ -58,7 +58,7 @@ def test_bad_settings_are_named(arguments: dict[str, object], part: str) -> None
 def test_bad_values_are_named(epoch: int, values: tuple[float, ...]) -> None:
     study = optuna.create_study(directions=[MIN, MIN])
     with pytest.raises(ValueError, match=r"epoch (is|at)? ?0|values at epoch 1"):
-        Halving().should_stop(study.ask(), epoch, values)
+        NEVER_SPARED.should_stop(study.ask(), epoch, values)
 
 
 @given(POINT, POINTS)
@@ -86,16 +86,15 @@ def test_a_better_value_never_stops_a_trial_that_went_on(
         assert not NEVER_SPARED.decide((own[0] - 1, own[1]), others, [MIN, MIN], 0)
 
 
-def test_a_chain_keeps_its_best_share() -> None:
-    chain = [(float(i), float(i)) for i in range(30)]
-    stops = [
-        NEVER_SPARED.decide(own, [o for o in chain if o != own], [MIN, MIN], 0) for own in chain
-    ]
-    assert stops == [False] * 10 + [True] * 20
+@pytest.mark.parametrize(("tolerance", "kept"), [(0.0, 1), (0.1, 4), (0.5, 16)])
+def test_a_chain_keeps_its_best(tolerance: float, kept: int) -> None:
+    chain, halving = [(i, i) for i in range(31)], Halving(tolerance=tolerance, full_share=0.0)
+    stops = [halving.decide(own, [o for o in chain if o != own], [MIN, MIN], 0) for own in chain]
+    assert stops == [False] * kept + [True] * (31 - kept)
 
 
 def test_a_share_runs_to_the_end_evenly() -> None:
-    halving = Halving(full_share=0.1)
+    halving = Halving(rungs=(1, 3), full_share=0.1)
     spared = [halving.runs_to_end(i) for i in range(1000)]
     assert all(9 <= sum(spared[i : i + 100]) <= 11 for i in range(0, 900, 50))
     assert all(Halving(full_share=1.0).runs_to_end(i) for i in range(100))
@@ -160,7 +159,7 @@ def test_a_retried_trial_gets_the_same_decision(value: float, later: float) -> N
     study.tell(first, state=TrialState.FAIL)
     study.add_trial(create_trial(state=TrialState.WAITING, user_attrs=first.user_attrs))
     again = study.ask()
-    for _ in range(30):
+    for _ in range(100):
         NEVER_SPARED.should_stop(study.ask(), 1, (later, later))
     assert NEVER_SPARED.should_stop(study.ask(), 1, (value, value)) != stop
     assert NEVER_SPARED.should_stop(again, 1, (value, value)) == stop
@@ -176,7 +175,7 @@ def test_a_trial_and_its_retry_count_once() -> None:
 
 
 def test_a_spared_trial_stays_spared_when_retried() -> None:
-    halving = Halving(full_share=0.1)
+    halving = Halving(rungs=(1, 3), full_share=0.1)
     study = optuna.create_study(directions=[MIN, MIN])
     spared = study.ask()  # number 0
     for _ in range(9):
@@ -216,7 +215,7 @@ def objective(trial):
     return error, size
 
 url, n, kill_at, seed = sys.argv[1], *map(int, sys.argv[2:])
-halving = Halving(full_share=0.1)
+halving = Halving(rungs=(1, 3), full_share=0.1)
 storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60}})
 sampler = optuna.samplers.RandomSampler(seed=seed)
 study = optuna.load_study(study_name="s", storage=storage, sampler=sampler)
@@ -228,7 +227,7 @@ import sys
 import optuna
 from optuna_de.halving import Halving, rivals
 study = optuna.load_study(study_name="s", storage=sys.argv[1])
-trials, halving = study.get_trials(deepcopy=False), Halving()
+trials, halving = study.get_trials(deepcopy=False), Halving(rungs=(1, 3))
 print("".join(
     str(int(halving.decide((e / 40, s), rivals(trials, rung, n), study.directions, n)))
     for rung in (1, 3) for n in range(20) for e in range(0, 40, 5) for s in range(1, 10)
