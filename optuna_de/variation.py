@@ -97,12 +97,12 @@ def vary(
     return Genome(flat, sequences)
 
 
-def _choose_edits(size: int, expected: float, force: bool, rng: np.random.Generator) -> list[bool]:
-    """Choose which of ``size`` genes are edited at random, ``expected`` of them on average."""
-    chosen = rng.random(size) * size < expected
-    if force and size and not chosen.any():
-        chosen[int(rng.random() * size)] = True
-    return [bool(c) for c in chosen]
+def _choose_edits(size: int, expected: float, forced: int, rng: np.random.Generator) -> list[bool]:
+    """Choose which of ``size`` genes are edited: ``expected`` on average, and ``forced`` more."""
+    chosen: list[bool] = (rng.random(size) * size < expected).tolist()
+    for position in (rng.random(forced) * size).astype(int):
+        chosen[position] = True
+    return chosen
 
 
 def _vary_value(

@@ -1,0 +1,430 @@
+"""From units to primitive layers, and what those cost: analytic, no torch.
+
+:func:`expand` derives all layers of a network; :func:`trace` adds shapes, parameters and MACs, as
+in the report's figures 8 and 10. :mod:`optuna_de.cnn.model` builds the same layers in torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Literal, TypeAlias
+
+from optuna_de.cnn.units import (
+    FC,
+    GAP,
+    AvgPool,
+    Conv,
+    DownConv,
+    MaxPool,
+    NormConv,
+    Parallel,
+    Residual,
+    Separable,
+    Unit,
+    check,
+    render,
+    repair,
+    split_head,
+)
+
+Shape: TypeAlias = tuple[int, ...]
+ImageShape: TypeAlias = tuple[int, int, int]  # channels, height, width
+
+
+@dataclass(frozen=True, slots=True)
+class Conv2d:
+    """Convolution with padding ``kernel // 2``."""
+
+    inputs: int
+    outputs: int
+    kernel: int
+    stride: int = 1
+    groups: int = 1
+    bias: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BatchNorm2d:
+    """Batch normalisation with scale and shift."""
+
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Fully connected layer with bias."""
+
+    inputs: int
+    outputs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A layer without parameters."""
+
+    name: Literal["ReLU", "MaxPool2d", "AvgPool2d", "GlobalAvgPool2d", "Flatten", "Dropout"]
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """Layers side by side on one input; outputs are added, or concatenated by channel."""
+
+    join: Literal["Add", "Concat"]
+    branches: tuple[tuple[Primitive, ...], ...]
+
+
+Primitive: TypeAlias = "Conv2d | BatchNorm2d | Linear | Plain | Branches"
+
+RELU = Plain("ReLU")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One row of the layer table.
+
+    Args:
+        name: Type and running number from 1, e.g. ``Conv2d-1``.
+        unit: Position of the unit it came from, from 0; the head counts as one unit.
+        output_shape: Without the batch: ``(channels, height, width)`` or ``(features,)``.
+        parameters: Trainable parameters.
+        macs: Multiply-accumulate operations for one image; norms, pools and biases count 0.
+    """
+
+    name: str
+    unit: int
+    output_shape: Shape
+    parameters: int
+    macs: int
+
+
+def expand(
+    genome: Sequence[Unit], image_shape: ImageShape, classes: int
+) -> tuple[tuple[Primitive, ...], ...]:
+    """Return the primitive layers of each body unit, then those of the head.
+
+    Without head units the seed's Part 2 is derived: with f features, ``FC(max(10, f // 2))`` and
+    ``FC(max(10, f // 4))``.
+
+    Raises:
+        ValueError: Where the genome fits no network, or a pool takes the smaller side below 2.
+    """
+    check(genome)
+    if repair(genome, image_shape) != tuple(genome):
+        raise ValueError(
+            f"{render(genome)} has more pools than images of {image_shape[1]}x{image_shape[2]} "
+            "allow; no side may fall below 2."
+        )
+    body, head = split_head(genome)
+    shape: Shape = image_shape
+    stages = []
+    for unit in body:
+        stages.append(tuple(_expand_unit(unit, shape[0])))
+        shape = _through(stages[-1], shape)
+    return (*stages, tuple(_expand_head(head, shape, classes)))
+
+
+def _expand_unit(unit: Unit, inputs: int) -> Iterator[Primitive]:
+    match unit:
+        case Conv(channels, kernel):
+            yield from (Conv2d(inputs, channels, kernel, bias=True), RELU)
+        case MaxPool():
+            yield Plain("MaxPool2d")
+        case AvgPool():
+            yield Plain("AvgPool2d")
+        case NormConv(channels, kernel):
+            yield from (*_normed(inputs, channels, kernel), RELU)
+        case DownConv(channels, kernel):
+            yield from (*_normed(inputs, channels, kernel, stride=2), RELU)
+        case Residual(channels, kernel):
+            first = _normed(inputs, channels, kernel)
+            main = (*first, RELU, *_normed(channels, channels, kernel))
+            skip = () if inputs == channels else _normed(inputs, channels, 1)
+            yield from (Branches("Add", (main, skip)), RELU)
+        case Separable(channels, kernel):
+            yield from (*_normed(inputs, inputs, kernel, groups=inputs), RELU)
+            yield from (*_normed(inputs, channels, 1), RELU)
+        case Parallel(channels, kernel):
+            half = channels // 2
+            wide = _normed(inputs, channels - half, kernel)
+            yield from (Branches("Concat", (_normed(inputs, half, 1), wide)), RELU)
+        case _:
+            raise ValueError(f"{unit!r} is a unit of the head.")
+
+
+def _normed(
+    inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1
+) -> tuple[Primitive, ...]:
+    return Conv2d(inputs, outputs, kernel, stride, groups), BatchNorm2d(outputs)
+
+
+def _expand_head(head: Sequence[Unit], shape: Shape, classes: int) -> Iterator[Primitive]:
+    features = shape[0] if GAP() in head else prod(shape)
+    if GAP() in head:
+        yield Plain("GlobalAvgPool2d")
+    yield Plain("Flatten")
+    derived = (FC(max(10, features // 2)), FC(max(10, features // 4)))
+    for unit in head or derived:
+        if isinstance(unit, FC):
+            yield from (Plain("Dropout"), Linear(features, unit.width), RELU)
+            features = unit.width
+    yield Linear(features, classes)
+
+
+def trace(
+    genome: Sequence[Unit], image_shape: ImageShape = (3, 32, 32), classes: int = 10
+) -> tuple[Layer, ...]:
+    """Return the layer table of a network; branches are listed one after the other."""
+    layers: list[Layer] = []
+    shape: Shape = image_shape
+    for unit, stage in enumerate(expand(genome, image_shape, classes)):
+        for primitive, before in _flatten(stage, shape):
+            layers.append(_layer(primitive, before, unit, len(layers) + 1))
+        shape = _through(stage, shape)
+    return tuple(layers)
+
+
+def _layer(primitive: Primitive, before: Shape, unit: int, number: int) -> Layer:
+    kind = primitive.name if isinstance(primitive, Plain) else type(primitive).__name__
+    name = primitive.join if isinstance(primitive, Branches) else kind
+    after = _after(primitive, before)
+    return Layer(f"{name}-{number}", unit, after, _parameters(primitive), _macs(primitive, after))
+
+
+def _flatten(stage: Iterable[Primitive], shape: Shape) -> Iterator[tuple[Primitive, Shape]]:
+    """Yield each primitive with its input shape, those of branches before their join."""
+    for primitive in stage:
+        if isinstance(primitive, Branches):
+            for branch in primitive.branches:
+                yield from _flatten(branch, shape)
+        yield primitive, shape
+        shape = _after(primitive, shape)
+
+
+def _through(stage: Iterable[Primitive], shape: Shape) -> Shape:
+    for primitive in stage:
+        shape = _after(primitive, shape)
+    return shape
+
+
+def _after(primitive: Primitive, shape: Shape) -> Shape:
+    match primitive:
+        case Conv2d(outputs=outputs, stride=stride):
+            return outputs, *((side - 1) // stride + 1 for side in shape[1:])
+        case Linear(outputs=outputs):
+            return (outputs,)
+        case Plain("MaxPool2d" | "AvgPool2d"):
+            return shape[0], *(side // 2 for side in shape[1:])
+        case Plain("GlobalAvgPool2d"):
+            return shape[0], 1, 1
+        case Plain("Flatten"):
+            return (prod(shape),)
+        case Branches("Concat", branches):
+            ends = [_through(branch, shape) for branch in branches]
+            return sum(end[0] for end in ends), *ends[0][1:]
+        case Branches("Add", branches):
+            return _through(branches[0], shape)
+        case _:
+            return shape
+
+
+def _parameters(primitive: Primitive) -> int:
+    match primitive:
+        case Conv2d(inputs, outputs, kernel, _, groups, bias):
+            return outputs * (inputs // groups * kernel * kernel + bias)
+        case BatchNorm2d(channels):
+            return 2 * channels
+        case Linear(inputs, outputs):
+            return outputs * (inputs + 1)
+        case _:
+            return 0
+
+
+def _macs(primitive: Primitive, after: Shape) -> int:
+    match primitive:
+        case Conv2d(inputs=inputs, kernel=kernel, groups=groups):
+            return prod(after) * (inputs // groups) * kernel * kernel
+        case Linear(inputs, outputs):
+            return inputs * outputs
+        case _:
+            return 0
+
+
+def count_parameters(
+    genome: Sequence[Unit], image_shape: ImageShape = (3, 32, 32), classes: int = 10
+) -> int:
+    """Return the number of trainable parameters, without building the network."""
+    return sum(layer.parameters for layer in trace(genome, image_shape, classes))
+
+
+def count_macs(
+    genome: Sequence[Unit], image_shape: ImageShape = (3, 32, 32), classes: int = 10
+) -> int:
+    """Return the multiply-accumulate operations for one image."""
+    return sum(layer.macs for layer in trace(genome, image_shape, classes))
+
+
+def normalised(inputs: int, outputs: int, kernel: int, **options: int) -> tuple[Op, Op]:
+    """Return a convolution without bias and its normalisation."""
+    return Conv2d(inputs, outputs, kernel, **options), BatchNorm2d(outputs)
+
+
+def expand(unit: Unit, inputs: int) -> tuple[Op, ...]:
+    """Return the layers of a body unit that is given ``inputs`` channels.
+
+    Raises:
+        ValueError: For a head unit; :func:`head_layers` expands those.
+    """
+    match unit:
+        case Conv(channels, kernel):
+            return Conv2d(inputs, channels, kernel, bias=True), RELU
+        case MaxPool():
+            return (MAX_POOL,)
+        case AvgPool():
+            return (AVG_POOL,)
+        case NormConv(channels, kernel):
+            return *normalised(inputs, channels, kernel), RELU
+        case Down(channels, kernel):
+            return *normalised(inputs, channels, kernel, stride=2), RELU
+        case Residual(channels, kernel):
+            first = *normalised(inputs, channels, kernel), RELU
+            body = *first, *normalised(channels, channels, kernel)
+            skip = () if inputs == channels else normalised(inputs, channels, 1)
+            return Add(body, skip), RELU
+        case Separable(channels, kernel):
+            depthwise = *normalised(inputs, inputs, kernel, groups=inputs), RELU
+            return *depthwise, *normalised(inputs, channels, 1), RELU
+        case Parallel(channels):
+            third = channels // 3
+            widths = {1: channels - 2 * third, 3: third, 5: third}
+            branches = (normalised(inputs, width, kernel) for kernel, width in widths.items())
+            return Concat(tuple(branches)), RELU
+    raise ValueError(f"{unit} is a head unit; it has no layers in the body.")
+
+
+def derived_head(features: int) -> tuple[FC, FC]:
+    """Return the seed's Part 2 for a number of features, as explicit units."""
+    return FC(max(10, features // 2)), FC(max(10, features // 4))
+
+
+def head_layers(head: Sequence[FC | GAP], shape: Shape, classes: int) -> Iterator[Op]:
+    """Yield the layers behind a body whose output has ``shape``; no head means the seed's."""
+    pooled = tuple(head) == (GAP(),)
+    if pooled:
+        yield GLOBAL_POOL
+    yield FLATTEN
+    features = shape[0] if pooled else prod(shape)
+    for unit in () if pooled else head or derived_head(features):
+        assert isinstance(unit, FC)
+        yield from (DROP, Linear(features, unit.width), RELU)
+        features = unit.width
+    yield Linear(features, classes)
+
+
+def output_shape(op: Op, shape: Shape) -> Shape:
+    """Return the shape that a layer makes of ``shape``, both without the batch."""
+    match op:
+        case Conv2d(outputs=outputs, stride=stride):
+            return outputs, *((side - 1) // stride + 1 for side in shape[1:])
+        case Linear(outputs=outputs):
+            return (outputs,)
+        case Add(body=body):
+            return through(body, shape)
+        case Concat(branches=branches):
+            shapes = [through(branch, shape) for branch in branches]
+            return sum(s[0] for s in shapes), *shapes[0][1:]
+        case Plain("MaxPool2d" | "AvgPool2d"):
+            return shape[0], *(side // 2 for side in shape[1:])
+        case Plain("AdaptiveAvgPool2d"):
+            return shape[0], *(1 for _ in shape[1:])
+        case Plain("Flatten"):
+            return (prod(shape),)
+        case BatchNorm2d() | Plain():
+            return shape
+
+
+def through(ops: Sequence[Op], shape: Shape) -> Shape:
+    """Return the shape behind a path of layers."""
+    return reduce(lambda reached, op: output_shape(op, reached), ops, shape)
+
+
+def lower(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> tuple[Op, ...]:
+    """Return the layers of a whole network.
+
+    Args:
+        genome: Units, such as :func:`repair` returns them.
+        image_shape: (channels, height, width).
+        classes: Outputs of the classifier.
+
+    Raises:
+        ValueError: Where the shape, the classes or the head are impossible, or a unit takes the
+            smaller side below 2.
+    """
+    body, head = split_head(genome)
+    shape: Shape = checked(image_shape, classes)
+    ops: list[Op] = []
+    for position, unit in enumerate(body, 1):
+        if is_too_deep(unit, shape):
+            raise ValueError(
+                f"Unit {position}, {unit}, takes {shape[1]}x{shape[2]} pixels below a side of"
+                f" {MIN_SIDE}; repair() drops such units."
+            )
+        layers = expand(unit, shape[0])
+        ops += layers
+        shape = through(layers, shape)
+    return *ops, *head_layers(head, shape, classes)
+
+
+def checked(image_shape: ImageShape, classes: int = 1) -> ImageShape:
+    """Return the image shape where it and the classes are possible.
+
+    Raises:
+        ValueError: Where they are not three positive integers and a positive integer.
+    """
+    shape = tuple(image_shape)
+    if len(shape) != 3 or not all(isinstance(side, int) and side > 0 for side in shape):
+        raise ValueError(
+            f"The image shape is {image_shape}; three positive integers"
+            " (channels, height, width) are needed."
+        )
+    if not isinstance(classes, int) or classes < 1:
+        raise ValueError(f"The number of classes is {classes!r}; a positive integer is needed.")
+    return shape
+
+
+def is_too_deep(unit: Unit, shape: Shape) -> bool:
+    """Tell whether a unit down-samples and takes the smaller side of ``shape`` below 2."""
+    if not isinstance(unit, DOWNSAMPLING_UNITS):
+        return False
+    return min(through(expand(unit, shape[0]), shape)[1:]) < MIN_SIDE
+
+
+def repair(genome: Sequence[Unit], image_shape: ImageShape) -> tuple[Unit, ...]:
+    """Return the genome without the units that have no place in it.
+
+    Dropped are pools and other down-sampling that would take the smaller side below 2, and head
+    units that are not part of the head: the FC units, or the GAP, at the end.
+
+    Args:
+        genome: Any units; left as they are.
+        image_shape: (channels, height, width).
+
+    Raises:
+        ValueError: Where the image shape is impossible.
+    """
+    shape: Shape = checked(image_shape)
+    kept: list[Unit] = []
+    for unit in genome:
+        if isinstance(unit, HEAD_UNITS) or is_too_deep(unit, shape):
+            continue
+        kept.append(unit)
+        shape = through(expand(unit, shape[0]), shape)
+    return *kept, *_last_head(genome)
+
+
+def _last_head(genome: Sequence[Unit]) -> tuple[Unit, ...]:
+    """Return the FC units at the end, or the GAP there, or nothing."""
+    if genome and isinstance(genome[-1], GAP):
+        return (GAP(),)
+    return tuple(takewhile(lambda unit: isinstance(unit, FC), reversed(genome)))[::-1]
