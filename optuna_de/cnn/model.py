@@ -13,57 +13,49 @@ import torch
 from torch import Tensor, nn
 
 from optuna_de.cnn.layers import (
-    AVG_POOL,
-    DROP,
-    FLATTEN,
-    GLOBAL_POOL,
-    MAX_POOL,
-    RELU,
-    Add,
     BatchNorm2d,
-    Concat,
+    Branches,
     Conv2d,
     ImageShape,
     Linear,
-    Op,
     Plain,
-    lower,
+    Primitive,
+    expand,
 )
 from optuna_de.cnn.units import Unit
 
-_PLAIN: dict[Plain, Callable[[], nn.Module]] = {
-    RELU: lambda: nn.ReLU(inplace=True),
-    MAX_POOL: lambda: nn.MaxPool2d(2),
-    AVG_POOL: lambda: nn.AvgPool2d(2),
-    GLOBAL_POOL: lambda: nn.AdaptiveAvgPool2d(1),
-    FLATTEN: lambda: nn.Flatten(),
-    DROP: lambda: nn.Dropout(0.5),
+_PLAIN: dict[str, Callable[[], nn.Module]] = {
+    "ReLU": lambda: nn.ReLU(inplace=True),
+    "MaxPool2d": lambda: nn.MaxPool2d(2),
+    "AvgPool2d": lambda: nn.AvgPool2d(2),
+    "GlobalAvgPool2d": lambda: nn.AdaptiveAvgPool2d(1),
+    "Flatten": lambda: nn.Flatten(),
+    "Dropout": lambda: nn.Dropout(0.5),
 }
 
 
-class Sum(nn.Module):
-    """The sum of a body and a skip that are given the same images."""
-
-    def __init__(self, body: nn.Module, skip: nn.Module) -> None:
-        super().__init__()
-        self.body = body
-        self.skip = skip
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (n, c, h, w) to the sum's shape."""
-        total: Tensor = self.body(x) + self.skip(x)
-        return total
-
-
-class Branches(nn.Module):
-    """Paths that are given the same images, joined along the channels."""
+class Add(nn.Module):
+    """The sum of paths that are given the same images; an empty path is the identity."""
 
     def __init__(self, branches: Sequence[nn.Module]) -> None:
         super().__init__()
         self.branches = nn.ModuleList(branches)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (n, c, h, w) to (n, sum of the branches' channels, h, w)."""
+        """Map (n, c, h, w) to the shape of every path's output."""
+        total: Tensor = sum(branch(x) for branch in self.branches)
+        return total
+
+
+class Concat(nn.Module):
+    """Paths that are given the same images, joined by channel."""
+
+    def __init__(self, branches: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, c, h, w) to (n, sum of the paths' channels, h, w)."""
         return torch.cat([branch(x) for branch in self.branches], dim=1)
 
 
@@ -79,17 +71,18 @@ def build(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> nn.S
         A module that maps (n, channels, height, width) to logits (n, classes).
 
     Raises:
-        ValueError: Where the genome does not fit the images, as ``lower`` says.
+        ValueError: Where the genome does not fit the images, as ``expand`` says.
     """
-    return _path(lower(genome, image_shape, classes))
+    stages = expand(genome, image_shape, classes)
+    return _path([primitive for stage in stages for primitive in stage])
 
 
-def _path(ops: Sequence[Op]) -> nn.Sequential:
-    return nn.Sequential(*map(_module, ops))
+def _path(primitives: Sequence[Primitive]) -> nn.Sequential:
+    return nn.Sequential(*map(_module, primitives))
 
 
-def _module(op: Op) -> nn.Module:
-    match op:
+def _module(primitive: Primitive) -> nn.Module:
+    match primitive:
         case Conv2d(inputs, outputs, kernel, stride, groups, bias):
             return nn.Conv2d(
                 inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=bias
@@ -98,9 +91,8 @@ def _module(op: Op) -> nn.Module:
             return nn.BatchNorm2d(channels)
         case Linear(inputs, outputs):
             return nn.Linear(inputs, outputs)
-        case Plain():
-            return _PLAIN[op]()
-        case Add(body, skip):
-            return Sum(_path(body), _path(skip))
-        case Concat(branches):
-            return Branches([_path(branch) for branch in branches])
+        case Plain(name):
+            return _PLAIN[name]()
+        case Branches(join, branches):
+            paths = [_path(branch) for branch in branches]
+            return Add(paths) if join == "Add" else Concat(paths)

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from optuna_de.cnn.text import parse
-from optuna_de.cnn.units import Unit
+from optuna_de.cnn.units import Genome, parse
 
 MODEL_1 = "C7k3-C195k5-C207k7-C235k7-AP-C241k7-MP-MP"
 MODEL_2 = "C7k3-C195k5-MP-MP-C219k5-C188k5-AP"
@@ -34,7 +33,7 @@ _SIMPLENET = (
     "-B512k3-B2048k1-B256k1-MP-B256k3-GAP"
 )
 
-ZOO: Mapping[str, tuple[Unit, ...]] = MappingProxyType(
+ZOO: Mapping[str, Genome] = MappingProxyType(
     {
         "model1": parse(MODEL_1),  # 16,477,306
         "model2": parse(MODEL_2),  # 7,796,674
@@ -47,7 +46,7 @@ ZOO: Mapping[str, tuple[Unit, ...]] = MappingProxyType(
 )
 
 
-def known(name_or_text: str) -> tuple[Unit, ...]:
+def known(name_or_text: str) -> Genome:
     """Return the architecture of a name of :data:`ZOO` (in any case) or of a text.
 
     Raises:
