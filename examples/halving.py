@@ -5,7 +5,7 @@ import optuna
 
 from optuna_de.halving import Halving
 
-halving = Halving(rungs=(3, 9, 27))
+halving = Halving.within(epochs=81)
 x = np.linspace(-1, 1, 64)
 
 

@@ -59,7 +59,7 @@ class Halving:
         ValueError: Where an argument is out of range.
     """
 
-    rungs: tuple[int, ...] = (3, 9, 27, 81)
+    rungs: tuple[int, ...] = (3, 9, 18)
     tolerance: float = 0.08
     full_share: float = 0.05
 
@@ -72,6 +72,14 @@ class Halving:
             raise ValueError(f"The tolerance is {self.tolerance}, but must be in [0, 1).")
         if not 0 <= self.full_share <= 1:
             raise ValueError(f"The full share is {self.full_share}, but must be in [0, 1].")
+
+    @classmethod
+    def within(cls, epochs: int, tolerance: float = 0.08, full_share: float = 0.05) -> Halving:
+        """Return rungs at about 1/9, 1/3 and 2/3 of the epochs, 2 or more, of a whole training."""
+        if epochs < 2:
+            raise ValueError(f"There are {epochs} epochs, but a rung needs 2 or more.")
+        rungs = {max(1, round(epochs * share)) for share in (1 / 9, 1 / 3, 2 / 3)} - {epochs}
+        return cls(tuple(sorted(rungs)), tolerance, full_share)
 
     def should_stop(self, trial: optuna.Trial, epoch: int, values: Sequence[float]) -> bool:
         """Return whether to raise :class:`optuna.TrialPruned` now.

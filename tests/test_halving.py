@@ -53,6 +53,18 @@ def test_bad_settings_are_named(arguments: dict[str, object], part: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("epochs", "rungs"), [(2, (1,)), (3, (1, 2)), (10, (1, 3, 7)), (27, (3, 9, 18))]
+)
+def test_rungs_lie_within_a_training(epochs: int, rungs: tuple[int, ...]) -> None:
+    assert Halving.within(epochs).rungs == rungs
+
+
+def test_a_training_of_one_epoch_has_no_rung() -> None:
+    with pytest.raises(ValueError, match="There are 1 epochs"):
+        Halving.within(1)
+
+
+@pytest.mark.parametrize(
     ("epoch", "values"), [(0, (1.0, 2.0)), (1, (1.0,)), (1, (1.0, float("nan")))]
 )
 def test_bad_values_are_named(epoch: int, values: tuple[float, ...]) -> None:
@@ -201,6 +213,7 @@ WORKER = """
 import os, signal, sys
 import optuna
 from optuna_de.halving import Halving
+from optuna_de.storage import open_storage
 
 def objective(trial):
     size = trial.suggest_int("size", 1, 9)
@@ -216,7 +229,7 @@ def objective(trial):
 
 url, n, kill_at, seed = sys.argv[1], *map(int, sys.argv[2:])
 halving = Halving(rungs=(1, 3), full_share=0.1)
-storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60}})
+storage = open_storage(url, heartbeat_interval=None)
 sampler = optuna.samplers.RandomSampler(seed=seed)
 study = optuna.load_study(study_name="s", storage=storage, sampler=sampler)
 study.optimize(objective, n_trials=n)
@@ -255,8 +268,8 @@ def sqlite_study(folder: Path) -> tuple[str, optuna.Study]:
 def test_processes_decide_alike_on_sqlite(tmp_path: Path) -> None:
     url, study = sqlite_study(tmp_path)
     assert run_together(WORKER, [(url, 8, -1, seed) for seed in range(3)]) == [(0, "")] * 3
-    answers = run_together(DECIDER, [(url,)] * 3)
-    assert answers[1:] == answers[:1] * 2
+    answers = run_together(DECIDER, [(url,)] * 2)
+    assert answers[1] == answers[0]
     code, decisions = answers[0]
     assert (code, len(decisions), set(decisions)) == (0, 2 * 20 * 8 * 9, {"0", "1"})
     for trial in study.trials:
