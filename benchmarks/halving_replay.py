@@ -1,7 +1,7 @@
 """Replay recorded learning curves under rules of early stopping: what is saved, what is lost.
 
-Run ``python -m benchmarks.halving_replay`` after ``python -m benchmarks.record_curves``. The
-curves of each file are halved: the rule is chosen on the even rows and reported on the odd ones.
+Run ``python -m benchmarks.halving_replay`` after ``python -m benchmarks.record_curves``. With
+``--choose digits`` the rule is chosen on that table, so that only the others judge it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import argparse
 import heapq
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -147,22 +147,34 @@ def column(results: Sequence[Outcome], name: str) -> Array:
     return np.array([getattr(result, name) for result in results])
 
 
-def by_order(halving: Halving, own: Point, others: Sequence[Point], number: int) -> bool:
-    """Rank, then crowding distance, as in NSGA-II."""
-    losses = np.array([own, *others])
-    position = int(np.flatnonzero(selection.pareto_order(losses) == 0)[0])
-    return not halving.runs_to_end(number) and position * halving.reduction_factor >= len(losses)
+def by_layers(halving: Halving, own: Point, others: Sequence[Point], number: int) -> bool:
+    """MO-ASHA: the best third by layers of non-dominated sorting, ties go on together."""
+    ranks = selection.pareto_ranks(np.array([own, *others]))
+    return not halving.runs_to_end(number) and 3 * int((ranks < ranks[0]).sum()) >= len(ranks)
+
+
+def by_crowding(halving: Halving, own: Point, others: Sequence[Point], number: int) -> bool:
+    """MO-ASHA with NSGA-II's order: layers, then crowding distance; the best third goes on."""
+    ranking = selection.pareto_order(np.array([own, *others]))
+    position = int(np.flatnonzero(ranking == 0)[0])
+    return not halving.runs_to_end(number) and 3 * position >= len(ranking)
 
 
 def by_error(halving: Halving, own: Point, others: Sequence[Point], number: int) -> bool:
-    """Error alone: successive halving for one objective."""
-    return halving.decide(own[:1], [o[:1] for o in others], MINIMIZE[:1], number)
+    """ASHA on the error alone: the best third goes on."""
+    better = sum(other[0] < own[0] for other in others)
+    return not halving.runs_to_end(number) and 3 * better >= len(others) + 1
 
 
 def by_chance(halving: Halving, own: Point, others: Sequence[Point], number: int) -> bool:
-    """A coin that stops as many as the shipped rule would stop of a chain."""
+    """A coin: half go on."""
     coin = np.random.default_rng([number, len(others)]).random()
-    return not halving.runs_to_end(number) and coin > 1 / halving.reduction_factor
+    return not halving.runs_to_end(number) and coin > 0.5
+
+
+def by_hope(halving: Halving, own: Point, others: Sequence[Point], number: int) -> bool:
+    """Extrapolation: stop where the predicted last point is dominated by any other prediction."""
+    return replace(halving, tolerance=0.0).decide(own, others, MINIMIZE, number)
 
 
 def latest(errors: Array) -> float:
@@ -177,20 +189,16 @@ def extrapolated(errors: Array, end: int = 27) -> float:
     return float(start + slope * np.log(end))
 
 
-def choose(parts: Sequence[Curves], seeds: int) -> Halving:
+def choose(curves: Curves, seeds: int) -> Halving:
     """Return the setting that saves most while it keeps within what is allowed to be lost."""
-    rungs = [(1, 3, 9), (3, 9), (1, 3, 9, 18), (2, 6, 18), (3, 9, 18)]
-    grid = [Halving(*row) for row in product(rungs, (1.5, 2.0, 3.0, 4.0), (0.05, 0.1))]
+    rungs = [(1, 3, 9), (3, 9), (3, 9, 18), (2, 6, 18), (2, 4, 8, 16)]
+    grid = [Halving(*x) for x in product(rungs, (0.04, 0.06, 0.08, 0.1, 0.15), (0.05, 0.1))]
     best, most = grid[0], -np.inf
     for halving in grid:
-        results = [outcomes(part, Rule("", halving), seeds) for part in parts]
-        wrong = max(column(r, "wrong_stops").mean() for r in results)
-        lost = max(np.median(column(r, "volume_lost")) for r in results)
-        saved = min(column(r, "epochs_saved").mean() for r in results)
-        print(
-            f"  {halving.rungs!s:14} {halving.reduction_factor} {halving.full_share:4} "
-            f"saved {saved:.3f} lost {lost:.4f} wrong {wrong:.4f}"
-        )
+        results = outcomes(curves, Rule("", halving), seeds)
+        wrong, saved = (column(results, k).mean() for k in ("wrong_stops", "epochs_saved"))
+        lost = np.median(column(results, "volume_lost"))
+        print(f"{halving} saved {saved:.3f} lost {lost:.4f} wrong {wrong:.4f}")
         if wrong <= 0.02 and lost <= 0.01 and saved > most:
             best, most = halving, saved
     return best
@@ -198,17 +206,19 @@ def choose(parts: Sequence[Curves], seeds: int) -> Halving:
 
 def ablation(halving: Halving) -> Iterator[Rule]:
     """The shipped rule first, then one change at a time."""
-    rungs, factor, share = halving.rungs, halving.reduction_factor, halving.full_share
-    yield Rule("Pareto rank of lowest error", halving)
+    yield Rule("shipped", halving)
     yield Rule("latest error", halving, latest)
     yield Rule("extrapolated error", halving, extrapolated)
-    yield Rule("rank, then crowding", halving, decide=by_order)
-    yield Rule("error alone", halving, decide=by_error)
-    yield Rule("by chance", halving, decide=by_chance)
-    yield Rule("nobody spared", Halving(rungs, factor, 0.0))
-    yield Rule("20 % spared", Halving(rungs, factor, 0.2))
-    yield Rule("factor 2", Halving(rungs, 2.0, share))
-    yield Rule("factor 4", Halving(rungs, 4.0, share))
+    yield Rule("extrapolated, only the front", halving, extrapolated, by_hope)
+    yield Rule("a third by layers (MO-ASHA)", halving, decide=by_layers)
+    yield Rule("a third by layers, crowding", halving, decide=by_crowding)
+    yield Rule("a third by error alone", halving, decide=by_error)
+    yield Rule("half by chance", halving, decide=by_chance)
+    yield Rule("first rung at 1", replace(halving, rungs=(1, *halving.rungs)))
+    for tolerance in (0.0, 0.04, 0.12, 0.2):
+        yield Rule(f"tolerance {tolerance}", replace(halving, tolerance=tolerance))
+    for share in (0.0, 0.1, 0.2):
+        yield Rule(f"{share:.0%} spared", replace(halving, full_share=share))
 
 
 def row(name: str, results: Sequence[Outcome]) -> str:
@@ -260,15 +270,14 @@ def report(parts: Sequence[Curves], rules: Sequence[Rule], seeds: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=100)
-    parser.add_argument("--choose", action="store_true", help="choose anew on the even rows")
+    parser.add_argument("--choose", metavar="TABLE", help="choose anew, on digits or cifar16")
     arguments = parser.parse_args()
     tables = [load(path) for path in sorted(RESULTS.glob("curves_*.jsonl"))]
     halving = Halving()
     if arguments.choose:
-        halving = choose([t.part(slice(0, None, 2)) for t in tables], 20)
+        halving = choose(load(RESULTS / f"curves_{arguments.choose}.jsonl"), 20)
     print(halving)
-    rules = list(ablation(halving))
-    report([t.part(slice(1, None, 2)) for t in tables], rules, arguments.seeds)
+    report(tables, list(ablation(halving)), arguments.seeds)
 
 
 if __name__ == "__main__":
