@@ -47,7 +47,7 @@ class DESampler(BaseSampler):
         offspring: Finished trials per selection, at least 1; default 1 (steady state).
         weights: One non-negative weight per objective for a sum of min-max normalised losses;
             ``None`` selects by Pareto rank.
-        n_best: ``best`` is drawn from this many best members; default: the whole population.
+        n_best: ``best`` is drawn from this many best members, at least 1.
         scale: Factor F on numeric differences, ``>= 0``.
         crossover: Probability CR, in ``[0, 1]``, that a gene takes part in the difference.
         mutation: Expected number of genes of a child edited at random, ``>= 0``.
@@ -68,16 +68,15 @@ class DESampler(BaseSampler):
         population_size: int = 20,
         offspring: int | None = None,
         weights: Sequence[float] | None = None,
-        n_best: int | None = None,
+        n_best: int = 5,
         scale: float = 0.5,
-        crossover: float = 0.9,
-        mutation: float = 1.0,
+        crossover: float = 0.5,
+        mutation: float = 0.5,
         initial: Callable[[np.random.Generator], Params] | None = None,
         repair: Repair | None = None,
         deduplicate: bool | Literal["generation"] = True,
         seed: int | None = None,
     ) -> None:
-        n_best = population_size if n_best is None else n_best
         offspring = 1 if offspring is None else offspring
         _require(population_size >= 4, "population_size", population_size, "at least 4")
         _require(offspring >= 1, "offspring", offspring, "at least 1")

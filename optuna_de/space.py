@@ -139,6 +139,14 @@ def range_of(distribution: BaseDistribution) -> Range:
     raise ValueError(f"Unknown distribution {distribution!r}; Optuna's three are supported.")
 
 
+def holds(distribution: BaseDistribution, value: Value) -> bool:
+    """Return whether a value is in a range."""
+    span = range_of(distribution)
+    if isinstance(span, Choices):
+        return value in span.values
+    return isinstance(value, int | float) and span.clip(value) == value
+
+
 def catalog(distributions: Distributions) -> Catalog:
     """Sort the distributions of a study into flat genes and alphabets of sequences."""
     parsed = {name: parse_name(name) for name in distributions}
@@ -245,9 +253,19 @@ class SequenceSpace:
         )
 
     def encode(self, genome: Sequence[Unit]) -> dict[str, Value]:
-        """Spell a genome as parameters; it inverts :meth:`decode`."""
+        """Spell a genome as parameters; it inverts :meth:`decode`.
+
+        Raises:
+            ValueError: Where the genome is not in this space.
+        """
         genes = tuple(Gene(unit.kind, tuple(sorted(asdict(unit).items()))) for unit in genome)  # type: ignore[call-overload]
-        return write(Genome({}, {self.name: genes}))
+        params = write(Genome({}, {self.name: genes}))
+        for name, distribution in self.distributions(params).items():
+            if not holds(distribution, params[name]):
+                raise ValueError(
+                    f"{name} is {params[name]!r}, which is not in the space's {distribution}."
+                )
+        return params
 
     def decode(self, params: Params) -> tuple[Any, ...]:
         """Read a genome from parameters; other parameters are ignored.
