@@ -65,7 +65,7 @@ class _Stop:
             raise GiveBack
         if not self.signal:
             self.signal = number
-            self._timer = threading.Timer(self._grace, signal.raise_signal, [number])
+            self._timer = threading.Timer(self._grace, _signal_main_thread, [number])
             self._timer.daemon = True
             self._timer.start()
 
@@ -82,6 +82,14 @@ class _Stop:
             yield
         finally:
             self._armed = False
+
+
+def _signal_main_thread(number: int) -> None:
+    """Signal so that a blocking call of the main thread returns (Windows has no such way)."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        signal.raise_signal(number)
 
 
 _current: _Stop | None = None
