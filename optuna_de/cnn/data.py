@@ -1,0 +1,212 @@
+"""Image sets and their splits: what a search trains on, and the test split apart from it.
+
+Splits are stratified by class and fixed by a seed; a fingerprint says which images, labels and
+splits a search saw. :func:`load_data` returns no test split: the objective cannot reach it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from optuna_de.cnn.decode import DataError, Labelled
+from optuna_de.cnn.sources import NAMES, Source, open_source
+from optuna_de.cnn.splits import Indices, check_subset, divide
+
+__all__ = ["NAMES", "DataError", "ImageData", "Split", "load_data", "load_test"]
+
+_TEST_FRACTION = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images and labels.
+
+    Args:
+        images: uint8 (n, c, h, w), in the memory format channels_last.
+        labels: int64 (n,), indices of classes.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def to(self, device: torch.device | str) -> Split:
+        """Return the split on a device."""
+        return Split(self.images.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """What the objective may see of a set: no test split.
+
+    Args:
+        name: "digits", "CIFAR10", or the folder's name.
+        classes: Names of the classes, two or more.
+        train: What networks are trained on.
+        validation: What they are scored on.
+        mean: Mean of each channel (c,) of the training split, images in [0, 1].
+        std: Deviation of each channel (c,), above 0; 1 for a channel that never varies.
+        split_seed: The seed of the splits.
+        fingerprint: 16 hexadecimal digits of the SHA-256 of images, labels, classes and splits.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    validation: Split
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    split_seed: int
+    fingerprint: str
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width (c, h, w)."""
+        _, c, h, w = self.train.images.shape
+        return c, h, w
+
+    def to(self, device: torch.device | str) -> ImageData:
+        """Return the set with its images and labels on a device."""
+        return replace(self, train=self.train.to(device), validation=self.validation.to(device))
+
+
+def load_data(
+    source: str | Path,
+    *,
+    data_dir: Path | None = None,
+    download: bool = False,
+    validation_fraction: float = 0.1,
+    split_seed: int = 0,
+    subset: int | None = None,
+    image_size: int | None = None,
+) -> ImageData:
+    """Return the training and validation splits of a set; its test images stay untouched.
+
+    Args:
+        source: "digits", "CIFAR10", "CIFAR100", "MNIST", "FashionMNIST" or "SVHN" (whatever the
+            case), or a folder that holds ``train/<class>/`` and perhaps ``test/<class>/``. A
+            ``Path`` is always a folder. Where there is no test split, 20 % become one.
+        data_dir: Folder of torchvision's sets; None is "data" in the current folder.
+        download: Whether to fetch one of torchvision's sets that is not there.
+        validation_fraction: Part of the images to score on, above 0 and below 1.
+        split_seed: Seed of all splits, in [0, 2**32 - 1].
+        subset: Number of images of both splits together, in the proportions of the classes; None
+            takes all.
+        image_size: Side to bring images to (the smaller side resized, the centre cropped); None
+            leaves them.
+
+    Raises:
+        DataError: Where anything is wrong with these or with the files.
+    """
+    _check(validation_fraction, split_seed, image_size)
+    found = open_source(source, data_dir, download, image_size)
+    pool, _ = _hold_out(found, split_seed)
+    labels = found.train.labels
+    if subset is not None and subset != len(pool):
+        check_subset(subset, len(pool), len(found.classes))
+        pool, _ = divide(pool, labels, found.classes, len(pool) - subset, split_seed, "subset")
+    taken = math.ceil(validation_fraction * len(pool))
+    train, validation = divide(pool, labels, found.classes, taken, split_seed, "validation split")
+    return _image_data(found, train, validation, split_seed)
+
+
+def load_test(
+    source: str | Path,
+    *,
+    data_dir: Path | None = None,
+    download: bool = False,
+    validation_fraction: float = 0.1,
+    split_seed: int = 0,
+    subset: int | None = None,
+    image_size: int | None = None,
+) -> Split:
+    """Return the test split that belongs to :func:`load_data` with the same arguments.
+
+    It is the same for every ``validation_fraction`` and ``subset``: the official one, whole,
+    else 20 % of the images, drawn by ``split_seed`` alone.
+
+    Raises:
+        DataError: As :func:`load_data`.
+    """
+    _check(validation_fraction, split_seed, image_size)
+    found = open_source(source, data_dir, download, image_size)
+    if found.test is not None:
+        test = found.test()
+        return _split(test, np.arange(len(test.labels)))
+    return _split(found.train, _hold_out(found, split_seed)[1])
+
+
+def _check(validation_fraction: float, split_seed: int, image_size: int | None) -> None:
+    if not 0 < validation_fraction < 1:
+        raise DataError(
+            f"validation_fraction is {validation_fraction}, but must be above 0 and below 1."
+        )
+    if not 0 <= split_seed < 2**32:
+        raise DataError(f"split_seed is {split_seed}, but must be in [0, {2**32 - 1}].")
+    if image_size is not None and image_size < 2:
+        raise DataError(f"image_size is {image_size}, but must be 2 or more.")
+
+
+def _hold_out(found: Source, seed: int) -> tuple[Indices, Indices]:
+    """Return the images for training and validation, and those for testing (none if official)."""
+    everything = np.arange(len(found.train.labels))
+    if found.test is not None:
+        return everything, everything[:0]
+    taken = math.ceil(_TEST_FRACTION * len(everything))
+    return divide(everything, found.train.labels, found.classes, taken, seed, "test split")
+
+
+def _split(part: Labelled, chosen: Indices) -> Split:
+    images = torch.from_numpy(part.images[chosen]).permute(0, 3, 1, 2)
+    return Split(
+        images.contiguous(memory_format=torch.channels_last), torch.from_numpy(part.labels[chosen])
+    )
+
+
+def _image_data(found: Source, train: Indices, validation: Indices, seed: int) -> ImageData:
+    splits = [_split(found.train, chosen) for chosen in (train, validation)]
+    mean, std = _moments(splits[0].images)
+    return ImageData(
+        name=found.name,
+        classes=found.classes,
+        train=splits[0],
+        validation=splits[1],
+        mean=mean,
+        std=std,
+        split_seed=seed,
+        fingerprint=_fingerprint(found.classes, splits, (train, validation)),
+    )
+
+
+def _moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and deviation of each channel, exact, from the counts of its 256 values."""
+    values = torch.arange(256, dtype=torch.float64) / 255
+    means, stds = [], []
+    for channel in images.unbind(1):
+        counts = torch.bincount(channel.reshape(-1), minlength=256).double()
+        mean = (counts @ values / counts.sum()).item()
+        variance = (counts @ (values - mean) ** 2 / counts.sum()).item()
+        means.append(mean)
+        stds.append(math.sqrt(variance) if int((counts > 0).sum()) > 1 else 1.0)
+    return tuple(means), tuple(stds)
+
+
+def _fingerprint(
+    classes: Sequence[str], splits: Sequence[Split], indices: Sequence[Indices]
+) -> str:
+    """Return 16 hexadecimal digits that tell sets and their splits apart."""
+    digest = hashlib.sha256(json.dumps(classes).encode())
+    for split, chosen in zip(splits, indices, strict=True):
+        digest.update(json.dumps(split.images.shape).encode())
+        digest.update(split.images.permute(0, 2, 3, 1).contiguous().numpy().data)
+        digest.update(split.labels.numpy().astype("<i8").tobytes())
+        digest.update(chosen.astype("<i8").tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,186 @@
+"""Folders of images as arrays: listing ``folder/<class>/`` and decoding, once.
+
+Knows files and NumPy arrays: neither splits nor torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from optuna_de.cnn.cache import read_cache, write_cache
+
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
+)
+_FORMAT = 1  # of the cache file and of the way of decoding
+_DEEP_MODES = ("I", "F")
+_UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    Image.DecompressionBombError,
+)
+
+
+class DataError(ValueError):
+    """Data that cannot be used, said in one sentence."""
+
+
+class Labelled(NamedTuple):
+    """Images uint8 (n, h, w, c) and their labels int64 (n,), indices of classes."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The image files of a folder, sorted by class and name.
+
+    Args:
+        folder: The folder that holds one folder a class.
+        classes: Names of the classes, sorted.
+        files: Paths relative to ``folder``, with "/" between.
+        labels: The class of each file, an index.
+        stamps: Bytes and modification time in nanoseconds of each file.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    files: tuple[str, ...]
+    labels: tuple[int, ...]
+    stamps: tuple[tuple[int, int], ...]
+
+
+def list_images(folder: Path) -> Listing:
+    """List ``folder/<class>/*`` of the known suffixes; names that start with a dot do not count.
+
+    Raises:
+        DataError: Where there are fewer than two classes, or a class without images.
+    """
+    with os.scandir(folder) as entries:
+        classes = sorted(e.name for e in entries if e.is_dir() and e.name[0] != ".")
+    if len(classes) < 2:
+        found = f"only the class {classes[0]!r}" if classes else "no folders of classes"
+        raise DataError(
+            f"{folder} holds {found}, but there must be two or more, each a folder of images."
+        )
+    found_files = [(c, *row) for c, name in enumerate(classes) for row in _of_class(folder, name)]
+    labels, files, stamps = zip(*found_files, strict=True)
+    return Listing(folder, tuple(classes), files, labels, stamps)
+
+
+def _of_class(folder: Path, name: str) -> list[tuple[str, tuple[int, int]]]:
+    """Return name and stamp of each image of a class."""
+    with os.scandir(folder / name) as entries:
+        found = [
+            (f"{name}/{e.name}", (e.stat().st_size, e.stat().st_mtime_ns))
+            for e in entries
+            if Path(e.name).suffix.lower() in SUFFIXES and e.name[0] != "." and e.is_file()
+        ]
+    if not found:
+        known = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
+        raise DataError(f"The class folder {folder / name} holds no images ({known}).")
+    return sorted(found)
+
+
+def load_images(
+    listing: Listing, image_size: int | None, like: Sequence[int] | None = None
+) -> Labelled:
+    """Return the images of a listing, from the cache beside the folder where it is still true.
+
+    Args:
+        listing: What to load.
+        image_size: Side to resize the smaller side to, then crop about the centre; None takes
+            the images as they are.
+        like: Height, width and channels (h, w, c) that the images must have; None takes the size
+            of the first, and one channel where all are grey, else three.
+
+    Raises:
+        DataError: Where an image cannot be read or has another size.
+    """
+    root = listing.folder.parent
+    side = "" if image_size is None else f"-{image_size}"
+    path = root / f".optuna_de-{listing.folder.name}{side}.npz"
+    shape = None if like is None else list(like)
+    content = [_FORMAT, listing.files, listing.stamps, image_size, shape]
+    key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    images = read_cache(path, key, len(listing.files))
+    if images is None:
+        images = _decode_all(listing, image_size, like)
+        write_cache(path, key, images)
+    return Labelled(images, np.array(listing.labels, np.int64))
+
+
+def _decode_all(
+    listing: Listing, image_size: int | None, like: Sequence[int] | None
+) -> NDArray[np.uint8]:
+    """Decode into one array (n, h, w, c)."""
+    paths = [listing.folder / file for file in listing.files]
+    height, width = like[:2] if like else _decode(paths[0], image_size).shape[:2]
+    images = np.empty((len(paths), height, width, 3), np.uint8)
+
+    def fill(i: int) -> bool:
+        pixels = _decode(paths[i], image_size)
+        if pixels.shape[:2] != (height, width):
+            other = "the training images have" if like else f"{paths[0]} has"
+            raise DataError(
+                f"{paths[i]} has {pixels.shape[1]}x{pixels.shape[0]} pixels where {other} "
+                f"{width}x{height}; give image_size (--image-size) to bring all to one size."
+            )
+        images[i] = pixels
+        return bool(pixels.shape[2] == 1)
+
+    with ThreadPoolExecutor() as pool:
+        grey = all(list(pool.map(fill, range(len(paths)))))
+    if like and like[2] == 1 and not grey:
+        raise DataError(
+            f"{listing.folder} holds coloured images, but the training images are grey."
+        )
+    return images[..., :1].copy() if (like[2] == 1 if like else grey) else images
+
+
+def _decode(path: Path, image_size: int | None) -> NDArray[np.uint8]:
+    """Return one image, uint8 (h, w, 1) where it is grey, else (h, w, 3)."""
+    try:
+        with Image.open(path) as image:
+            if image.mode.startswith(_DEEP_MODES):
+                raise DataError(
+                    f"{path} has more than 8 bits a channel (mode {image.mode}), but images "
+                    f"must have 8."
+                )
+            return fit(_plain(image), image_size)
+    except DataError:
+        raise
+    except _UNREADABLE as error:
+        raise DataError(f"{path} cannot be read as an image ({type(error).__name__}).") from error
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """Return an image as L where it is grey without transparency, else as RGB."""
+    if image.mode in ("1", "L"):
+        return image.convert("L")
+    full = image.convert("RGBA") if image.mode == "P" else image
+    return full.convert("RGB")
+
+
+def fit(image: Image.Image, image_size: int | None) -> NDArray[np.uint8]:
+    """Return an image of mode L or RGB as (h, w, c), resized and cropped about its centre."""
+    if image_size is not None:
+        image = ImageOps.fit(image, (image_size, image_size), Image.Resampling.BILINEAR)
+    pixels = np.asarray(image)
+    return pixels[..., None] if pixels.ndim == 2 else pixels
