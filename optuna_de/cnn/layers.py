@@ -108,8 +108,10 @@ def expand(
     ``FC(max(10, f // 4))``.
 
     Raises:
-        ValueError: Where the genome fits no network, or a pool takes the smaller side below 2.
+        ValueError: Where the genome, the shape or the classes fit no network, or a pool takes
+            the smaller side below 2.
     """
+    _check_task(image_shape, classes)
     check(genome)
     if repair(genome, image_shape) != tuple(genome):
         raise ValueError(
@@ -123,6 +125,15 @@ def expand(
         stages.append(tuple(_expand_unit(unit, shape[0])))
         shape = _through(stages[-1], shape)
     return (*stages, tuple(_expand_head(head, shape, classes)))
+
+
+def _check_task(image_shape: ImageShape, classes: int) -> None:
+    sizes = (*image_shape, classes)
+    if len(sizes) != 4 or not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise ValueError(
+            f"Images of shape {image_shape} in {classes} classes fit no network; (channels, "
+            "height, width) and the number of classes must be positive integers."
+        )
 
 
 def _expand_unit(unit: Unit, inputs: int) -> Iterator[Primitive]:

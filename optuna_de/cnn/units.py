@@ -120,7 +120,7 @@ LETTERS: dict[str, type[Unit]] = {
     "GAP": GAP,
 }
 _WORDS = {unit: letter for letter, unit in LETTERS.items()}
-_TOKEN = re.compile(r"(?P<letter>[A-Z]+)(?:(?P<width>\d{1,12})(?:k(?P<kernel>\d{1,6}))?)?")
+_TOKEN = re.compile(r"(?P<letter>[A-Z]+)(?:(?P<width>[0-9]{1,12})(?:k(?P<kernel>[0-9]{1,6}))?)?")
 
 
 def render(genome: Sequence[Unit]) -> str:
@@ -146,7 +146,7 @@ def _parse_token(token: str, position: int) -> Unit:
     numbers = [int(n) for n in (match["width"], match["kernel"]) if n] if match else []
     if unit is None or len(numbers) != len(fields(unit)):
         raise ValueError(
-            f"Unit {position} of the architecture, {token!r}, is not understood; units are "
+            f"Unit {position} of the architecture, {token[:40]!r}, is not understood; units are "
             "C64k3, B64k3, S64k3, R64k3, D64k3, P64k3, MP, AP, and at the end GAP or FC512."
         )
     return unit(*numbers)
@@ -163,11 +163,10 @@ def check(genome: Sequence[Unit]) -> None:
         raise ValueError("An architecture needs at least one unit before its head.")
     for position, unit in enumerate(genome, 1):
         least = 2 if isinstance(unit, Parallel) else 1
-        channels = getattr(unit, "channels", getattr(unit, "width", least))
-        if channels < least or getattr(unit, "kernel", 1) % 2 == 0:
+        if not _is_sized(unit, least):
             raise ValueError(
-                f"Unit {position} of the architecture, {render([unit])!r}, needs at least {least} "
-                "channels and an odd kernel."
+                f"Unit {position} of the architecture, {render([unit])!r}, needs integers: at "
+                f"least {least} channels and an odd, positive kernel."
             )
     for unit in split_head(genome)[0]:
         if isinstance(unit, FC | GAP):
@@ -175,6 +174,15 @@ def check(genome: Sequence[Unit]) -> None:
                 f"{render([unit])!r} stands before other units; FC units come last, GAP just "
                 "before them."
             )
+
+
+def _is_sized(unit: Unit, least: int) -> bool:
+    """Tell whether widths are at least ``least`` and the kernel is odd, in whole numbers."""
+    sizes = {field.name: getattr(unit, field.name) for field in fields(unit)}
+    if any(not isinstance(size, int) or size < 1 for size in sizes.values()):
+        return False
+    kernel = sizes.pop("kernel", 1)
+    return kernel % 2 == 1 and all(size >= least for size in sizes.values())
 
 
 def split_head(genome: Sequence[Unit]) -> tuple[Genome, Genome]:
