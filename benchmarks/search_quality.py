@@ -33,7 +33,9 @@ ALL = "random,nsga2,nsga2-50,nsga3,tpe,regevo,seed-rules"
 def run(make_sampler: MakeSampler, table: Table, seed: int, budget: int) -> Array:
     """Return the regret after each of ``budget`` evaluations, shape (budget,)."""
     directions = [StudyDirection.MINIMIZE] * table.losses.shape[-1]
-    study = optuna.create_study(directions=directions, sampler=make_sampler(seed))
+    study = optuna.create_study(
+        directions=directions, sampler=make_sampler(seed), study_name=f"{table.name}-{seed}"
+    )
     losses = np.empty((budget, len(directions)))
     for row in losses:
         trial = study.ask(dict(table.space))
