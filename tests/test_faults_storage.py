@@ -11,6 +11,7 @@ import random
 import re
 import signal
 import sqlite3
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -37,24 +38,24 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
-    yield from _server(servers.postgres, tmp_path_factory)
+def postgres() -> Iterator[servers.Server]:
+    yield from _server(servers.postgres)
 
 
 @pytest.fixture(scope="module")
-def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
-    yield from _server(servers.mariadb, tmp_path_factory)
+def mariadb() -> Iterator[servers.Server]:
+    yield from _server(servers.mariadb)
 
 
-def _server(start: Any, factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
-    folder = factory.mktemp("server")
-    for path in (folder, *folder.parents[:2]):
-        path.chmod(0o755)
-    try:
-        with start(folder) as server:
-            yield server
-    except servers.Unavailable as why:
-        pytest.skip(str(why))
+def _server(start: Any) -> Iterator[servers.Server]:
+    # Not pytest's folder: each pytest that starts closes it to the server's user.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        try:
+            with start(Path(folder)) as server:
+                yield server
+        except servers.Unavailable as why:
+            pytest.skip(str(why))
 
 
 @pytest.fixture(autouse=True)
