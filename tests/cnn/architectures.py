@@ -49,7 +49,7 @@ image_shapes = st.tuples(st.integers(1, 5), st.integers(2, 70), st.integers(2, 7
 
 
 def random_genome(rng: Random, image_shape: tuple[int, int, int]) -> Genome:
-    """Draw a repaired genome of up to ten units with any of the heads."""
+    """Draw a repaired body of up to seven units with any of the heads."""
 
     def unit() -> Unit:
         chosen = rng.choice((*SIZED, *SIZED, None))
@@ -58,5 +58,5 @@ def random_genome(rng: Random, image_shape: tuple[int, int, int]) -> Genome:
         return chosen(rng.randint(2, 40), rng.choice((1, 3, 5, 7)))
 
     head = rng.choice(((), (GAP(),), (FC(33),), (FC(40), FC(20), FC(7)), (GAP(), FC(12))))
-    body = (Conv(rng.randint(1, 12), 3), *(unit() for _ in range(rng.randint(0, 9))))
+    body = (Conv(rng.randint(1, 12), 3), *(unit() for _ in range(rng.randint(0, 6))))
     return (*repair(body, image_shape), *head)
