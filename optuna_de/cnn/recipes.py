@@ -41,9 +41,9 @@ class Recipe:
         cutout: Side in pixels of the square that is erased (DeVries and Taylor 2017); 0 is none.
         ema: Decay of the running mean of the weights in (0, 1), which is then scored and kept; or
             None.
-        initialisation: "torch" leaves the weights alone; "he" draws those of every convolution
-            and hidden linear layer anew (He et al. 2015), without which deep candidates that have
-            no norms stay at chance.
+        initialisation: "torch" leaves the weights alone; "he" draws anew those of every
+            convolution and hidden linear layer that no norm follows (He et al. 2015), without
+            which deep candidates that have no norms stay at chance.
         batch_size: Default batch size, and the one ``learning_rate`` belongs to.
         epochs: Default number of epochs.
         batch_exponent: The learning rate is multiplied by the batch size, relative to

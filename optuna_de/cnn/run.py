@@ -112,13 +112,16 @@ def _start(
 def initialise(model: nn.Module, seed: int) -> None:
     """Draw weights for rectifiers (He et al. 2015, equation 10) and set biases to 0.
 
-    The last linear layer, which no rectifier follows, keeps torch's draw, and so do norms.
+    A layer that a norm follows keeps torch's draw, whose smaller weights learn faster there, and
+    so does the last layer, which no rectifier follows.
     """
     generator = torch.Generator().manual_seed(seed)
-    layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    if layers and isinstance(layers[-1], nn.Linear):
-        layers.pop()
-    for layer in layers:
+    leaves = [m for m in model.modules() if not any(m.children())]
+    last = max((i for i, m in enumerate(leaves) if isinstance(m, nn.Linear)), default=None)
+    for i, (layer, following) in enumerate(zip(leaves, [*leaves[1:], None], strict=True)):
+        normed = isinstance(following, nn.modules.batchnorm._BatchNorm)
+        if i == last or normed or not isinstance(layer, nn.Conv2d | nn.Linear):
+            continue
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)

@@ -82,7 +82,9 @@ def evaluate(
     try:
         with torch.inference_mode():
             for images, labels in zip(
-                split.images.split(batch_size), split.labels.split(batch_size), strict=True
+                torch.split(split.images, batch_size),
+                torch.split(split.labels, batch_size),
+                strict=True,
             ):
                 with autocast(device, uses_bfloat16(device)):
                     logits = model(normalise(images.to(device))).float()

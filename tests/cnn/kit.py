@@ -1,27 +1,23 @@
 """A small real set and small networks for the tests of training."""
 
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
-
 import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from optuna_de.cnn.data import ImageData
+from optuna_de.cnn.data import ImageData, Split
 
 
-def digits(train: int = 300, validation: int = 200) -> "ImageData":
+def digits(train: int = 300, validation: int = 200) -> ImageData:
     """Return the first of scikit-learn's digits, real 8x8 images in ten classes."""
     bunch = load_digits()
     images = torch.from_numpy(bunch.images / 16 * 255).to(torch.uint8)[:, None]
     labels = torch.from_numpy(bunch.target).to(torch.int64)
 
-    def split(part: slice) -> Any:
+    def split(part: slice) -> Split:
         chosen = images[part].contiguous(memory_format=torch.channels_last)
-        return SimpleNamespace(images=chosen, labels=labels[part])
+        return Split(chosen, labels[part])
 
-    data = SimpleNamespace(
+    return ImageData(
         name="digits",
         classes=tuple("0123456789"),
         train=split(slice(train)),
@@ -30,9 +26,7 @@ def digits(train: int = 300, validation: int = 200) -> "ImageData":
         std=(0.35,),
         split_seed=0,
         fingerprint="digits",
-        image_shape=(1, 8, 8),
     )
-    return cast("ImageData", data)
 
 
 def network(*, norm: bool = True, dropout: float = 0.5, seed: int = 0) -> nn.Sequential:

@@ -147,6 +147,15 @@ def test_he_initialisation_keeps_the_variance_through_depth() -> None:
     assert equal(last, weights(deep[-1]))
 
 
+def test_he_initialisation_spares_layers_before_norms() -> None:
+    before, model = network(), network()
+    initialise(model, seed=1)
+    same = [torch.equal(a, b) for a, b in zip(weights(before), weights(model), strict=True)]
+    names = list(model.state_dict())
+    changed = {name for name, equal in zip(names, same, strict=True) if not equal}
+    assert changed == {"4.weight", "4.bias"}
+
+
 def test_running_mean_is_lent_and_returned() -> None:
     run = run_of(replace(PLAIN, ema=0.5))
     raw = []

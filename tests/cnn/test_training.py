@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -285,7 +284,7 @@ def test_another_trainings_checkpoint_is_not_used(change: str, tmp_path: Path) -
         case "batch":
             batch = 32
         case "data":
-            data = SimpleNamespace(**{**vars(data), "fingerprint": "other"})
+            data = replace(data, fingerprint="other")
     seen: list[int] = []
     train(
         model,
