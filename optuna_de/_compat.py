@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import optuna
+from numpy.typing import NDArray
+from optuna._hypervolume import compute_hypervolume
 from optuna.storages import RDBStorage
 from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
 from optuna.storages._rdb import models
+from optuna.study._multi_objective import _is_pareto_front
 from optuna.trial import FrozenTrial, TrialState
 
 
@@ -36,15 +40,19 @@ def set_system_attr(study: optuna.Study, trial: FrozenTrial, key: str, value: An
     study._storage.set_trial_system_attr(trial._trial_id, key, value)
 
 
-RDB_TRANSACTIONS = (
+RDB_WRITES = (
     *("create_new_study", "delete_study", "set_study_user_attr", "set_study_system_attr"),
+    *("_create_new_trial", "_set_trial_param", "set_trial_intermediate_value"),
+    *("set_trial_user_attr", "set_trial_system_attr"),
+)
+"""Methods of `RDBStorage` that are one writing transaction each, so that a repeat is safe."""
+RDB_READS = (
     *("get_study_id_from_name", "get_study_name_from_id", "get_study_directions"),
     *("get_study_user_attrs", "get_study_system_attrs", "get_all_studies"),
-    *("_create_new_trial", "_set_trial_param", "get_trial_param", "_get_best_trial_id"),
-    *("get_trial_id_from_study_id_trial_number", "set_trial_intermediate_value"),
-    *("set_trial_user_attr", "set_trial_system_attr", "get_trial", "_get_trials"),
+    *("get_trial_param", "_get_best_trial_id", "get_trial_id_from_study_id_trial_number"),
+    *("get_trial", "_get_trials", "_get_stale_rows"),
 )
-"""Methods of `RDBStorage` that are one transaction each, so that a repeat is safe."""
+"""Methods of `HeartbeatRDBStorage` that only read."""
 
 
 class HeartbeatRDBStorage(RDBStorage):
@@ -55,6 +63,9 @@ class HeartbeatRDBStorage(RDBStorage):
         return beating
 
     def _get_stale_trial_ids(self, study_id: int) -> list[int]:
+        return self.stale(study_id, *self._get_stale_rows(study_id))
+
+    def _get_stale_rows(self, study_id: int) -> tuple[list[int], list[int]]:
         beating = super()._get_stale_trial_ids(study_id)
         trial, beat = models.TrialModel, models.TrialHeartbeatModel
         with self.scoped_session() as session:
@@ -66,7 +77,7 @@ class HeartbeatRDBStorage(RDBStorage):
                 .all()
             )
             session.rollback()
-        return self.stale(study_id, beating, [row[0] for row in silent])
+        return beating, [row[0] for row in silent]
 
 
 def heartbeat_of(study: optuna.Study) -> BaseHeartbeat | None:
@@ -98,3 +109,13 @@ def fresh_trials_of(study: optuna.Study) -> Sequence[FrozenTrial]:
 def frozen(trial: optuna.Trial) -> FrozenTrial:
     """Return a running trial as the storage holds it now."""
     return trial.storage.get_trial(trial._trial_id)
+
+
+def is_on_front(losses: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which of ``(n, m)`` losses no other dominates; equals do not dominate each other."""
+    return _is_pareto_front(losses, assume_unique_lexsorted=False)
+
+
+def hypervolume(front: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
+    """Return the volume between a front ``(n, m)`` of losses and a point none of it is beyond."""
+    return float(compute_hypervolume(front, reference, assume_pareto=True))

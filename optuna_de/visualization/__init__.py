@@ -1,0 +1,16 @@
+"""Plots of a search, each ``plot_x(study, ...)`` in Optuna's conventions; they need plotly.
+
+A study without anything to plot gives a figure that says so in a sentence.
+"""
+
+from optuna_de.visualization._front import plot_front_over_time
+from optuna_de.visualization._generations import plot_generations
+from optuna_de.visualization._hypervolume import plot_hypervolume
+from optuna_de.visualization._learning_curves import plot_learning_curves
+
+__all__ = [
+    "plot_front_over_time",
+    "plot_generations",
+    "plot_hypervolume",
+    "plot_learning_curves",
+]

@@ -1,0 +1,223 @@
+"""What the front is worth: its hypervolume against finished trials and against compute.
+
+Each objective is put on a scale, logarithmic where all its values are positive and the largest is
+ten times the smallest. On it, the reference point is the worst value of any feasible trial and a
+tenth of the range beyond; the volume between the front and that point is a share of the box from
+the best values to it (Zitzler and Thiele, 1998). Studies that are plotted together share the box.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+import optuna
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from plotly.subplots import make_subplots
+
+from optuna_de import _compat
+from optuna_de.visualization import _style, _trials
+from optuna_de.visualization._front import require_several
+from optuna_de.visualization._trials import Entry
+
+_TITLE = "Hypervolume"
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A study's hypervolume after each finished trial, in order of completion.
+
+    Args:
+        study_name: The study's name.
+        numbers: The trials' numbers.
+        seconds: Compute so far, failed trials included.
+        volumes: Shares of the box, in ``[0, 1]``.
+    """
+
+    study_name: str
+    numbers: tuple[int, ...]
+    seconds: tuple[float, ...]
+    volumes: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What the figure shows; ``reference`` has the objectives' units."""
+
+    curves: tuple[Curve, ...]
+    names: tuple[str, ...]
+    reference: tuple[float, ...]
+    log: tuple[bool, ...]
+    excuse: str = ""
+
+
+def plot_hypervolume(
+    study: optuna.Study | Sequence[optuna.Study],
+    *,
+    target_names: Sequence[str] | None = None,
+    reference_point: Sequence[float] | None = None,
+) -> go.Figure:
+    """Plot the share of the box of objectives that the front dominates, as it grows.
+
+    Args:
+        study: A study of two objectives or more, or several of the same objectives.
+        target_names: One name per objective; default: the study's metric names.
+        reference_point: One value per objective, in its units; default: the worst value of any
+            feasible trial and a tenth of the range (of logarithms where an objective spans a
+            factor of ten) beyond.
+
+    Raises:
+        ValueError: Where a study has one objective, the studies differ in theirs, or an argument
+            does not fit them.
+    """
+    return figure(info(study, target_names, reference_point))
+
+
+def info(
+    study: optuna.Study | Sequence[optuna.Study],
+    target_names: Sequence[str] | None = None,
+    reference_point: Sequence[float] | None = None,
+) -> Info:
+    """Read what the figure shows."""
+    studies = [study] if isinstance(study, optuna.Study) else list(study)
+    names = _trials.names_of(_first(studies, reference_point), target_names)
+    runs = [_trials.entries(s) for s in studies]
+    known = [e for run in runs for e in _trials.scored(run) if e.feasible]
+    losses = _trials.loss_array(known)
+    if not len(losses := losses[np.isfinite(losses).all(axis=1)] if known else losses):
+        every = [e for run in runs for e in run]
+        return Info((), names, (), (), _trials.excuse(every) or "No trial is feasible yet.")
+    box = _Box.around(losses, _signs(studies[0]), reference_point)
+    curves = (_curve(s.study_name, run, box) for s, run in zip(studies, runs, strict=True))
+    return Info(tuple(curves), names, box.reference_values, box.log)
+
+
+def _first(studies: Sequence[optuna.Study], reference: Sequence[float] | None) -> optuna.Study:
+    if not studies:
+        raise ValueError("plot_hypervolume needs at least one study, but got an empty sequence.")
+    for study in studies:
+        require_several(study)
+        if study.directions != studies[0].directions:
+            raise ValueError(
+                f"Studies plotted together need the same directions, but {study.study_name!r} "
+                f"has {[d.name for d in study.directions]}."
+            )
+    n = len(studies[0].directions)
+    if reference is not None and len(reference) != n:
+        raise ValueError(f"reference_point has {len(reference)} values, but {n} are needed.")
+    return studies[0]
+
+
+def _signs(study: optuna.Study) -> Array:
+    return np.array([-1.0 if d.name == "MAXIMIZE" else 1.0 for d in study.directions])
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """The box of losses on their scales, from the ideal point to the reference point."""
+
+    signs: Array
+    log: tuple[bool, ...]
+    ideal: Array
+    reference: Array
+
+    @classmethod
+    def around(cls, losses: Array, signs: Array, reference_point: Sequence[float] | None) -> _Box:
+        log = tuple(_trials.is_wide(column) for column in (signs * losses).T)
+        scaled = _scale(losses, signs, log)
+        ideal, worst = scaled.min(axis=0), scaled.max(axis=0)
+        span = worst - ideal
+        reference = worst + np.where(span > 0, 0.1 * span, 1.0)
+        if reference_point is not None:
+            reference = _scale(signs * np.array([reference_point], dtype=float), signs, log)[0]
+        return cls(signs, log, ideal, reference)
+
+    def scale(self, losses: Sequence[float]) -> Array:
+        return _scale(np.array([losses]), self.signs, self.log).ravel()
+
+    def share(self, front: Array) -> float:
+        size = np.prod(np.maximum(self.reference - self.ideal, 0.0))
+        return _compat.hypervolume(front, self.reference) / float(size) if size > 0 else 0.0
+
+    @property
+    def reference_values(self) -> tuple[float, ...]:
+        values = self.signs * self.reference
+        return tuple(
+            float(10**v if is_log else v) for v, is_log in zip(values, self.log, strict=True)
+        )
+
+
+def _scale(losses: Array, signs: Array, log: Sequence[bool]) -> Array:
+    """Put the logarithm in the place of each wide objective; maximised ones stay negated."""
+    values = signs * losses
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(signs * np.where(log, np.log10(values), values))
+
+
+def _curve(name: str, run: Sequence[Entry], box: _Box) -> Curve:
+    front = np.empty((0, len(box.log)))
+    volume, volumes = 0.0, []
+    for entry in run:
+        if entry.values and entry.feasible and np.isfinite(entry.losses).all():
+            point = box.scale(entry.losses)
+            if (point < box.reference).all() and not (front <= point).all(axis=1).any():
+                front = np.vstack([front[(front < point).any(axis=1)], point])
+                volume = box.share(front)
+        volumes.append(volume)
+    seconds = tuple(accumulate(e.seconds for e in run))
+    return Curve(name, tuple(e.number for e in run), seconds, tuple(volumes))
+
+
+def figure(info: Info) -> go.Figure:
+    """Draw what was read."""
+    if info.excuse:
+        return _style.sentence_figure(info.excuse, _TITLE)
+    result = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.06)
+    for i, curve in enumerate(info.curves):
+        finished = tuple(range(1, len(curve.numbers) + 1))
+        result.add_trace(_line(curve, finished, i), row=1, col=1)
+        result.add_trace(_line(curve, curve.seconds, i).update(showlegend=False), row=1, col=2)
+    unit, divisor = _unit(max(curve.seconds[-1] for curve in info.curves if curve.seconds))
+    for trace in result.data[1::2]:
+        trace.x = [s / divisor for s in trace.x]
+    result.update_xaxes(title="Finished trials", col=1)
+    result.update_xaxes(title=f"Compute ({unit})", col=2)
+    result.update_yaxes(title="Dominated share of the box", col=1)
+    result.update_yaxes(rangemode="tozero")
+    return _style.style(result, f"{_TITLE}<br><sup>{_caption(info)}</sup>", legend_above=True)
+
+
+def _unit(seconds: float) -> tuple[str, float]:
+    units = [("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0)]
+    return next(u for u in units if seconds >= 2 * u[1] or u[1] == 1.0)
+
+
+def _caption(info: Info) -> str:
+    parts = (
+        f"{_style.shown(name)} {value:.4g}{' (log)' if is_log else ''}"
+        for name, value, is_log in zip(info.names, info.reference, info.log, strict=True)
+    )
+    return "reference point: " + ", ".join(parts)
+
+
+def _line(curve: Curve, x: Sequence[float], index: int) -> go.Scatter:
+    name = _style.shown(curve.study_name)
+    return go.Scatter(
+        x=x,
+        y=curve.volumes,
+        mode="lines",
+        name=name,
+        line={
+            **{"shape": "hv", "width": 2.5, "color": _style.class_colour(index)},
+            "dash": _style.DASHES[index % len(_style.DASHES)],
+        },
+        text=[
+            f"{name}, trial {n}: {v:.4f}"
+            for n, v in zip(curve.numbers, curve.volumes, strict=True)
+        ],
+        hovertemplate="%{text}<extra></extra>",
+    )
