@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from optuna.study import StudyDirection
 
 from optuna_de import selection
-from optuna_de.halving import Halving
+from optuna_de.halving import Halving, dominators
 
 Array = NDArray[np.float64]
 Point = tuple[float, ...]
@@ -148,22 +148,22 @@ def column(results: Sequence[Outcome], name: str) -> Array:
 
 
 def by_layers(halving: Halving, own: Point, others: Sequence[Point], number: int) -> bool:
-    """MO-ASHA: the best third by layers of non-dominated sorting, ties go on together."""
+    """MO-ASHA: the best half by layers of non-dominated sorting, ties go on together."""
     ranks = selection.pareto_ranks(np.array([own, *others]))
-    return not halving.runs_to_end(number) and 3 * int((ranks < ranks[0]).sum()) >= len(ranks)
+    return not halving.runs_to_end(number) and 2 * int((ranks < ranks[0]).sum()) >= len(ranks)
 
 
 def by_crowding(halving: Halving, own: Point, others: Sequence[Point], number: int) -> bool:
-    """MO-ASHA with NSGA-II's order: layers, then crowding distance; the best third goes on."""
+    """MO-ASHA with NSGA-II's order: layers, then crowding distance; the best half goes on."""
     ranking = selection.pareto_order(np.array([own, *others]))
     position = int(np.flatnonzero(ranking == 0)[0])
-    return not halving.runs_to_end(number) and 3 * position >= len(ranking)
+    return not halving.runs_to_end(number) and 2 * position >= len(ranking)
 
 
 def by_error(halving: Halving, own: Point, others: Sequence[Point], number: int) -> bool:
-    """ASHA on the error alone: the best third goes on."""
+    """ASHA on the error alone: the best half goes on."""
     better = sum(other[0] < own[0] for other in others)
-    return not halving.runs_to_end(number) and 3 * better >= len(others) + 1
+    return not halving.runs_to_end(number) and 2 * better >= len(others) + 1
 
 
 def by_chance(halving: Halving, own: Point, others: Sequence[Point], number: int) -> bool:
@@ -174,7 +174,14 @@ def by_chance(halving: Halving, own: Point, others: Sequence[Point], number: int
 
 def by_hope(halving: Halving, own: Point, others: Sequence[Point], number: int) -> bool:
     """Extrapolation: stop where the predicted last point is dominated by any other prediction."""
-    return replace(halving, tolerance=0.0).decide(own, others, MINIMIZE, number)
+    dominated = dominators(np.array([own, *others]))[0] > 0
+    return not halving.runs_to_end(number) and bool(dominated)
+
+
+def by_tolerance(halving: Halving, own: Point, others: Sequence[Point], number: int) -> bool:
+    """Stop what more than a fixed share of the others, 8 %, dominates."""
+    count = dominators(np.array([own, *others]))[0]
+    return not halving.runs_to_end(number) and bool(count > 0.08 * len(others))
 
 
 def latest(errors: Array) -> float:
@@ -192,7 +199,7 @@ def extrapolated(errors: Array, end: int = 27) -> float:
 def choose(curves: Curves, seeds: int) -> Halving:
     """Return the setting that saves most while it keeps within what is allowed to be lost."""
     rungs = [(1, 3, 9), (3, 9), (3, 9, 18), (2, 6, 18), (2, 4, 8, 16)]
-    grid = [Halving(*x) for x in product(rungs, (0.04, 0.06, 0.08, 0.1, 0.15), (0.05, 0.1))]
+    grid = [Halving(*x) for x in product(rungs, (1.5, 1.75, 2.0, 2.25, 2.5, 3.0), (0.05, 0.1))]
     best, most = grid[0], -np.inf
     for halving in grid:
         results = outcomes(curves, Rule("", halving), seeds)
@@ -210,13 +217,14 @@ def ablation(halving: Halving) -> Iterator[Rule]:
     yield Rule("latest error", halving, latest)
     yield Rule("extrapolated error", halving, extrapolated)
     yield Rule("extrapolated, only the front", halving, extrapolated, by_hope)
-    yield Rule("a third by layers (MO-ASHA)", halving, decide=by_layers)
-    yield Rule("a third by layers, crowding", halving, decide=by_crowding)
-    yield Rule("a third by error alone", halving, decide=by_error)
+    yield Rule("half by layers (MO-ASHA)", halving, decide=by_layers)
+    yield Rule("half by layers, crowding", halving, decide=by_crowding)
+    yield Rule("half by error alone", halving, decide=by_error)
     yield Rule("half by chance", halving, decide=by_chance)
     yield Rule("first rung at 1", replace(halving, rungs=(1, *halving.rungs)))
-    for tolerance in (0.0, 0.04, 0.12, 0.2):
-        yield Rule(f"tolerance {tolerance}", replace(halving, tolerance=tolerance))
+    yield Rule("dominated by 8 %", halving, decide=by_tolerance)
+    for factor in (1.5, 1.75, 2.25, 2.5, 3.0):
+        yield Rule(f"reduction factor {factor}", replace(halving, reduction_factor=factor))
     for share in (0.0, 0.1, 0.2):
         yield Rule(f"{share:.0%} spared", replace(halving, full_share=share))
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
@@ -41,16 +42,16 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Halving:
-    """Stops trials of a multi-objective study that are dominated by too many at a rung.
+    """Stops trials of a multi-objective study that do not rank among the best at a rung.
 
-    A trial goes on where at most ``tolerance * n`` of the n other trials that have reached the
-    rung dominate it, so the front always goes on. The decision is stored with the values, and a
-    retried trial that inherits them gets it again. Trials are compared at equal epochs only,
-    whatever became of them; constraints are ignored.
+    A trial goes on where fewer than ``n / reduction_factor`` of the n trials that have reached the
+    rung have fewer dominators, so the front always goes on. The decision is stored with the
+    values, and a retried trial that inherits them gets it again. Trials are compared at equal
+    epochs only, whatever became of them; constraints are ignored.
 
     Args:
         rungs: Epochs after which to decide, ascending, 1 or more.
-        tolerance: In [0, 1): less stops more, and 0 lets only the front go on.
+        reduction_factor: Above 1; 2 lets about half go on.
         full_share: Share of trials in [0, 1] that always run to the end, against myopia. Trial
             ``i`` is one where the fractional part of ``i`` golden ratios is below the share, which
             spreads them evenly over every stretch of trial numbers.
@@ -60,7 +61,7 @@ class Halving:
     """
 
     rungs: tuple[int, ...] = (3, 9, 18)
-    tolerance: float = 0.08
+    reduction_factor: float = 2.0
     full_share: float = 0.05
 
     def __post_init__(self) -> None:
@@ -68,18 +69,22 @@ class Halving:
             raise ValueError(
                 f"The rungs are {self.rungs}, but must be ascending epochs of 1 or more."
             )
-        if not 0 <= self.tolerance < 1:
-            raise ValueError(f"The tolerance is {self.tolerance}, but must be in [0, 1).")
+        if not self.reduction_factor > 1:
+            raise ValueError(
+                f"The reduction factor is {self.reduction_factor}, but must be above 1."
+            )
         if not 0 <= self.full_share <= 1:
             raise ValueError(f"The full share is {self.full_share}, but must be in [0, 1].")
 
     @classmethod
-    def within(cls, epochs: int, tolerance: float = 0.08, full_share: float = 0.05) -> Halving:
+    def within(
+        cls, epochs: int, reduction_factor: float = 2.0, full_share: float = 0.05
+    ) -> Halving:
         """Return rungs at about 1/9, 1/3 and 2/3 of the epochs, 2 or more, of a whole training."""
         if epochs < 2:
             raise ValueError(f"There are {epochs} epochs, but a rung needs 2 or more.")
         rungs = {max(1, round(epochs * share)) for share in (1 / 9, 1 / 3, 2 / 3)} - {epochs}
-        return cls(tuple(sorted(rungs)), tolerance, full_share)
+        return cls(tuple(sorted(rungs)), reduction_factor, full_share)
 
     def should_stop(self, trial: optuna.Trial, epoch: int, values: Sequence[float]) -> bool:
         """Return whether to raise :class:`optuna.TrialPruned` now.
@@ -120,13 +125,19 @@ class Halving:
         if self.runs_to_end(number):
             return False
         signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions]
-        own, others = np.array(values) * signs, np.array(rivals).reshape(-1, len(signs)) * signs
-        dominators = (others <= own).all(axis=1) & (others < own).any(axis=1)  # (n,)
-        return bool(dominators.sum() > self.tolerance * len(others))
+        counts = dominators(np.array([values, *rivals], dtype=float) * signs)
+        better = int((counts < counts[0]).sum())
+        return better * self.reduction_factor >= len(counts)
 
     def runs_to_end(self, number: int) -> bool:
         """Return whether the trial of this number is never stopped."""
         return number * _GOLDEN % 1.0 < self.full_share
+
+
+def dominators(losses: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return how many others dominate each of n individuals, (n,), of losses (n, m)."""
+    no_worse = (losses[:, None, :] <= losses[None, :, :]).all(axis=2)  # (n, n)
+    return np.asarray((no_worse & ~no_worse.T).sum(axis=0))
 
 
 def rungs_of(user_attrs: Mapping[str, Any]) -> dict[int, Rung]:

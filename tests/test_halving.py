@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from hypothesis import given, settings
@@ -16,10 +17,10 @@ from hypothesis import strategies as st
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from optuna_de.halving import Halving, Rung, rivals, rungs_of
+from optuna_de.halving import Halving, Rung, dominators, rivals, rungs_of
 
 MIN, MAX = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
-NEVER_SPARED = Halving(rungs=(1, 3), tolerance=0.1, full_share=0.0)
+NEVER_SPARED = Halving(rungs=(1, 3), reduction_factor=3.0, full_share=0.0)
 POINTS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=30)
 POINT = st.tuples(st.integers(0, 9), st.integers(0, 9))
 
@@ -41,8 +42,8 @@ def study_of(
         ({"rungs": (0, 3)}, "rungs are (0, 3)"),
         ({"rungs": (3, 1)}, "rungs are (3, 1)"),
         ({"rungs": (3, 3)}, "rungs are (3, 3)"),
-        ({"tolerance": 1.0}, "tolerance is 1.0"),
-        ({"tolerance": float("nan")}, "tolerance is nan"),
+        ({"reduction_factor": 1.0}, "factor is 1.0"),
+        ({"reduction_factor": float("nan")}, "factor is nan"),
         ({"full_share": 1.5}, "share is 1.5"),
     ],
 )
@@ -98,11 +99,17 @@ def test_a_better_value_never_stops_a_trial_that_went_on(
         assert not NEVER_SPARED.decide((own[0] - 1, own[1]), others, [MIN, MIN], 0)
 
 
-@pytest.mark.parametrize(("tolerance", "kept"), [(0.0, 1), (0.1, 4), (0.5, 16)])
-def test_a_chain_keeps_its_best(tolerance: float, kept: int) -> None:
-    chain, halving = [(i, i) for i in range(31)], Halving(tolerance=tolerance, full_share=0.0)
+@pytest.mark.parametrize(("factor", "kept"), [(2.0, 15), (3.0, 10), (30.0, 1)])
+def test_a_chain_keeps_its_best_share(factor: float, kept: int) -> None:
+    chain = [(i, i) for i in range(30)]
+    halving = Halving(reduction_factor=factor, full_share=0.0)
     stops = [halving.decide(own, [o for o in chain if o != own], [MIN, MIN], 0) for own in chain]
-    assert stops == [False] * kept + [True] * (31 - kept)
+    assert stops == [False] * kept + [True] * (30 - kept)
+
+
+def test_dominators_are_counted() -> None:
+    losses = np.array([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    assert dominators(losses).tolist() == [0, 0, 2, 2, 4]
 
 
 def test_a_share_runs_to_the_end_evenly() -> None:
