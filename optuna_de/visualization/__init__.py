@@ -3,14 +3,20 @@
 A study without anything to plot gives a figure that says so in a sentence.
 """
 
+from optuna_de.visualization._diversity import plot_diversity
 from optuna_de.visualization._front import plot_front_over_time
 from optuna_de.visualization._generations import plot_generations
+from optuna_de.visualization._genes import plot_gene_statistics
 from optuna_de.visualization._hypervolume import plot_hypervolume
 from optuna_de.visualization._learning_curves import plot_learning_curves
+from optuna_de.visualization._lineage import plot_lineage
 
 __all__ = [
+    "plot_diversity",
     "plot_front_over_time",
+    "plot_gene_statistics",
     "plot_generations",
     "plot_hypervolume",
     "plot_learning_curves",
+    "plot_lineage",
 ]

@@ -1,0 +1,226 @@
+"""Who came from whom, and by which operator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import optuna
+import plotly.graph_objects as go
+
+from optuna_de.visualization import _style, _trials
+from optuna_de.visualization._trials import Entry
+
+_TITLE = "Lineage"
+_OPERATORS = {
+    "initial": (_style.CLASSES[0], "circle"),
+    "difference": (_style.CLASSES[1], "diamond"),
+    "edit": (_style.CLASSES[2], "triangle-up"),
+    "added": (_style.CLASSES[3], "square"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A trial; ``value`` is that of the objective on the y axis, NaN where it has none."""
+
+    number: int
+    value: float
+    operator: str
+    generation: int | None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What the figure shows.
+
+    Args:
+        name: The objective on the y axis.
+        nodes: The trials asked for and their ancestors, by number.
+        edges: Pairs (parent, child) of numbers.
+        trunk: The edges from a child's ``best`` to it, back from the trials asked for.
+        asked: Numbers of the trials asked for.
+        others: Trials outside the lineage, as (number, value).
+        excuse: Why there is nothing; empty where there is.
+    """
+
+    name: str
+    nodes: tuple[Node, ...] = ()
+    edges: tuple[tuple[int, int], ...] = ()
+    trunk: tuple[tuple[int, int], ...] = ()
+    asked: tuple[int, ...] = ()
+    others: tuple[tuple[int, float], ...] = ()
+    excuse: str = ""
+
+
+def plot_lineage(
+    study: optuna.Study,
+    *,
+    target_names: Sequence[str] | None = None,
+    trials: Sequence[int] | None = None,
+    objective: int = 0,
+) -> go.Figure:
+    """Plot the ancestors of trials: the bold line follows each child's ``best`` parent.
+
+    Args:
+        study: Any study; trials that no sampler planned have no parents.
+        target_names: One name per objective; default: the study's metric names.
+        trials: Numbers of the trials asked for; default: the best feasible one.
+        objective: The objective on the y axis, by which the best is chosen.
+
+    Raises:
+        ValueError: Where one of ``trials`` is no trial with values, or an argument does not fit.
+    """
+    return figure(info(study, target_names, trials, objective))
+
+
+def info(
+    study: optuna.Study,
+    target_names: Sequence[str] | None = None,
+    trials: Sequence[int] | None = None,
+    objective: int = 0,
+) -> Info:
+    """Read what the figure shows."""
+    names = _trials.names_of(study, target_names)
+    if not 0 <= objective < len(names):
+        raise ValueError(f"objective must be 0 to {len(names) - 1}, but is {objective}.")
+    finished = _trials.entries(study)
+    known = {e.number: e for e in _trials.scored(finished)}
+    if unknown := sorted(set(trials or ()) - set(known)):
+        raise ValueError(f"Trial {unknown[0]} is no completed trial of this study.")
+    if not known:
+        return Info(names[objective], excuse=_trials.excuse(finished))
+    asked = [_best(known.values(), objective)] if trials is None else list(dict.fromkeys(trials))
+    family = _ancestors(asked, known)
+    return Info(
+        name=names[objective],
+        nodes=tuple(_node(known[n], objective) for n in family),
+        edges=tuple((p, n) for n in family for p in _parents(known[n], known)),
+        trunk=_trunk(asked, known),
+        asked=tuple(asked),
+        others=tuple((n, known[n].values[objective]) for n in sorted(set(known) - set(family))),
+    )
+
+
+def _best(scored: Iterable[Entry], objective: int) -> int:
+    return min(scored, key=lambda e: (not e.feasible, e.losses[objective], e.number)).number
+
+
+def _parents(entry: Entry, known: Mapping[int, Entry]) -> list[int]:
+    parents = () if entry.plan is None else entry.plan.parents
+    return [p for p in dict.fromkeys(parents) if p in known]
+
+
+def _ancestors(asked: Sequence[int], known: Mapping[int, Entry]) -> list[int]:
+    family: set[int] = set()
+    open_ = list(asked)
+    while open_:
+        number = open_.pop()
+        if number not in family:
+            family.add(number)
+            open_ += _parents(known[number], known)
+    return sorted(family)
+
+
+def _trunk(asked: Sequence[int], known: Mapping[int, Entry]) -> tuple[tuple[int, int], ...]:
+    edges: set[tuple[int, int]] = set()
+    for number in asked:
+        child = number
+        while (parents := _parents(known[child], known)) and (parents[0], child) not in edges:
+            edges.add((parents[0], child))
+            child = parents[0]
+    return tuple(sorted(edges, key=lambda edge: (edge[1], edge[0])))
+
+
+def _node(entry: Entry, objective: int) -> Node:
+    operator, value = entry.operator, entry.values[objective]
+    return Node(entry.number, value, operator, entry.generation, entry.label)
+
+
+def figure(info: Info) -> go.Figure:
+    """Draw what was read."""
+    if info.excuse:
+        return _style.sentence_figure(info.excuse, _TITLE)
+    place = {node.number: node.value for node in info.nodes}
+    trunk, asked = set(info.trunk), set(info.asked)
+    twigs = [edge for edge in info.edges if edge not in trunk]
+    marked = asked | {n for edge in trunk for n in edge}
+    result = go.Figure(
+        [
+            _others(info),
+            _edges("parent", twigs, place, {"color": _style.FAINT, "width": 0.6}),
+            _edges("best parent", info.trunk, place, {"color": _style.INK, "width": 3}),
+            *_nodes(info.nodes, marked),
+        ]
+    )
+    for node in info.nodes:
+        if node.number in asked:
+            result.add_annotation(_name_tag(node))
+    result.update_xaxes(title="Trial")
+    result.update_yaxes(title=_style.shown(info.name))
+    return _style.style(result, _TITLE, legend_above=True)
+
+
+def _name_tag(node: Node) -> dict[str, object]:
+    place = {"x": node.number, "y": node.value, "yshift": -18}
+    return {**place, "text": f"<b>{node.number}</b>", "showarrow": False}
+
+
+def _others(info: Info) -> go.Scatter:
+    return go.Scatter(
+        x=[number for number, _ in info.others],
+        y=[value for _, value in info.others],
+        mode="markers",
+        name="other trials",
+        marker={"size": 4, "color": _style.FAINT},
+        hovertemplate="Trial %{x}: %{y:.6g}<extra></extra>",
+    )
+
+
+def _edges(
+    name: str,
+    edges: Sequence[tuple[int, int]],
+    place: Mapping[int, float],
+    line: Mapping[str, object],
+) -> go.Scatter:
+    return go.Scatter(
+        x=[x for edge in edges for x in (*edge, None)],
+        y=[y for parent, child in edges for y in (place[parent], place[child], None)],
+        mode="lines",
+        name=name,
+        line=line,
+        hoverinfo="skip",
+    )
+
+
+def _nodes(nodes: Sequence[Node], marked: set[int]) -> list[go.Scatter]:
+    groups: dict[str, list[Node]] = {name: [] for name in _OPERATORS}
+    for node in nodes:
+        groups.setdefault(node.operator, []).append(node)
+    return [_group(name, group, marked) for name, group in groups.items() if group]
+
+
+def _group(operator: str, nodes: Sequence[Node], marked: set[int]) -> go.Scatter:
+    colour, symbol = _OPERATORS.get(operator, (_style.CLASSES[5], "pentagon"))
+    return go.Scatter(
+        x=[node.number for node in nodes],
+        y=[node.value for node in nodes],
+        mode="markers",
+        name=_style.shown(operator),
+        marker={
+            **{"color": colour, "symbol": symbol, "line": _style.OUTLINE, "opacity": 1},
+            "size": [13 if node.number in marked else 7 for node in nodes],
+        },
+        text=[_hover(node) for node in nodes],
+        hovertemplate="%{text}<extra></extra>",
+        customdata=[node.number for node in nodes],
+    )
+
+
+def _hover(node: Node) -> str:
+    born = "" if node.generation is None else f", generation {node.generation}"
+    head = f"<b>Trial {node.number}</b>, {_style.shown(node.operator)}{born}"
+    return "<br>".join(
+        [head, f"{node.value:.6g}", *([_style.shown(node.label)] * bool(node.label))]
+    )
