@@ -4,8 +4,7 @@ Knows Optuna's public trials; knows nothing of networks, and keeps no state but 
 per trial and rung. The rungs are those of asynchronous successive halving in its stopping form
 (Li et al. 2020, arXiv:1810.05934; for several objectives Schmucker et al. 2021, arXiv:2106.12639):
 nothing is paused and nothing is waited for. The rank is the number of dominators (Fonseca and
-Fleming 1993): in the replay of recorded curves it loses fewer of the final front than the layers
-of non-dominated sorting that MO-ASHA peels off.
+Fleming 1993), finer than the layers of non-dominated sorting that MO-ASHA peels off.
 """
 
 from __future__ import annotations
@@ -96,7 +95,8 @@ class Halving:
         Args:
             trial: The running trial of a study with any number of objectives.
             epoch: Epochs (or other units of budget) spent so far, 1 or more.
-            values: The objectives so far, one per direction of the study, in its directions.
+            values: The objectives so far, one per direction of the study, in its directions. The
+                lowest error so far is less noisy than the latest.
 
         Raises:
             ValueError: Where the epoch is below 1, or a value is missing or not a number.
