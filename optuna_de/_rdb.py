@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import sqlalchemy
@@ -16,13 +17,14 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import TrialState
 from sqlalchemy import event, exc
 
-from optuna_de._compat import RDB_TRANSACTIONS, HeartbeatRDBStorage
+from optuna_de._compat import RDB_READS, RDB_WRITES, HeartbeatRDBStorage
 from optuna_de._reaper import OWED, Watch
 
 PATIENCE = 120.0
 """Seconds for which a failed transaction is repeated; a database restart takes less."""
 
 _logger = logging.getLogger(__name__)
+_reads_only: ContextVar[bool] = ContextVar("reads_only", default=False)
 _TRANSIENT = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
 
 
@@ -62,6 +64,18 @@ def _repeating(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:
         return repeated()(method, *args, **kwargs)
+
+    return call
+
+
+def _reading(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        token = _reads_only.set(True)
+        try:
+            return method(*args, **kwargs)
+        finally:
+            _reads_only.reset(token)
 
     return call
 
@@ -139,8 +153,10 @@ class ResilientRDBStorage(HeartbeatRDBStorage):
         return True
 
 
-for _name in RDB_TRANSACTIONS:
+for _name in RDB_WRITES:
     setattr(ResilientRDBStorage, _name, _repeating(getattr(HeartbeatRDBStorage, _name)))
+for _name in RDB_READS:
+    setattr(ResilientRDBStorage, _name, _repeating(_reading(getattr(HeartbeatRDBStorage, _name))))
 
 
 def configure_sqlite(connection: Any, _record: object) -> None:
@@ -151,4 +167,5 @@ def configure_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_immediate(connection: sqlalchemy.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    # With write-ahead logging a reader waits for nobody, so only writers take the lock.
+    connection.exec_driver_sql("BEGIN" if _reads_only.get() else "BEGIN IMMEDIATE")

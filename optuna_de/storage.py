@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 import sqlalchemy
+import tenacity
 from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy import exc
@@ -123,17 +123,25 @@ def _open_database(url: str, **kwargs: Any) -> BaseStorage:
             return _first_use(lambda: _rdb.ResilientRDBStorage(text, **kwargs))
         except ImportError:
             fail(f"the driver of {parsed.drivername} is not installed")
-        except (RuntimeError, exc.SQLAlchemyError) as error:
+        except (RuntimeError, AssertionError, exc.SQLAlchemyError) as error:
             fail(_rdb.reason(error))
 
 
+def _lost_race(error: BaseException) -> bool:
+    """Tell whether another worker made the tables at the same moment."""
+    exists = isinstance(error, exc.OperationalError) and "exists" in str(error.orig)
+    return exists or isinstance(error, (exc.ProgrammingError, exc.IntegrityError, AssertionError))
+
+
 def _first_use(build: Callable[[], BaseStorage]) -> BaseStorage:
-    """Build thrice at most: workers that start together race for the tables."""
-    races = (exc.ProgrammingError, exc.IntegrityError, exc.OperationalError, AssertionError)
-    for _ in range(2):
-        with suppress(*races):
-            return build()
-    return build()
+    """Build, again where workers that start together race for the tables."""
+    again = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_lost_race),
+        wait=tenacity.wait_random(0.1, 1.0),
+        stop=tenacity.stop_after_attempt(8),
+        reraise=True,
+    )
+    return again(build)
 
 
 def _require_folder(url: str, parsed: sqlalchemy.URL) -> None:

@@ -61,12 +61,11 @@ def objective(seconds: float) -> Callable[[optuna.Trial], float]:
     return run
 
 
-def work(url: str, total: int, seconds: float, **options: Any) -> None:
+def work(url: str, total: int, seconds: float, beat: int = INTERVAL) -> None:
     """Work as `optimize` does; leave with 128 plus the signal's number."""
     logging.disable(logging.CRITICAL)
-    outcome = optimize(
-        study_of(url), objective(seconds), total=total, heartbeat_interval=0.5, **options
-    )
+    study = study_of(url, heartbeat_interval=beat, grace_period=GRACE * beat)
+    outcome = optimize(study, objective(seconds), total=total, heartbeat_interval=beat / 2)
     if outcome.signal:
         sys.exit(128 + outcome.signal)
 

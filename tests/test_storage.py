@@ -103,7 +103,7 @@ def test_a_storage_without_a_password_is_pickled_whole(tmp_path: Path) -> None:
 
 def test_the_total_holds_over_workers_and_runs(url: str) -> None:
     for total in (20, 25):
-        workers = [spawn(storage_worker.work, url, total, 0.0) for _ in range(4)]
+        workers = [spawn(storage_worker.work, url, total, 0.0, beat=30) for _ in range(4)]
         for worker in workers:
             worker.join(40)
         assert [w.exitcode for w in workers] == [0] * 4
