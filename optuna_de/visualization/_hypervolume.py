@@ -1,10 +1,4 @@
-"""What the front is worth: its hypervolume against finished trials and against compute.
-
-Each objective is put on a scale, logarithmic where all its values are positive and the largest is
-ten times the smallest. On it, the reference point is the worst value of any feasible trial and a
-tenth of the range beyond; the volume between the front and that point is a share of the box from
-the best values to it (Zitzler and Thiele, 1998). Studies that are plotted together share the box.
-"""
+"""What the front is worth: its hypervolume against finished trials and against compute."""
 
 from __future__ import annotations
 
@@ -15,16 +9,14 @@ from itertools import accumulate
 import numpy as np
 import optuna
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from optuna_de import _compat
 from optuna_de.visualization import _style, _trials
+from optuna_de.visualization._box import Box, signs_of
 from optuna_de.visualization._front import require_several
 from optuna_de.visualization._trials import Entry
 
 _TITLE = "Hypervolume"
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +83,7 @@ def info(
     if not len(losses := losses[np.isfinite(losses).all(axis=1)] if known else losses):
         every = [e for run in runs for e in run]
         return Info((), names, (), (), _trials.excuse(every) or "No trial is feasible yet.")
-    box = _Box.around(losses, _signs(studies[0]), reference_point)
+    box = Box.around(losses, signs_of(studies[0]), reference_point)
     curves = (_curve(s.study_name, run, box) for s, run in zip(studies, runs, strict=True))
     return Info(tuple(curves), names, box.reference_values, box.log)
 
@@ -112,53 +104,7 @@ def _first(studies: Sequence[optuna.Study], reference: Sequence[float] | None) -
     return studies[0]
 
 
-def _signs(study: optuna.Study) -> Array:
-    return np.array([-1.0 if d.name == "MAXIMIZE" else 1.0 for d in study.directions])
-
-
-@dataclass(frozen=True, slots=True)
-class _Box:
-    """The box of losses on their scales, from the ideal point to the reference point."""
-
-    signs: Array
-    log: tuple[bool, ...]
-    ideal: Array
-    reference: Array
-
-    @classmethod
-    def around(cls, losses: Array, signs: Array, reference_point: Sequence[float] | None) -> _Box:
-        log = tuple(_trials.is_wide(column) for column in (signs * losses).T)
-        scaled = _scale(losses, signs, log)
-        ideal, worst = scaled.min(axis=0), scaled.max(axis=0)
-        span = worst - ideal
-        reference = worst + np.where(span > 0, 0.1 * span, 1.0)
-        if reference_point is not None:
-            reference = _scale(signs * np.array([reference_point], dtype=float), signs, log)[0]
-        return cls(signs, log, ideal, reference)
-
-    def scale(self, losses: Sequence[float]) -> Array:
-        return _scale(np.array([losses]), self.signs, self.log).ravel()
-
-    def share(self, front: Array) -> float:
-        size = np.prod(np.maximum(self.reference - self.ideal, 0.0))
-        return _compat.hypervolume(front, self.reference) / float(size) if size > 0 else 0.0
-
-    @property
-    def reference_values(self) -> tuple[float, ...]:
-        values = self.signs * self.reference
-        return tuple(
-            float(10**v if is_log else v) for v, is_log in zip(values, self.log, strict=True)
-        )
-
-
-def _scale(losses: Array, signs: Array, log: Sequence[bool]) -> Array:
-    """Put the logarithm in the place of each wide objective; maximised ones stay negated."""
-    values = signs * losses
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(signs * np.where(log, np.log10(values), values))
-
-
-def _curve(name: str, run: Sequence[Entry], box: _Box) -> Curve:
+def _curve(name: str, run: Sequence[Entry], box: Box) -> Curve:
     front = np.empty((0, len(box.log)))
     volume, volumes = 0.0, []
     for entry in run:

@@ -9,6 +9,7 @@ import optuna
 import plotly.graph_objects as go
 
 from optuna_de.visualization import _style, _trials
+from optuna_de.visualization._ancestry import ancestors, parents, trunk
 from optuna_de.visualization._trials import Entry
 
 _TITLE = "Lineage"
@@ -92,12 +93,12 @@ def info(
     if not known:
         return Info(names[objective], excuse=_trials.excuse(finished))
     asked = [_best(known.values(), objective)] if trials is None else list(dict.fromkeys(trials))
-    family = _ancestors(asked, known)
+    family = ancestors(asked, known)
     return Info(
         name=names[objective],
         nodes=tuple(_node(known[n], objective) for n in family),
-        edges=tuple((p, n) for n in family for p in _parents(known[n], known)),
-        trunk=_trunk(asked, known),
+        edges=tuple((p, n) for n in family for p in parents(known[n], known)),
+        trunk=trunk(asked, known),
         asked=tuple(asked),
         others=tuple((n, known[n].values[objective]) for n in sorted(set(known) - set(family))),
     )
@@ -105,32 +106,6 @@ def info(
 
 def _best(scored: Iterable[Entry], objective: int) -> int:
     return min(scored, key=lambda e: (not e.feasible, e.losses[objective], e.number)).number
-
-
-def _parents(entry: Entry, known: Mapping[int, Entry]) -> list[int]:
-    parents = () if entry.plan is None else entry.plan.parents
-    return [p for p in dict.fromkeys(parents) if p in known]
-
-
-def _ancestors(asked: Sequence[int], known: Mapping[int, Entry]) -> list[int]:
-    family: set[int] = set()
-    open_ = list(asked)
-    while open_:
-        number = open_.pop()
-        if number not in family:
-            family.add(number)
-            open_ += _parents(known[number], known)
-    return sorted(family)
-
-
-def _trunk(asked: Sequence[int], known: Mapping[int, Entry]) -> tuple[tuple[int, int], ...]:
-    edges: set[tuple[int, int]] = set()
-    for number in asked:
-        child = number
-        while (parents := _parents(known[child], known)) and (parents[0], child) not in edges:
-            edges.add((parents[0], child))
-            child = parents[0]
-    return tuple(sorted(edges, key=lambda edge: (edge[1], edge[0])))
 
 
 def _node(entry: Entry, objective: int) -> Node:
@@ -143,9 +118,9 @@ def figure(info: Info) -> go.Figure:
     if info.excuse:
         return _style.sentence_figure(info.excuse, _TITLE)
     place = {node.number: node.value for node in info.nodes}
-    trunk, asked = set(info.trunk), set(info.asked)
-    twigs = [edge for edge in info.edges if edge not in trunk]
-    marked = asked | {n for edge in trunk for n in edge}
+    asked = set(info.asked)
+    twigs = sorted(set(info.edges) - set(info.trunk))
+    marked = asked | {n for edge in info.trunk for n in edge}
     result = go.Figure(
         [
             _others(info),

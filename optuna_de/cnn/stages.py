@@ -1,0 +1,87 @@
+"""The columns of a network's picture: its units, each with its layers, shapes and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from optuna_de.cnn.layers import ImageShape, Layer, Shape, trace
+from optuna_de.cnn.units import Unit, render, split_head
+
+TIMES = "\u00d7"
+_PREFIXES = " kMG"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A column of the picture: a unit of the body, or one layer of the head with parameters.
+
+    Args:
+        label: Text form of the unit, or ``classes``.
+        kind: Kind of the unit, ``"image"`` for the input.
+        input_shape: What enters it.
+        output_shape: What leaves it.
+        layers: Its rows of the layer table.
+        unit: The unit; ``None`` for the image and for derived layers.
+    """
+
+    label: str
+    kind: str
+    input_shape: Shape
+    output_shape: Shape
+    layers: tuple[Layer, ...] = ()
+    unit: Unit | None = None
+
+    @property
+    def parameters(self) -> int:
+        """Trainable parameters of the column."""
+        return sum(layer.parameters for layer in self.layers)
+
+
+def stages(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> tuple[Stage, ...]:
+    """Return the columns of a network, the image first and the classifier last."""
+    table = trace(genome, image_shape, classes)
+    body = split_head(genome)[0]
+    found = [Stage("image", "image", image_shape, image_shape)]
+    for i, unit in enumerate(body):
+        layers = tuple(layer for layer in table if layer.unit == i)
+        before, after = found[-1].output_shape, layers[-1].output_shape
+        found.append(Stage(render([unit]), unit.kind, before, after, layers, unit))
+    head = [layer for layer in table if layer.unit == len(body)]
+    return (*found, *_head(head, found[-1].output_shape))
+
+
+def _head(layers: Sequence[Layer], before: Shape) -> Iterator[Stage]:
+    shown = [i for i, layer in enumerate(layers) if layer.name.startswith(("Linear", "Global"))]
+    for start, end in zip(shown, [*shown[1:], len(layers)], strict=True):
+        layer = layers[start]
+        label = f"FC{layer.output_shape[0]}" if layer.parameters else "GAP"
+        rows = tuple(layers[0 if start == shown[0] else start : end])
+        kind = "fc" if layer.parameters else "gap"
+        name = "classes" if layer is layers[-1] else label
+        yield Stage(name, kind, before, layer.output_shape, rows)
+        before = layer.output_shape
+
+
+def amount(number: int) -> str:
+    """Return a count in three digits: ``196``, ``34.3 k``, ``1.98 M``; a dash for 0."""
+    if number < 1000:
+        return str(number) if number else "\u2013"
+    power = min(3, next(p for p in range(1, 9) if number < 999.5 * 1000**p))
+    size = number / 1000**power
+    return f"{size:,.0f} {_PREFIXES[power]}" if size >= 99.95 else f"{size:.3g} {_PREFIXES[power]}"
+
+
+def times(shape: Shape) -> str:
+    """Return a shape as text, channels first."""
+    return TIMES.join(map(str, shape))
+
+
+def note(stage: Stage) -> str:
+    """Return what a column says when it is pointed at, one layer per line."""
+    rows = (
+        f"{layer.name}: {times(layer.output_shape)}"
+        + (f", {layer.parameters:,} parameters, {layer.macs:,} MACs" if layer.parameters else "")
+        for layer in stage.layers
+    )
+    return "\n".join([f"{stage.label}: {times(stage.output_shape)}", *rows])
