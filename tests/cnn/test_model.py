@@ -196,3 +196,11 @@ def test_the_same_seed_draws_the_same_weights() -> None:
 def test_a_genome_that_does_not_fit_is_not_built() -> None:
     with pytest.raises(ValueError, match="more pools"):
         build(parse("C7k3-MP-MP-MP"), (3, 8, 8), 4)
+
+
+def test_rectifiers_work_in_place() -> None:
+    rectifiers = [
+        m for m in build(parse(EVERY_UNIT), (3, 17, 19), 4).modules() if type(m) is nn.ReLU
+    ]
+    assert len(rectifiers) == 12
+    assert all(rectifier.inplace for rectifier in rectifiers)
