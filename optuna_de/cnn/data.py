@@ -6,10 +6,6 @@ splits a search saw. :func:`load_data` returns no test split: the objective cann
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,8 +14,9 @@ import torch
 from torch import Tensor
 
 from optuna_de.cnn.decode import DataError, Labelled
+from optuna_de.cnn.identity import fingerprint, moments
 from optuna_de.cnn.sources import NAMES, Source, open_source
-from optuna_de.cnn.splits import Indices, check_subset, divide
+from optuna_de.cnn.splits import Indices, divide
 
 __all__ = ["NAMES", "DataError", "ImageData", "Split", "load_data", "load_test"]
 
@@ -93,7 +90,8 @@ def load_data(
     Args:
         source: "digits", "CIFAR10", "CIFAR100", "MNIST", "FashionMNIST" or "SVHN" (whatever the
             case), or a folder that holds ``train/<class>/`` and perhaps ``test/<class>/``. A
-            ``Path`` is always a folder. Where there is no test split, 20 % become one.
+            ``Path`` is always a folder. Where there is no test split, 20 % become one
+            (at least one image of each class).
         data_dir: Folder of torchvision's sets; None is "data" in the current folder.
         download: Whether to fetch one of torchvision's sets that is not there.
         validation_fraction: Part of the images to score on, above 0 and below 1.
@@ -110,11 +108,13 @@ def load_data(
     found = open_source(source, data_dir, download, image_size)
     pool, _ = _hold_out(found, split_seed)
     labels = found.train.labels
-    if subset is not None and subset != len(pool):
-        check_subset(subset, len(pool), len(found.classes))
-        pool, _ = divide(pool, labels, found.classes, len(pool) - subset, split_seed, "subset")
-    taken = math.ceil(validation_fraction * len(pool))
-    train, validation = divide(pool, labels, found.classes, taken, split_seed, "validation split")
+    if subset is not None:
+        _, pool = divide(
+            pool, labels, found.classes, subset, split_seed, f"subset {subset}", least=2, keep=0
+        )
+    taken = round(validation_fraction * len(pool))
+    what = f"validation_fraction {validation_fraction}"
+    train, validation = divide(pool, labels, found.classes, taken, split_seed, what)
     return _image_data(found, train, validation, split_seed)
 
 
@@ -160,8 +160,9 @@ def _hold_out(found: Source, seed: int) -> tuple[Indices, Indices]:
     everything = np.arange(len(found.train.labels))
     if found.test is not None:
         return everything, everything[:0]
-    taken = math.ceil(_TEST_FRACTION * len(everything))
-    return divide(everything, found.train.labels, found.classes, taken, seed, "test split")
+    labels, classes = found.train.labels, found.classes
+    taken = max(round(_TEST_FRACTION * len(everything)), len(classes))
+    return divide(everything, labels, classes, taken, seed, "the test split", keep=2)
 
 
 def _split(part: Labelled, chosen: Indices) -> Split:
@@ -173,7 +174,7 @@ def _split(part: Labelled, chosen: Indices) -> Split:
 
 def _image_data(found: Source, train: Indices, validation: Indices, seed: int) -> ImageData:
     splits = [_split(found.train, chosen) for chosen in (train, validation)]
-    mean, std = _moments(splits[0].images)
+    mean, std = moments(splits[0].images)
     return ImageData(
         name=found.name,
         classes=found.classes,
@@ -182,31 +183,9 @@ def _image_data(found: Source, train: Indices, validation: Indices, seed: int) -
         mean=mean,
         std=std,
         split_seed=seed,
-        fingerprint=_fingerprint(found.classes, splits, (train, validation)),
+        fingerprint=fingerprint(
+            found.classes,
+            [(part.images, part.labels) for part in splits],
+            (train, validation),
+        ),
     )
-
-
-def _moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and deviation of each channel, exact, from the counts of its 256 values."""
-    values = torch.arange(256, dtype=torch.float64) / 255
-    means, stds = [], []
-    for channel in images.unbind(1):
-        counts = torch.bincount(channel.reshape(-1), minlength=256).double()
-        mean = (counts @ values / counts.sum()).item()
-        variance = (counts @ (values - mean) ** 2 / counts.sum()).item()
-        means.append(mean)
-        stds.append(math.sqrt(variance) if int((counts > 0).sum()) > 1 else 1.0)
-    return tuple(means), tuple(stds)
-
-
-def _fingerprint(
-    classes: Sequence[str], splits: Sequence[Split], indices: Sequence[Indices]
-) -> str:
-    """Return 16 hexadecimal digits that tell sets and their splits apart."""
-    digest = hashlib.sha256(json.dumps(classes).encode())
-    for split, chosen in zip(splits, indices, strict=True):
-        digest.update(json.dumps(split.images.shape).encode())
-        digest.update(split.images.permute(0, 2, 3, 1).contiguous().numpy().data)
-        digest.update(split.labels.numpy().astype("<i8").tobytes())
-        digest.update(chosen.astype("<i8").tobytes())
-    return digest.hexdigest()[:16]

@@ -25,15 +25,10 @@ SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
 )
 _FORMAT = 1  # of the cache file and of the way of decoding
+_CHUNK = 64
 _DEEP_MODES = ("I", "F")
-_UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    Image.DecompressionBombError,
-)
+_BOMB = Image.DecompressionBombError
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, _BOMB)
 
 
 class DataError(ValueError):
@@ -72,8 +67,7 @@ def list_images(folder: Path) -> Listing:
     Raises:
         DataError: Where there are fewer than two classes, or a class without images.
     """
-    with os.scandir(folder) as entries:
-        classes = sorted(e.name for e in entries if e.is_dir() and e.name[0] != ".")
+    classes = sorted(entry.name for entry in _visible(folder) if entry.is_dir())
     if len(classes) < 2:
         found = f"only the class {classes[0]!r}" if classes else "no folders of classes"
         raise DataError(
@@ -86,16 +80,27 @@ def list_images(folder: Path) -> Listing:
 
 def _of_class(folder: Path, name: str) -> list[tuple[str, tuple[int, int]]]:
     """Return name and stamp of each image of a class."""
-    with os.scandir(folder / name) as entries:
-        found = [
-            (f"{name}/{e.name}", (e.stat().st_size, e.stat().st_mtime_ns))
-            for e in entries
-            if Path(e.name).suffix.lower() in SUFFIXES and e.name[0] != "." and e.is_file()
-        ]
-    if not found:
+    files = [
+        entry
+        for entry in _visible(folder / name)
+        if Path(entry.name).suffix.lower() in SUFFIXES and not entry.is_dir()
+    ]
+    if not files:
         known = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
         raise DataError(f"The class folder {folder / name} holds no images ({known}).")
-    return sorted(found)
+    try:
+        stats = [(f"{name}/{entry.name}", entry.stat()) for entry in files]
+    except OSError as error:  # a link to nowhere
+        raise DataError(f"An image cannot be read: {error}.") from error
+    return sorted((file, (stat.st_size, stat.st_mtime_ns)) for file, stat in stats)
+
+
+def _visible(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise DataError(f"The folder {folder} cannot be read: {error.strerror}.") from error
 
 
 def load_images(
@@ -145,8 +150,12 @@ def _decode_all(
         images[i] = pixels
         return bool(pixels.shape[2] == 1)
 
-    with ThreadPoolExecutor() as pool:
-        grey = all(list(pool.map(fill, range(len(paths)))))
+    def fill_chunk(start: int) -> bool:
+        greys = [fill(i) for i in range(start, min(start + _CHUNK, len(paths)))]
+        return all(greys)
+
+    with ThreadPoolExecutor() as pool:  # a future for each small image costs as much as it does
+        grey = all(list(pool.map(fill_chunk, range(0, len(paths), _CHUNK))))
     if like and like[2] == 1 and not grey:
         raise DataError(
             f"{listing.folder} holds coloured images, but the training images are grey."
@@ -171,7 +180,8 @@ def _decode(path: Path, image_size: int | None) -> NDArray[np.uint8]:
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """Return an image as L where it is grey without transparency, else as RGB."""
+    """Return an image, upright, as L where it is grey without transparency, else as RGB."""
+    image = ImageOps.exif_transpose(image)
     if image.mode in ("1", "L"):
         return image.convert("L")
     full = image.convert("RGBA") if image.mode == "P" else image

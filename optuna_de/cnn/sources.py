@@ -115,7 +115,7 @@ def _torchvision_set(name: str, root: Path, part: str, download: bool) -> Any:
     which = {"split": part} if name == "SVHN" else {"train": part == "train"}
     try:
         return getattr(datasets, name)(root=str(root), download=download, **which)
-    except (RuntimeError, OSError, ValueError, EOFError) as error:
+    except Exception as error:  # torn files make torchvision raise anything
         if download:
             raise DataError(f"{name} could not be downloaded to {root}: {error}") from error
         raise DataError(
@@ -131,6 +131,8 @@ def _labelled(found: Any) -> Labelled:
     elif images.shape[1] == 3:  # SVHN: (n, c, h, w)
         images = images.transpose(0, 2, 3, 1)
     labels = found.labels if hasattr(found, "labels") else found.targets
+    if len(images) != len(labels):
+        raise DataError(f"{type(found).__name__} has {len(images)} images, {len(labels)} labels.")
     return Labelled(images, np.asarray(labels, np.int64))
 
 

@@ -1,6 +1,7 @@
 """Dividing labelled images in the proportions of their classes.
 
-Knows labels and indices alone.
+Knows labels and indices alone. Not scikit-learn's ``train_test_split``: it leaves rare classes out
+of one side.
 """
 
 from __future__ import annotations
@@ -9,34 +10,67 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 from optuna_de.cnn.decode import DataError
 
 Indices = NDArray[np.int64]
 
 
-def check_subset(subset: int, n: int, classes: int) -> None:
-    if not 2 * classes <= subset <= n - classes:
-        raise DataError(
-            f"subset is {subset}, but {n} images of {classes} classes allow {2 * classes} to "
-            f"{n - classes}, or all."
-        )
-
-
 def divide(
-    pool: Indices, labels: Indices, classes: Sequence[str], taken: int, seed: int, what: str
+    pool: Indices,
+    labels: Indices,
+    classes: Sequence[str],
+    taken: int,
+    seed: int,
+    what: str,
+    *,
+    least: int = 1,
+    keep: int = 1,
 ) -> tuple[Indices, Indices]:
-    """Divide a pool in two in the proportions of its classes: what stays, what is taken."""
+    """Divide a pool in two in the proportions of its classes.
+
+    Args:
+        pool: Indices of images.
+        labels: The class of every image, by index.
+        classes: Names of the classes.
+        taken: How many to take.
+        seed: Seed of the draw, in [0, 2**32 - 1].
+        what: What the taken ones are, for messages: "subset".
+        least: Images of each class to take at the least.
+        keep: Images of each class to leave at the least.
+
+    Returns:
+        What stays and what is taken, both ascending.
+
+    Raises:
+        DataError: Where a class or ``taken`` is too small, or ``taken`` too large.
+    """
     counts = np.bincount(labels[pool], minlength=len(classes))
     rare = int(counts.argmin())
-    problem = DataError(
-        f"{len(pool)} images are too few to put one of each of the {len(classes)} classes on both "
-        f"sides of a {what} of {taken}: the rarest, {classes[rare]!r}, has {counts[rare]}."
-    )
-    if counts[rare] < 2 or not len(classes) <= taken <= len(pool) - len(classes):
-        raise problem
-    stays, goes = train_test_split(pool, test_size=taken, stratify=labels[pool], random_state=seed)
-    if any(len(np.unique(labels[side])) < len(classes) for side in (stays, goes)):
-        raise problem
-    return stays, goes
+    if counts[rare] < least + keep:
+        raise DataError(
+            f"Class {classes[rare]!r} has {counts[rare]} of {len(pool)} images, but each class "
+            f"needs {least + keep} or more to be divided by {what}."
+        )
+    low, high = least * len(classes), len(pool) - keep * len(classes)
+    if not low <= taken <= high:
+        raise DataError(
+            f"{what} takes {taken} of {len(pool)} images, but must take {low} to {high} to do "
+            f"justice to {len(classes)} classes."
+        )
+    # RandomState's stream is frozen for ever (NEP 19): the same split on every machine
+    order = np.random.RandomState(seed).permutation(pool)
+    shares = _shares(counts, taken, least, keep)
+    chosen = np.concatenate([order[labels[order] == c][:n] for c, n in enumerate(shares)])
+    return np.setdiff1d(pool, chosen), np.sort(chosen)
+
+
+def _shares(counts: Indices, taken: int, least: int, keep: int) -> Indices:
+    """Return how many of each class to take: by largest remainder, within the bounds."""
+    exact = taken * counts / counts.sum()
+    shares: Indices = np.clip(np.floor(exact).astype(np.int64), least, counts - keep)
+    while missing := taken - int(shares.sum()):
+        step = 1 if missing > 0 else -1
+        free = shares < counts - keep if step > 0 else shares > least
+        shares[np.where(free, step * (exact - shares), -np.inf).argmax()] += step
+    return shares
