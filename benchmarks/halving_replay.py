@@ -15,6 +15,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import optuna
 from numpy.typing import NDArray
 from optuna.study import StudyDirection
 
@@ -284,7 +285,7 @@ def main() -> None:
     halving = Halving()
     if arguments.choose:
         halving = choose(load(RESULTS / f"curves_{arguments.choose}.jsonl"), 20)
-    print(halving)
+    print(f"{halving}, numpy {np.__version__}, optuna {optuna.__version__}")
     report(tables, list(ablation(halving)), arguments.seeds)
 
 
