@@ -27,7 +27,7 @@ from benchmarks.peers import MakeSampler, maker, quiet
 from benchmarks.tables import NAMES, Table, load
 
 CHECKPOINTS = (60, 110, 200, 500)
-ALL = "random,nsga2,nsga2-50,nsga3,tpe,regevo,seed-rules"
+ALL = "de,random,nsga2,nsga2-50,nsga3,tpe,regevo,seed-rules"
 
 
 def run(make_sampler: MakeSampler, table: Table, seed: int, budget: int) -> Array:

@@ -1,0 +1,108 @@
+"""Collect the results of this folder: tables into ``benchmarks/README.md``, plots beside them.
+
+Run ``python -m benchmarks.report``. The text above the marker line is kept, the rest is rewritten.
+Plots need matplotlib; a machine without it, or ``--no-plots``, writes the tables alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import continuous, overhead, workers
+from benchmarks.common import RESULTS, Array, Row, markdown, read
+from benchmarks.search_quality import CHECKPOINTS, summary
+
+README = Path(__file__).parent / "README.md"
+MARK = "<!-- Below this line: written by python -m benchmarks.report -->"
+
+
+def regrets(rows: Sequence[Row]) -> dict[str, Array]:
+    """Return sampler -> regret (seeds, points) at every tenth evaluation."""
+    groups: dict[str, list[list[float]]] = {}
+    for row in rows:
+        groups.setdefault(row["sampler"], []).append(row["regret"])
+    return {name: np.array(values) for name, values in groups.items()}
+
+
+def search(head: Row, rows: Sequence[Row]) -> str:
+    """Return the table of one file of :mod:`benchmarks.search_quality`."""
+    points = [n // 10 for n in CHECKPOINTS if n <= head["budget"]]
+    lines = [[name, *summary(regret, points)] for name, regret in regrets(rows).items()]
+    return markdown(["sampler", *(f"{10 * n}" for n in points)], lines)
+
+
+def many_workers(head: Row, rows: Sequence[Row]) -> str:
+    """Return the table of :mod:`benchmarks.workers`."""
+    return markdown(*workers.lines(rows))
+
+
+def numeric(head: Row, rows: Sequence[Row]) -> str:
+    """Return the tables of one file of :mod:`benchmarks.continuous`."""
+    return continuous.table(rows, head["budget"])
+
+
+def cost(head: Row, rows: Sequence[Row]) -> str:
+    """Return the table of :mod:`benchmarks.overhead`."""
+    return overhead.table(rows)
+
+
+SECTIONS: dict[str, tuple[str, Callable[[Row, Sequence[Row]], str]]] = {
+    "search": ("Search quality: regret after so many evaluations", search),
+    "continuous": ("Numeric spaces", numeric),
+    "workers": ("Many workers", many_workers),
+    "overhead": ("Overhead of one trial of ten numbers", cost),
+}
+
+
+def describe(head: Row) -> str:
+    """Return where a table comes from, as a sentence."""
+    packages = ", ".join(f"{name} {version}" for name, version in head["versions"].items())
+    text = f"`{head['command']}`, n = {head['n']}, median [quartiles], {head['machine']}"
+    return f"{text}; {packages}."
+
+
+def section(kind: str, plots: bool) -> str:
+    """Return one section of the page, empty if nothing was measured."""
+    title, build = SECTIONS[kind]
+    parts = []
+    for path in sorted(RESULTS.glob(f"{kind}*.jsonl")):
+        head, rows = read(path)
+        parts += [f"### {path.stem}", build(head, rows), describe(head)]
+        if plots and kind == "search":
+            draw(regrets(rows), path.with_suffix(".png"), path.stem)
+            parts.append(f"![Regret of {path.stem}](results/{path.stem}.png)")
+    return "\n\n".join([f"## {title}", *parts]) if parts else ""
+
+
+def draw(found: dict[str, Array], path: Path, title: str) -> None:
+    """Draw the median regret with its quartiles against the evaluations."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for name, regret in found.items():
+        low, middle, high = np.quantile(regret, [0.25, 0.5, 0.75], axis=0)
+        evaluations = 10 * np.arange(1, regret.shape[1] + 1)
+        (line,) = axes.plot(evaluations, middle, label=name, linewidth=2 if name == "de" else 1)
+        axes.fill_between(evaluations, low, high, color=line.get_color(), alpha=0.12)
+    axes.set(yscale="log", xlabel="evaluations", ylabel="regret", title=title)
+    axes.legend(ncols=2, fontsize="small")
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--no-plots", action="store_true")
+    args = parser.parse_args()
+    kept = README.read_text().split(MARK)[0].rstrip() if README.exists() else "# Benchmarks"
+    sections = filter(None, (section(kind, not args.no_plots) for kind in SECTIONS))
+    README.write_text("\n\n".join([kept, MARK, *sections]) + "\n")
+    print(README)
+
+
+if __name__ == "__main__":
+    main()
