@@ -151,7 +151,7 @@ _FINAL = Recipe(
 _FAST = Recipe(
     "fast",
     1,
-    learning_rate=0.02,
+    learning_rate=0.08,
     momentum=0.9,
     nesterov=True,
     weight_decay=5e-4,
