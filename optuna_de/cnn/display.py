@@ -1,7 +1,4 @@
-"""Rich displays for notebooks: a network, a space and a front. Needs no torch.
-
->>> show_network("C7k3-MP-C64k3")  # doctest: +SKIP
-"""
+"""Rich displays for notebooks: a network, a space and a front. Needs no torch."""
 
 from __future__ import annotations
 
@@ -16,9 +13,11 @@ from optuna_de.cnn.drawing import Drawable, draw_svg
 from optuna_de.cnn.layers import ImageShape, trace
 from optuna_de.cnn.stages import times
 from optuna_de.cnn.units import parse
-from optuna_de.space import SequenceSpace
+from optuna_de.genome import Choices, Range
+from optuna_de.space import SequenceSpace, range_of
 
 _TABLE = '<table style="border-collapse:collapse;font-variant-numeric:tabular-nums">'
+_CELL = '<td style="padding:2px 8px;text-align:left">'
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ def show_space(space: SequenceSpace) -> Display:
     rows = [
         (
             kind.name,
-            ", ".join(f"{n}: {_inside(str(d))}" for n, d in sorted(kind.attributes.items())),
+            "; ".join(f"{n} {_span(range_of(d))}" for n, d in sorted(kind.attributes.items())),
             "yes" if kind.name in (space.first or [kind.name]) else "no",
         )
         for kind in space.kinds
@@ -68,8 +67,11 @@ def show_space(space: SequenceSpace) -> Display:
     return Display(f"<p>{escape(title)}</p>{_table(head, rows)}", text)
 
 
-def _inside(distribution: str) -> str:
-    return distribution.partition("(")[2].rpartition(")")[0]
+def _span(span: Range) -> str:
+    if isinstance(span, Choices):
+        return f"one of {', '.join(map(str, span.values))}"
+    step = "" if span.step in (None, 1) else f", step {span.step:g}"
+    return f"{span.low:g} to {span.high:g}{' (log)' if span.log else step}"
 
 
 def show_front(
@@ -97,7 +99,7 @@ def _best(study: optuna.Study) -> Sequence[FrozenTrial]:
 
 
 def _trial_row(trial: FrozenTrial) -> tuple[str, ...]:
-    values = (f"{v:,.0f}" if v == round(v) and abs(v) > 1 else f"{v:.4g}" for v in trial.values)
+    values = (f"{v:,.0f}" if v.is_integer() else f"{v:.4g}" for v in trial.values)
     return (str(trial.number), *values, str(trial.user_attrs.get("architecture", "")))
 
 
@@ -117,9 +119,9 @@ def _table(
     head: Sequence[str], rows: Iterable[Sequence[str]], last: Sequence[str] | None = None
 ) -> str:
     """Return a table of escaped cells; ``last`` holds one cell of HTML per row."""
-    cells = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
+    cells = ["".join(f"{_CELL}{escape(cell)}</td>" for cell in row) for row in rows]
     if last is not None:
-        cells = [f"{row}<td>{html}</td>" for row, html in zip(cells, last, strict=True)]
+        cells = [f"{row}{_CELL}{html}</td>" for row, html in zip(cells, last, strict=True)]
     title = "".join(f"<th>{escape(name)}</th>" for name in head)
     body = "".join(f"<tr>{row}</tr>" for row in cells)
     return f"{_TABLE}<thead><tr>{title}</tr></thead><tbody>{body}</tbody></table>"

@@ -166,7 +166,7 @@ def _bars(info: Info, row: Row, *, showlegend: bool) -> list[go.Bar]:
             x=list(range(len(share))),
             y=share,
             name=_style.shown(kind),
-            legendgroup=kind,
+            legendgroup=_style.shown(kind),
             showlegend=showlegend,
             marker={"color": _style.class_colour(i), "pattern": _pattern(i)},
             hovertemplate="position %{x}: %{y:.0%}",

@@ -37,12 +37,11 @@ def plot_front_over_time(
     if info.excuse:
         return _say(ax, info.excuse)
     last = max(len(info.fronts) - 1, 1)
-    where = "pre" if info.plane.x_grows else "post"
     for i, front in enumerate(info.fronts):
         ax.step(
             [p.x for p in front.points],
             [p.y for p in front.points],
-            where=where,
+            where="pre" if info.plane.x_grows else "post",
             color=_rgb(_style.shade(i / last)),
             marker=_SYMBOLS[i % len(_SYMBOLS)],
             markeredgecolor=_style.INK,

@@ -1,0 +1,67 @@
+"""Rich displays: what they show, that text is escaped, and that nothing to show is said."""
+
+import optuna
+import pytest
+
+from optuna_de.cnn.display import Display, show_front, show_network, show_space
+from optuna_de.cnn.space import CNNSpace
+from tests.visualization import kit
+
+
+def html(shown: Display) -> str:
+    return shown._repr_html_()
+
+
+def test_a_network_shows_its_picture_and_layers() -> None:
+    shown = show_network("C7k3-MP")
+    assert "<svg" in html(shown)
+    assert html(shown).count("<tr>") == 1 + 11
+    assert repr(shown).splitlines()[1].split() == [
+        "Conv2d-1",
+        "7\u00d732\u00d732",
+        "196",
+        "193,536",
+    ]
+
+
+def test_a_space_shows_kinds_and_ranges() -> None:
+    text = repr(show_space(CNNSpace.seed().layers))
+    assert "conv | channels 1 to 256; kernel 1 to 7, step 2 | yes" in text
+    assert "max_pool |  | no" in text
+    assert html(show_space(CNNSpace.seed().layers)).count("<tr>") == text.count("\n") + 1
+
+
+def test_a_front_shows_its_trials_by_first_value() -> None:
+    study = kit.study(names=["error", "parameters"])
+    kit.add(study, 0.5, 1000.0, attrs={"architecture": "C7k3"})
+    kit.add(study, 0.25, 12345.0, attrs={"architecture": "C9k3"})
+    kit.add(study, 0.6, 99999.0, attrs={"architecture": "C8k3"})
+    shown = show_front(study)
+    assert repr(shown).splitlines() == [
+        "trial | error | parameters | architecture",
+        "1 | 0.25 | 12,345 | C9k3",
+        "0 | 0.5 | 1,000 | C7k3",
+    ]
+    assert html(shown).count("<svg") == 2
+
+
+def test_hostile_text_is_escaped() -> None:
+    study = kit.study(names=[kit.HOSTILE, "b"])
+    kit.add(study, 0.5, float("inf"), attrs={"architecture": kit.HOSTILE})
+    assert "<img" not in html(show_front(study))
+    assert "&lt;img" in html(show_front(study))
+
+
+@pytest.mark.parametrize("constraint", [None, 1.0])
+def test_nothing_feasible_is_a_sentence(constraint: float | None) -> None:
+    study = kit.study()
+    if constraint is not None:
+        kit.add(study, 0.5, 1.0, constraint=constraint)
+    assert repr(show_front(study)) == "No trial of this study has completed and is feasible."
+
+
+def test_one_objective_shows_the_best_trial() -> None:
+    study: optuna.Study = kit.study(("maximize",))
+    kit.add(study, 1.0, attrs={"architecture": "C7k3"})
+    kit.add(study, 2.0, attrs={"architecture": "C8k3"})
+    assert repr(show_front(study)).splitlines()[1:] == ["1 | 2 | C8k3"]
