@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations
-from statistics import mean
+from statistics import fmean
 
 import optuna
 import plotly.graph_objects as go
@@ -95,9 +95,9 @@ def _moment(completed: int, genomes: Sequence[Genome], spans: Catalog) -> Moment
     distinct = reduce(lambda kept, g: kept if g in kept else [*kept, g], genomes, list[Genome]())
     return Moment(
         completed,
-        mean(distances) if distances else 0.0,
+        fmean(distances) if distances else 0.0,
         len(distinct) / len(genomes),
-        (min(lengths), mean(lengths), max(lengths)),
+        (min(lengths), fmean(lengths), max(lengths)),
     )
 
 
@@ -112,7 +112,7 @@ def distance(a: Genome, b: Genome, spans: Catalog) -> float:
         attributes = spans.sequences[name].attributes if name in spans.sequences else {}
         parts += [_units_apart(p, q, attributes) for p, q in zip(x, y, strict=False)]
         parts += [1.0] * abs(len(x) - len(y))
-    return mean(parts) if parts else 0.0
+    return fmean(parts) if parts else 0.0
 
 
 def _units_apart(a: Gene, b: Gene, spans: Mapping[str, Mapping[str, Range]]) -> float:
@@ -121,7 +121,7 @@ def _units_apart(a: Gene, b: Gene, spans: Mapping[str, Mapping[str, Range]]) -> 
     if a.kind != b.kind:
         return 1.0
     ranges, other = spans.get(a.kind, {}), dict(b.attributes)
-    return mean(_apart(v, other.get(n), ranges.get(n)) for n, v in a.attributes)
+    return fmean(_apart(v, other.get(n), ranges.get(n)) for n, v in a.attributes)
 
 
 def _apart(a: Value, b: Value, span: Range | None) -> float:

@@ -17,6 +17,7 @@ from optuna_de.visualization._front import require_several
 from optuna_de.visualization._trials import Entry
 
 _TITLE = "Hypervolume"
+_VISIBLE = 0.002  # of the box
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,18 +153,26 @@ def _caption(info: Info) -> str:
 
 def _line(curve: Curve, x: Sequence[float], index: int) -> go.Scatter:
     name = _style.shown(curve.study_name)
+    kept = _corners(curve.volumes)
     return go.Scatter(
-        x=x,
-        y=curve.volumes,
+        x=[x[i] for i in kept],
+        y=[curve.volumes[i] for i in kept],
         mode="lines",
         name=name,
         line={
             **{"shape": "hv", "width": 2.5, "color": _style.class_colour(index)},
             "dash": _style.DASHES[index % len(_style.DASHES)],
         },
-        text=[
-            f"{name}, trial {n}: {v:.4f}"
-            for n, v in zip(curve.numbers, curve.volumes, strict=True)
-        ],
+        text=[f"{name}, trial {curve.numbers[i]}: {curve.volumes[i]:.4f}" for i in kept],
         hovertemplate="%{text}<extra></extra>",
     )
+
+
+def _corners(volumes: Sequence[float]) -> list[int]:
+    """Return the ends of a step line and where it has risen by a visible step."""
+    last = len(volumes) - 1
+    kept = [0] if volumes else []
+    for i, volume in enumerate(volumes):
+        if volume - volumes[kept[-1]] >= _VISIBLE or (i == last and last > 0):
+            kept.append(i)
+    return kept

@@ -118,7 +118,7 @@ def _faint(curves: Sequence[Curve], column: int) -> go.Scatter:
         y=[row[column] for row in rows],
         mode="lines",
         name=f"{len(curves)} others",
-        line={"color": _style.FAINT, "width": 0.6},
+        line={"color": _style.FAINT if len(curves) < 200 else _style.GRID, "width": 0.6},
         showlegend=column == 1,
         hoverinfo="skip",
     )

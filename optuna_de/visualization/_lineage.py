@@ -38,7 +38,7 @@ class Info:
 
     Args:
         name: The objective on the y axis.
-        nodes: The trials asked for and their ancestors, by number.
+        nodes: The trials of the lineage, by number.
         edges: Pairs (parent, child) of numbers.
         trunk: The edges from a child's ``best`` to it, back from the trials asked for.
         asked: Numbers of the trials asked for.
@@ -61,19 +61,23 @@ def plot_lineage(
     target_names: Sequence[str] | None = None,
     trials: Sequence[int] | None = None,
     objective: int = 0,
+    all_ancestors: bool = False,
 ) -> go.Figure:
     """Plot the ancestors of trials: the bold line follows each child's ``best`` parent.
+
+    Thin lines come from the two trials whose difference was added to it.
 
     Args:
         study: Any study; trials that no sampler planned have no parents.
         target_names: One name per objective; default: the study's metric names.
         trials: Numbers of the trials asked for; default: the best feasible one.
         objective: The objective on the y axis, by which the best is chosen.
+        all_ancestors: Whether the ancestors of those two are drawn as well, and so on.
 
     Raises:
         ValueError: Where one of ``trials`` is no trial with values, or an argument does not fit.
     """
-    return figure(info(study, target_names, trials, objective))
+    return figure(info(study, target_names, trials, objective, all_ancestors))
 
 
 def info(
@@ -81,6 +85,7 @@ def info(
     target_names: Sequence[str] | None = None,
     trials: Sequence[int] | None = None,
     objective: int = 0,
+    all_ancestors: bool = False,
 ) -> Info:
     """Read what the figure shows."""
     names = _trials.names_of(study, target_names)
@@ -93,12 +98,17 @@ def info(
     if not known:
         return Info(names[objective], excuse=_trials.excuse(finished))
     asked = [_best(known.values(), objective)] if trials is None else list(dict.fromkeys(trials))
-    family = ancestors(asked, known)
+    line = trunk(asked, known)
+    children = {*asked, *(n for edge in line for n in edge)}
+    if all_ancestors:
+        children = set(ancestors(asked, known))
+    edges = tuple((p, n) for n in sorted(children) for p in parents(known[n], known))
+    family = sorted(children | {p for p, _ in edges})
     return Info(
         name=names[objective],
         nodes=tuple(_node(known[n], objective) for n in family),
-        edges=tuple((p, n) for n in family for p in parents(known[n], known)),
-        trunk=trunk(asked, known),
+        edges=edges,
+        trunk=line,
         asked=tuple(asked),
         others=tuple((n, known[n].values[objective]) for n in sorted(set(known) - set(family))),
     )
@@ -124,7 +134,7 @@ def figure(info: Info) -> go.Figure:
     result = go.Figure(
         [
             _others(info),
-            _edges("parent", twigs, place, {"color": _style.FAINT, "width": 0.6}),
+            _edges("difference of", twigs, place, {"color": _style.FAINT, "width": 0.6}),
             _edges("best parent", info.trunk, place, {"color": _style.INK, "width": 3}),
             *_nodes(info.nodes, marked),
         ]

@@ -1,5 +1,7 @@
 """Hypervolume: the box, the curve, and studies in one box."""
 
+from itertools import pairwise
+
 import pytest
 
 from optuna_de.visualization import _hypervolume, plot_hypervolume
@@ -92,3 +94,15 @@ def test_what_does_not_fit_is_refused() -> None:
         plot_hypervolume([kit.study(), kit.study(("minimize", "maximize"))])
     with pytest.raises(ValueError, match="at least one study"):
         plot_hypervolume([])
+
+
+def test_the_drawn_line_has_its_ends_and_each_visible_step() -> None:
+    study = kit.study()
+    for i in range(1000):
+        kit.add(study, 1.0 - i / 1000, 1.0)
+    drawn = plot_hypervolume(study).data[0]
+    volumes = _hypervolume.info(study).curves[0].volumes
+    assert (drawn.x[0], drawn.x[-1]) == (1, 1000)
+    assert len(drawn.x) < 520
+    assert all(volumes[x - 1] == y for x, y in zip(drawn.x, drawn.y, strict=True))
+    assert max(b - a for a, b in pairwise(drawn.y)) < 0.004

@@ -35,6 +35,19 @@ def test_the_best_feasible_trial_is_asked_for() -> None:
     assert info.others == ((0, 1.0), (2, 9.0))
 
 
+def test_ancestors_of_the_difference_are_drawn_on_demand() -> None:
+    study = kit.study()
+    kit.add(study, 0.9, 1.0)
+    kit.add(study, 0.8, 1.0)
+    kit.add(study, 0.7, 1.0, plan=(1, "difference", (1, 0)))
+    kit.add(study, 0.6, 1.0, plan=(2, "difference", (0, 2)))
+    near = _lineage.info(study)
+    assert ([n.number for n in near.nodes], near.edges) == ([0, 2, 3], ((0, 3), (2, 3)))
+    whole = _lineage.info(study, all_ancestors=True)
+    assert [n.number for n in whole.nodes] == [0, 1, 2, 3]
+    assert whole.edges == ((1, 2), (0, 2), (0, 3), (2, 3))
+
+
 def test_two_lines_join_in_one_trunk() -> None:
     study = kit.study()
     kit.add(study, 0.9, 1.0)
