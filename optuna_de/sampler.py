@@ -54,6 +54,8 @@ class DESampler(BaseSampler):
         initial: ``initial(rng) -> params`` draws the initial population; default: uniform.
         repair: ``repair(params) -> params`` maps parameters to those that express the same
             thing canonically; children are stored, and duplicates judged, in this form.
+        accept: ``accept(params) -> bool``; a draw or child that it refuses is drawn again, within
+            a bounded number of attempts: a hard cap that costs no trial.
         deduplicate: ``True``: no child equals a finished or running trial; ``"generation"``:
             none equals a child of its own generation; ``False``: no check.
         seed: Non-negative integer; ``None`` draws one.
@@ -74,6 +76,7 @@ class DESampler(BaseSampler):
         mutation: float = 0.5,
         initial: Callable[[np.random.Generator], Params] | None = None,
         repair: Repair | None = None,
+        accept: Callable[[Params], bool] | None = None,
         deduplicate: bool | Literal["generation"] = True,
         seed: int | None = None,
     ) -> None:
@@ -103,6 +106,7 @@ class DESampler(BaseSampler):
         self._n_best = n_best
         self._variation = Variation(scale, crossover, mutation)
         self._initial = initial
+        self._accept = accept
         self._deduplicate = deduplicate
         self._seed = secrets.randbits(64) if seed is None else seed
         self._clear()
@@ -113,6 +117,7 @@ class DESampler(BaseSampler):
         initial: Callable[[np.random.Generator], Params] | None = None,
         *,
         repair: Repair | None = None,
+        accept: Callable[[Params], bool] | None = None,
         seed: int | None = None,
     ) -> DESampler:
         """Return the seed report's algorithm: 20 parents, 10 children, weights (0.7, 0.3).
@@ -123,7 +128,7 @@ class DESampler(BaseSampler):
         Args:
             initial: The initial distribution, e.g. ``CNNSpace.seed().initial``.
             repair: Drops what a genome cannot express, e.g. ``CNNSpace.seed().repair``.
-            seed: As for the sampler.
+            accept, seed: As for the sampler.
         """
         return cls(
             population_size=20,
@@ -135,6 +140,7 @@ class DESampler(BaseSampler):
             mutation=0.0,
             initial=initial,
             repair=repair,
+            accept=accept,
             deduplicate="generation",
             seed=seed,
         )
@@ -242,7 +248,9 @@ class DESampler(BaseSampler):
             key = (*self._key(study, trial), attempt)
             plan = Plan(history.generation, "initial", (), key)
             params = self._start(plan, search_space)
-            if self._deduplicate is not True or not history.is_known(history.canonical(params)):
+            if not self._is_refused(params) and not (
+                self._deduplicate is True and history.is_known(history.canonical(params))
+            ):
                 break
         return plan, params
 
@@ -253,9 +261,17 @@ class DESampler(BaseSampler):
         return {name: draw(range_of(d), rng) for name, d in search_space.items()}
 
     def _is_taken(self, history: History) -> Callable[[Genome], bool]:
-        if self._deduplicate == "generation":
-            return history.is_in_generation
-        return history.is_known if self._deduplicate else lambda genome: False
+        def is_taken(child: Genome) -> bool:
+            if self._deduplicate == "generation":
+                known = history.is_in_generation(child)
+            else:
+                known = self._deduplicate and history.is_known(child)
+            return known or self._is_refused(write(child))
+
+        return is_taken
+
+    def _is_refused(self, params: Params) -> bool:
+        return self._accept is not None and not self._accept(params)
 
 
 def _require(condition: bool, name: str, value: object, allowed: str) -> None:

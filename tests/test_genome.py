@@ -31,9 +31,7 @@ def test_difference_follows_the_seed_position_by_position() -> None:
 
 
 @given(genes, genes)
-def test_difference_equals_a_plain_recomputation(
-    a: tuple[Gene, ...], b: tuple[Gene, ...]
-) -> None:
+def test_difference_equals_a_plain_recomputation(a: tuple[Gene, ...], b: tuple[Gene, ...]) -> None:
     assert difference(a, b) == plain_difference(a, b)
 
 

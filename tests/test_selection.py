@@ -14,7 +14,9 @@ def plain_ranks(losses: np.ndarray) -> list[int]:  # type: ignore[type-arg]
         front = [
             i
             for i in rest
-            if not any((losses[j] <= losses[i]).all() and (losses[j] < losses[i]).any() for j in rest)
+            if not any(
+                (losses[j] <= losses[i]).all() and (losses[j] < losses[i]).any() for j in rest
+            )
         ]
         for i in front:
             ranks[i] = rank

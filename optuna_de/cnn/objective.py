@@ -15,6 +15,7 @@ from zlib import crc32
 import optuna
 import torch
 
+from optuna_de import _compat
 from optuna_de.cnn.data import ImageData
 from optuna_de.cnn.layers import count_macs, count_parameters
 from optuna_de.cnn.memory import (
@@ -172,7 +173,7 @@ class CNNObjective:
         if self.checkpoints is None:
             return None
         self.checkpoints.mkdir(parents=True, exist_ok=True)
-        history = trial.system_attrs.get("retry_history") or [trial.number]
+        history = _compat.frozen(trial).system_attrs.get("retry_history") or [trial.number]
         study = crc32(trial.study.study_name.encode())
         return self.checkpoints / f"{study:08x}-{int(history[0])}.pt"
 
@@ -202,8 +203,8 @@ class CNNObjective:
             trial.set_user_attr("reason", result.status)
 
     def _out_of_memory(self, trial: optuna.Trial, error: TrainingOutOfMemory) -> float:
-        """Record the reason; memory that another process holds is worth another try."""
-        if error.foreign:
+        """Record the reason; a card that another process fills is worth another try."""
+        if error.foreign and torch.device(self.device).type != "cpu":
             raise GiveBack(str(error)) from error
         _logger.warning("Trial %d: %s", trial.number, error)
         trial.set_constraint("memory", 1.0)

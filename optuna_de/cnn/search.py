@@ -1,0 +1,222 @@
+"""A whole search: data, space, sampler, objective and study from one frozen description."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+
+from optuna_de.cnn.data import ImageData, load_data
+from optuna_de.cnn.objective import CNNObjective, setup_of
+from optuna_de.cnn.recipes import Recipe, get_recipe
+from optuna_de.cnn.scoring import pick_device
+from optuna_de.cnn.space import CNNSpace
+from optuna_de.cnn.units import repair
+from optuna_de.cnn.zoo import known
+from optuna_de.halving import Halving
+from optuna_de.sampler import DESampler
+from optuna_de.space import Params
+from optuna_de.storage import open_storage, redact
+
+Preset = Literal["modern", "seed"]
+METRICS = ["error", "parameters"]
+SETUP_KEY = "optuna_de:setup"
+UNMIRRORED = ("digits", "mnist", "svhn")
+
+
+@dataclass(frozen=True)
+class Search:
+    """The description of a search, see ``optuna-de search --help`` for each field.
+
+    Numbers that are ``None`` come from the preset: ``seed`` is the report's own experiment (100
+    trials: 20 and 8 times 10; 10 epochs, batches of 64), ``modern`` trains 40 networks.
+    """
+
+    data: str = "digits"
+    data_dir: Path | None = None
+    download: bool = False
+    image_size: int | None = None
+    subset: int | None = None
+    validation_fraction: float = 0.1
+    split_seed: int = 0
+    storage: str = "sqlite:///optuna_de.db"
+    study_name: str | None = None
+    preset: Preset = "modern"
+    trials: int | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    population: int = 20
+    weights: tuple[float, ...] | None = None
+    recipe: str | None = None
+    evolve_head: bool = False
+    seed: int = 0
+    device: str = "auto"
+    max_parameters: int | None = None
+    max_macs: int | None = None
+    halving: bool | None = None
+    warm_start: tuple[str, ...] = ()
+    checkpoints: Path = Path("optuna_de_runs")
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "epochs", "batch_size", "max_parameters", "max_macs"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}, but must be 1 or more.")
+        if self.preset not in ("modern", "seed"):
+            raise ValueError(f"There is no preset {self.preset!r}; choose modern or seed.")
+
+    @property
+    def is_seed(self) -> bool:
+        """Whether this is the report's own experiment."""
+        return self.preset == "seed"
+
+    @property
+    def total(self) -> int:
+        """Finished trials at which the study is done."""
+        return self.trials or (100 if self.is_seed else 40)
+
+    @property
+    def name(self) -> str:
+        """The study's name; by default the data set and the preset."""
+        return self.study_name or f"{Path(self.data).name.lower()}-{self.preset}"
+
+    @cached_property
+    def image_data(self) -> ImageData:
+        """The training and validation images."""
+        return load_data(
+            self.data,
+            data_dir=self.data_dir,
+            download=self.download,
+            validation_fraction=self.validation_fraction,
+            split_seed=self.split_seed,
+            subset=self.subset,
+            image_size=self.image_size,
+        )
+
+    @cached_property
+    def space(self) -> CNNSpace:
+        """The networks for the data's image shape and classes."""
+        shape, classes = self.image_data.image_shape, len(self.image_data.classes)
+        if self.is_seed:
+            return CNNSpace.seed(shape, classes, evolve_head=self.evolve_head)
+        return CNNSpace(shape, classes)
+
+    def sampler(self) -> DESampler:
+        """Return a new sampler."""
+        space = self.space
+        if self.is_seed:
+            return DESampler.seed_exact(
+                space.initial, repair=space.repair, accept=self._accepts, seed=self.seed
+            )
+        return DESampler(
+            population_size=self.population,
+            weights=self.weights,
+            initial=space.initial,
+            repair=space.repair,
+            accept=self._accepts,
+            seed=self.seed,
+        )
+
+    def _accepts(self, params: Params) -> bool:
+        cap, macs = self.max_parameters, self.max_macs
+        return (cap is None or self.space.count_parameters(params) <= cap) and (
+            macs is None or self.space.count_macs(params) <= macs
+        )
+
+    def objective(self) -> CNNObjective:
+        """Return the objective."""
+        recipe = fit_recipe(
+            get_recipe(self.recipe or ("seed-search" if self.is_seed else "fast")),
+            self.image_data,
+        )
+        device = pick_device(self.device)
+        epochs = self.epochs or recipe.epochs
+        wanted = not self.is_seed if self.halving is None else self.halving
+        return CNNObjective(
+            self.image_data.to(device),
+            self.space,
+            recipe,
+            epochs=epochs,
+            batch_size=self.batch_size,
+            device=device,
+            seed=self.seed,
+            max_parameters=self.max_parameters,
+            max_macs=self.max_macs,
+            halving=Halving.within(epochs) if wanted and epochs > 1 else None,
+            stop_dead=not self.is_seed,
+            checkpoints=self.checkpoints,
+        )
+
+    def open(self) -> optuna.storages.BaseStorage:
+        """Open the storage."""
+        return open_storage(self.storage)
+
+    def study(self, objective: CNNObjective) -> optuna.Study:
+        """Open or create the study, refuse another setup, and enqueue the warm start.
+
+        Raises:
+            ValueError: Where the study was begun with another setup, or cannot be one of ours.
+        """
+        networks = [self._fitted(text) for text in self.warm_start]
+        try:
+            study = optuna.create_study(
+                storage=self.open(),
+                study_name=self.name,
+                sampler=self.sampler(),
+                directions=["minimize"] * 2,
+                load_if_exists=True,
+            )
+        except ValueError as error:
+            raise ValueError(f"Study {self.name!r} cannot be used: {error}") from error
+        self._claim(study, {"space": self.preset, **setup_of(objective)})
+        for params in networks:
+            study.enqueue_trial(params, skip_if_exists=True)
+        return study
+
+    def _fitted(self, text: str) -> dict[str, Any]:
+        """Spell a known network in this space, pools dropped that the images do not allow."""
+        genome = repair(known(text), self.image_data.image_shape)
+        try:
+            return self.space.encode(genome)
+        except ValueError as error:
+            raise ValueError(f"{text!r} is not in the {self.preset} space: {error}") from None
+
+    def _claim(self, study: optuna.Study, setup: dict[str, Any]) -> None:
+        if list(study.directions) != [optuna.study.StudyDirection.MINIMIZE] * 2:
+            raise ValueError(
+                f"Study {self.name!r} in {redact(self.storage)} does not minimise two objectives; "
+                "choose another --study-name."
+            )
+        stored = study.user_attrs.get(SETUP_KEY)
+        if stored is None and study.get_trials(deepcopy=False):
+            raise ValueError(
+                f"Study {self.name!r} in {redact(self.storage)} was not begun by optuna-de; "
+                "choose another --study-name."
+            )
+        if stored is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names(METRICS)
+            study.set_user_attr(SETUP_KEY, setup)
+            return
+        for key in setup:
+            if stored.get(key) != setup[key]:
+                raise ValueError(
+                    f"Study {self.name!r} was begun with {key} {stored.get(key)!r}, not "
+                    f"{setup[key]!r}; repeat that, or choose another --study-name."
+                )
+
+
+def fit_recipe(recipe: Recipe, data: ImageData) -> Recipe:
+    """Return the recipe with its augmentation fit to the images.
+
+    The crop's padding is at most an eighth of the smaller side (4 on 32x32), and characters are
+    not mirrored.
+    """
+    padding = min(recipe.crop_padding, min(data.image_shape[1:]) // 8)
+    mirrored = recipe.flip and not any(word in data.name.lower() for word in UNMIRRORED)
+    return replace(recipe, crop_padding=padding, flip=mirrored)
