@@ -99,7 +99,7 @@ def test_what_does_not_fit_is_refused() -> None:
 def test_the_drawn_line_has_its_ends_and_each_visible_step() -> None:
     study = kit.study()
     for i in range(1000):
-        kit.add(study, 1.0 - i / 1000, 1.0)
+        kit.add(study, 2.0 - i / 1000, 1.0)
     drawn = plot_hypervolume(study).data[0]
     volumes = _hypervolume.info(study).curves[0].volumes
     assert (drawn.x[0], drawn.x[-1]) == (1, 1000)
