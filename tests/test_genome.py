@@ -12,9 +12,9 @@ A1, A2, B, C = Gene("a", (("w", 1),)), Gene("a", (("w", 2),)), Gene("b"), Gene("
 genes = st.lists(st.sampled_from([A1, A2, B, C]), max_size=8).map(tuple)
 
 
-def plain_difference(a, b):  # type: ignore[no-untyped-def]
+def plain_difference(a: tuple[Gene, ...], b: tuple[Gene, ...]) -> tuple[Gene | None, ...]:
     """The seed's rules 1 to 3, written out a second time."""
-    out = []
+    out: list[Gene | None] = []
     for i in range(max(len(a), len(b))):
         if i >= len(a):
             out.append(b[i])

@@ -52,7 +52,7 @@ def study_of(n: int, seed: int = 0) -> list[FrozenTrial]:
 
 def replay(trials: list[FrozenTrial], rules: Rules) -> list[int]:
     """Fold the finished trials in order of completion, without a cache."""
-    done = sorted(trials, key=lambda t: (t.datetime_complete, t.number))  # type: ignore[arg-type,return-value]
+    done = sorted(trials, key=lambda t: (t.datetime_complete, t.number))
     population: list[FrozenTrial] = []
     size = rules.population_size
     while len(done) >= size:

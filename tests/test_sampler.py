@@ -25,7 +25,7 @@ from optuna_de.breeding import Plan
 from optuna_de.sampler import PLAN_KEY
 from optuna_de.storage import open_storage
 
-TWO = ["minimize", "maximize"]
+TWO: list[Any] = ["minimize", "maximize"]
 
 
 @pytest.fixture(params=["memory", "sqlite", "journal"], scope="class")

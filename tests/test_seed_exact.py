@@ -1,4 +1,4 @@
-"""The seed's algorithm against a plain recomputation of its rules, on a deterministic objective."""
+"""The seed's algorithm against a plain recomputation, on a deterministic objective."""
 
 from zlib import crc32
 

@@ -6,7 +6,7 @@ import pytest
 from optuna_de.selection import crowding_distances, order, pareto_ranks, weighted_scores
 
 
-def plain_ranks(losses: np.ndarray) -> list[int]:  # type: ignore[type-arg]
+def plain_ranks(losses: np.ndarray) -> list[int]:
     ranks = [-1] * len(losses)
     rank = 0
     while -1 in ranks:

@@ -1,7 +1,7 @@
 """The spelling of genomes as parameters, its inverse, and any sampler on top."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import optuna
 import pytest
@@ -73,7 +73,7 @@ def test_decode_inverts_encode(genome: tuple[object, ...]) -> None:
 
 @given(genomes)
 def test_read_inverts_write(genome: tuple[object, ...]) -> None:
-    params = {"lr": 0.1, **SPACE.encode(genome)}  # type: ignore[arg-type]
+    params: dict[str, Any] = {"lr": 0.1, **SPACE.encode(genome)}  # type: ignore[arg-type]
     assert write(read(params)) == params
     assert read(params).flat == {"lr": 0.1}
 
@@ -92,7 +92,7 @@ def test_names_are_spelt_as_documented() -> None:
 
 
 def test_units_beyond_the_length_are_not_part_of_a_genome() -> None:
-    params = {**SPACE.encode((Dense(3, "relu"),)), "net.layers.1.kind": "norm"}
+    params: dict[str, Any] = {**SPACE.encode((Dense(3, "relu"),)), "net.layers.1.kind": "norm"}
     assert SPACE.decode(params) == (Dense(3, "relu"),)
     assert read(params) == read(SPACE.encode((Dense(3, "relu"),)))
 
@@ -102,7 +102,7 @@ def test_a_length_without_units_is_a_flat_parameter() -> None:
 
 
 def test_an_incomplete_genome_is_read_as_far_as_it_is_spelt() -> None:
-    params = {"layers.length": 3, "layers.0.kind": "a", "layers.0.a.w": 1}
+    params: dict[str, Any] = {"layers.length": 3, "layers.0.kind": "a", "layers.0.a.w": 1}
     assert read(params).sequences == {"layers": (Gene("a", (("w", 1),)),)}
     with pytest.raises(ValueError, match="do not spell"):
         SPACE.decode({"net.layers.length": 2, "net.layers.0.kind": "norm"})
