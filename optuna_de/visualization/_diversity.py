@@ -158,7 +158,8 @@ def _shares(x: Sequence[int], moments: Sequence[Moment]) -> list[go.Scatter]:
 
 def _line(x: Sequence[int], y: Sequence[float], name: str, index: int) -> go.Scatter:
     style = {"color": _style.class_colour(index), "width": 2.5, "dash": _style.DASHES[index]}
-    return go.Scatter(x=x, y=y, name=name, mode="lines", line=style)
+    mode = "lines" if len(x) > 1 else "markers"
+    return go.Scatter(x=x, y=y, name=name, mode=mode, line=style)
 
 
 def _lengths(x: Sequence[int], moments: Sequence[Moment]) -> list[go.Scatter]:

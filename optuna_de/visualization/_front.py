@@ -91,8 +91,8 @@ def figure(info: Info) -> go.Figure:
         return _style.sentence_figure(info.excuse, _TITLE)
     last = max(len(info.fronts) - 1, 1)
     result = go.Figure([_line(f, i / last, i, info.plane) for i, f in enumerate(info.fronts)])
-    result.update_xaxes(title=_style.shown(info.plane.x_name))
-    result.update_yaxes(title=_style.shown(info.plane.y_name))
+    result.update_xaxes(title=_style.label(info.plane.x_name))
+    result.update_yaxes(title=_style.label(info.plane.y_name))
     if info.plane.x_log:
         xs = [p.x for front in info.fronts for p in front.points]
         result.update_xaxes(**_style.log_axis(xs))

@@ -62,8 +62,8 @@ def figure(info: Info) -> go.Figure:
     if info.excuse:
         return _style.sentence_figure(info.excuse, _TITLE)
     result = go.Figure([*_front(info), *_clouds(info)])
-    result.update_xaxes(title=_style.shown(info.plane.x_name))
-    result.update_yaxes(title=_style.shown(info.plane.y_name))
+    result.update_xaxes(title=_style.label(info.plane.x_name))
+    result.update_yaxes(title=_style.label(info.plane.y_name))
     if info.plane.x_log:
         result.update_xaxes(**_style.log_axis([p.x for p in info.points]))
     return _style.style(result, _TITLE, legend_above=True)

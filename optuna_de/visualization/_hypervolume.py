@@ -135,7 +135,8 @@ def figure(info: Info) -> go.Figure:
     result.update_xaxes(title=f"Compute ({unit})", col=2)
     result.update_yaxes(title="Dominated share of the box", col=1)
     result.update_yaxes(rangemode="tozero")
-    return _style.style(result, f"{_TITLE}<br><sup>{_caption(info)}</sup>", legend_above=True)
+    result.update_layout(showlegend=len(info.curves) > 1)
+    return _style.style(result, _TITLE, subtitle=_caption(info))
 
 
 def _unit(seconds: float) -> tuple[str, float]:
@@ -145,19 +146,19 @@ def _unit(seconds: float) -> tuple[str, float]:
 
 def _caption(info: Info) -> str:
     parts = (
-        f"{_style.shown(name)} {value:.4g}{' (log)' if is_log else ''}"
+        f"{_style.label(name)} {value:.4g}{' (log)' if is_log else ''}"
         for name, value, is_log in zip(info.names, info.reference, info.log, strict=True)
     )
     return "reference point: " + ", ".join(parts)
 
 
 def _line(curve: Curve, x: Sequence[float], index: int) -> go.Scatter:
-    name = _style.shown(curve.study_name)
+    name = _style.label(curve.study_name)
     kept = _corners(curve.volumes)
     return go.Scatter(
         x=[x[i] for i in kept],
         y=[curve.volumes[i] for i in kept],
-        mode="lines",
+        mode="lines" if len(kept) > 1 else "markers",
         name=name,
         line={
             **{"shape": "hv", "width": 2.5, "color": _style.class_colour(index)},

@@ -143,7 +143,7 @@ def figure(info: Info) -> go.Figure:
         if node.number in asked:
             result.add_annotation(_name_tag(node))
     result.update_xaxes(title="Trial")
-    result.update_yaxes(title=_style.shown(info.name))
+    result.update_yaxes(title=_style.label(info.name))
     return _style.style(result, _TITLE, legend_above=True)
 
 

@@ -49,11 +49,19 @@ def shown(text: object, limit: int = 160) -> str:
     return escape(cut, quote=False)
 
 
-def style(figure: go.Figure, title: str, *, legend_above: bool = False) -> go.Figure:
-    """Give a figure its title and the shared look; returns the figure."""
+def label(text: object) -> str:
+    """Return foreign text for an axis or a legend, see :func:`shown`."""
+    return shown(text, 40)
+
+
+def style(
+    figure: go.Figure, title: str, *, subtitle: str = "", legend_above: bool = False
+) -> go.Figure:
+    """Give a figure its titles, escaped, and the shared look; returns the figure."""
     above = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0} if legend_above else {}
     figure.update_layout(
         title={
+            **({"subtitle": {"text": subtitle, "font": {"size": 12}}} if subtitle else {}),
             **{"text": title, "x": 0.0, "xref": "paper", "font": {"size": 17}},
             **{"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 16}},
         },
@@ -61,7 +69,7 @@ def style(figure: go.Figure, title: str, *, legend_above: bool = False) -> go.Fi
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": INK, "size": 13},
         hoverlabel={"align": "left"},
-        margin={"l": 70, "r": 30, "t": 95 if legend_above else 60, "b": 60},
+        margin={"l": 70, "r": 30, "t": 95 if legend_above else 75 if subtitle else 60, "b": 60},
         legend={"bgcolor": "rgba(0,0,0,0)", **above},
         colorway=list(CLASSES),
     )

@@ -138,3 +138,10 @@ def test_importing_the_package_loads_no_plots() -> None:
         "sys.exit(any(m in sys.modules for m in ('plotly', 'matplotlib', 'torch')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("plot", [visualization.plot_hypervolume, visualization.plot_diversity])
+def test_a_line_of_one_trial_is_a_mark(plot: Plot) -> None:
+    study = kit.study()
+    kit.add(study, 0.5, 100.0)
+    assert {trace.mode for trace in plot(study).data} == {"markers"}
