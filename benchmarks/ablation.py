@@ -13,6 +13,7 @@ import json
 import warnings
 from functools import partial
 from multiprocessing import Pool
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ TABLES = (
     "hpolib-protein-params",
     "graph-cora-latency",
 )
-SETTINGS: tuple[dict[str, object], ...] = (
+SETTINGS: tuple[dict[str, Any], ...] = (
     {},
     *({"population_size": n} for n in (10, 40)),
     *({"offspring": n} for n in (5, 10, 20)),
