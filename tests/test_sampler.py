@@ -338,3 +338,43 @@ def test_weights_for_another_number_of_objectives_are_refused() -> None:
     study = optuna.create_study(sampler=DESampler(weights=(0.7, 0.3)))
     with pytest.raises(ValueError, match="but the study has 1 objectives"):
         study.ask().suggest_float("x", 0, 1)
+
+
+class CountingStorage(InMemoryStorage):
+    """Counts reads of all trials of a study."""
+
+    full_reads = 0
+
+    def get_all_trials(self, study_id: int, deepcopy: bool = True, states: Any = None) -> Any:
+        self.full_reads += states is None
+        return super().get_all_trials(study_id, deepcopy=deepcopy, states=states)
+
+
+def test_a_trial_costs_one_full_read_of_the_study_at_most() -> None:
+    storage = CountingStorage()
+    study = optuna.create_study(directions=TWO, sampler=DESampler(seed=0), storage=storage)
+    for n in range(40):
+        before = storage.full_reads
+        trial = study.ask()
+        values = mixed(trial)
+        assert storage.full_reads - before <= 1, n
+        study.tell(trial, values)
+
+
+def test_late_trials_of_many_workers_all_enter_the_selection() -> None:
+    """F23: trials that finish long after they were asked count like all others."""
+    rng = np.random.default_rng(0)
+    sampler = DESampler(seed=0, population_size=5)
+    study = optuna.create_study(directions=TWO, sampler=sampler)
+    running: list[optuna.Trial] = []
+    for _ in range(200):
+        while len(running) < 32:
+            running.append(study.ask())
+            running[-1].suggest_float("x", 0, 1)
+        done = running.pop(int(rng.integers(len(running))))
+        study.tell(done, (done.params["x"], 1.0))
+    finished = sum(t.state == TrialState.COMPLETE for t in study.trials)
+    last = study.ask()
+    last.suggest_float("x", 0, 1)
+    plan = Plan.load(study.trials[-1].system_attrs[PLAN_KEY])
+    assert plan.generation == 1 + (finished - 5)  # steady state: one block per finished trial
