@@ -1,10 +1,15 @@
 """Rich displays: what they show, that text is escaped, and that nothing to show is said."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution
 
 from optuna_de.cnn.display import Display, show_front, show_network, show_space
 from optuna_de.cnn.space import CNNSpace
+from optuna_de.space import Kind, SequenceSpace
 from tests.visualization import kit
 
 
@@ -29,6 +34,18 @@ def test_a_space_shows_kinds_and_ranges() -> None:
     assert "conv | channels 1 to 256; kernel 1 to 7, step 2 | yes" in text
     assert "max_pool |  | no" in text
     assert html(show_space(CNNSpace.seed().layers)).count("<tr>") == text.count("\n") + 1
+
+
+@dataclass(frozen=True)
+class Odd:
+    kind: ClassVar[str] = "<b>odd</b>"
+    way: str
+
+
+def test_a_space_of_hostile_choices_is_escaped() -> None:
+    space = SequenceSpace((Kind(Odd, {"way": CategoricalDistribution([kit.HOSTILE, "x"])}),), 1, 2)
+    assert "<img" not in html(show_space(space))
+    assert "<b>" not in html(show_space(space))
 
 
 def test_a_front_shows_its_trials_by_first_value() -> None:

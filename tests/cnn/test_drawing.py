@@ -59,6 +59,19 @@ def test_columns_of_the_seeds_model_2() -> None:
     ]
 
 
+def test_the_head_is_a_column_per_layer_with_the_others_in_its_notes() -> None:
+    columns = stages(parse("C4k3-GAP-FC64"), IMAGE, 10)[2:]
+    assert [(c.label, c.output_shape) for c in columns] == [
+        ("GAP", (4, 1, 1)),
+        ("FC64", (64,)),
+        ("classes", (10,)),
+    ]
+    names = [[layer.name.partition("-")[0] for layer in c.layers] for c in columns]
+    assert [name for part in names for name in part] == [
+        *("GlobalAvgPool2d", "Flatten", "Dropout", "Linear", "ReLU", "Linear"),
+    ]
+
+
 def test_maps_are_to_scale() -> None:
     wide, narrow = blocks(draw("C100k3-MP-C25k3"), "conv")
     assert wide.height == 2 * narrow.height
@@ -90,6 +103,8 @@ def test_a_skip_shows_whether_it_is_projected(text: str, projected: int) -> None
 def test_branches_lie_side_by_side_and_do_not_touch() -> None:
     upper, lower = sorted(blocks(draw("P9k5"), "parallel"), key=lambda r: r.y)
     assert upper.y + upper.height < lower.y
+    assert upper.y > max(t.y for t in draw("P9k5").texts if not t.centred)
+    assert lower.y + lower.height < min(t.y for t in draw("P9k5").texts if t.centred) - 11
     assert (upper.width / lower.width) ** 2 == pytest.approx(4 / 5)
 
 
@@ -144,6 +159,9 @@ def test_a_comparison_is_in_one_scale() -> None:
     assert max(heights, key=heights.__getitem__) == max(
         heights, key=lambda text: int(text.split()[0].replace(",", ""))
     )
+    maps = [r for r in drawn.iter(f"{SVG}rect") if str(r[0].text).startswith("image")]
+    assert [float(r.attrib["height"]) for r in maps] == [96.0, 96.0]
+    assert float(maps[1].attrib["y"]) > float(maps[0].attrib["y"]) + 96
     titles = [str(t.text) for t in drawn.iter(f"{SVG}text") if t.attrib["font-size"] == "13"]
     assert titles == ["small", "large"]
 

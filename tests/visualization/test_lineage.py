@@ -71,3 +71,10 @@ def test_what_does_not_fit_is_refused() -> None:
         plot_lineage(kit.family(), trials=[3])
     with pytest.raises(ValueError, match="objective must be 0 to 1, but is 2"):
         plot_lineage(kit.family(), objective=2)
+
+
+def test_parents_that_go_in_a_circle_end() -> None:
+    study = kit.study()
+    kit.add(study, 0.5, 1.0, plan=(1, "difference", (1,)))
+    kit.add(study, 0.4, 1.0, plan=(1, "difference", (0,)))
+    assert _lineage.info(study, all_ancestors=True).trunk == ((1, 0), (0, 1))
