@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from math import sqrt
 
 from optuna_de.cnn.layers import Shape
-from optuna_de.cnn.stages import TIMES, Stage, amount, note, times
+from optuna_de.cnn.stages import BAR, TIMES, Scale, Stage, amount, note, times
 from optuna_de.cnn.units import Parallel, Residual, Separable
 
 INK = "#777777"  # contrast 4.5 on white and on black
@@ -21,8 +21,8 @@ COLOURS = {
     **{"separable": "#F0E442", "parallel": "#E69F00", "max_pool": "#D55E00"},
     **{"avg_pool": "#999999", "gap": "#999999", "fc": "#777777", "image": "#BBBBBB"},
 }  # Okabe and Ito (2008); greys for what has no parameters, and for the head
-_SIDE, _CHANNEL, _FEATURE = 96.0, 2.2, 1.5  # height of the image; per root of a channel, feature
-_COLUMN, _GAP, _BAR, _LINE = 60.0, 14.0, 36.0, 14.0
+_CHANNEL = 2.2  # pixels per root of a channel
+_COLUMN, _GAP, _LINE = 60.0, 14.0, 14.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +61,6 @@ class Picture:
     texts: tuple[Text, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """Pixels per side of a map, and per parameter; shared by the pictures of a comparison."""
-
-    side: float
-    parameter: float
-
-    @classmethod
-    def of(cls, columns: Sequence[Stage]) -> Scale:
-        """Return the scale that fits all of these columns."""
-        sides = (max(s.output_shape[1:]) for s in columns if s.kind == "image")
-        most = max(stage.parameters for stage in columns)
-        return cls(_SIDE / max(sides), _BAR / max(most, 1))
-
-
 @dataclass(slots=True)
 class _Pen:
     """Collects what is drawn."""
@@ -103,7 +88,7 @@ def picture(columns: Sequence[Stage], title: str, scale: Scale, *, subtitle: str
         _label(pen, stage, centre, base, scale)
         left, end = left + width + _GAP / 2, start + _width(stage)
     width = max(left, 20 + 7.5 * len(title), 20 + 6 * len(subtitle))
-    height = base + 3 * _LINE + _BAR + 14
+    height = base + 3 * _LINE + BAR + 14
     return Picture(width, height, title, tuple(pen.rects), tuple(pen.lines), tuple(pen.texts))
 
 
@@ -120,7 +105,7 @@ def _label(pen: _Pen, stage: Stage, centre: float, base: float, scale: Scale) ->
 def _size(shape: Shape, scale: Scale) -> tuple[float, float]:
     """Return the width and height in pixels of a map or of features."""
     if len(shape) == 1:
-        return 9.0, max(_FEATURE * sqrt(shape[0]), 1.0)
+        return 9.0, max(scale.feature * sqrt(shape[0]), 1.0)
     return max(_CHANNEL * sqrt(shape[0]), 2.0), max(shape[1] * scale.side, 2.0)
 
 

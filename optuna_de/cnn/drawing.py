@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from optuna_de.cnn.blueprint import Picture, Scale, picture
+from optuna_de.cnn.blueprint import Picture, picture
 from optuna_de.cnn.canvas import to_figure, to_svg
 from optuna_de.cnn.layers import ImageShape
-from optuna_de.cnn.stages import Stage, amount, stages
+from optuna_de.cnn.stages import Scale, Stage, amount, stages
 from optuna_de.cnn.units import Unit, parse, render
 
 if TYPE_CHECKING:

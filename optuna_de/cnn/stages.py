@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 from optuna_de.cnn.layers import ImageShape, Layer, Shape, trace
 from optuna_de.cnn.units import Unit, render, split_head
 
 TIMES = "\u00d7"
 _PREFIXES = " kMG"
+SIDE, BAR = 96.0, 36.0  # pixels: height of the image, and of the longest bar
+_FEATURE = 1.5  # pixels per root of a feature, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +88,24 @@ def note(stage: Stage) -> str:
         for layer in stage.layers
     )
     return "\n".join([f"{stage.label}: {times(stage.output_shape)}", *rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Pixels per side of a map, per parameter, and per root of a feature.
+
+    The pictures of a comparison share it.
+    """
+
+    side: float
+    parameter: float
+    feature: float = _FEATURE
+
+    @classmethod
+    def of(cls, columns: Sequence[Stage]) -> Scale:
+        """Return the scale that fits all of these columns."""
+        sides = (max(s.output_shape[1:]) for s in columns if s.kind == "image")
+        most = max(stage.parameters for stage in columns)
+        widest = max(s.output_shape[0] for s in columns if len(s.output_shape) == 1)
+        feature = min(_FEATURE, SIDE / sqrt(widest))
+        return cls(SIDE / max(sides), BAR / max(most, 1), feature)

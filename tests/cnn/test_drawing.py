@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from optuna_de.cnn.blueprint import COLOURS, Picture, Rect, Scale, picture
+from optuna_de.cnn.blueprint import COLOURS, Picture, Rect, picture
 from optuna_de.cnn.drawing import (
     draw_comparison_svg,
     draw_svg,
@@ -14,7 +14,7 @@ from optuna_de.cnn.drawing import (
     plot_comparison,
 )
 from optuna_de.cnn.layers import count_parameters
-from optuna_de.cnn.stages import amount, stages
+from optuna_de.cnn.stages import Scale, amount, stages
 from optuna_de.cnn.units import LETTERS, parse
 from optuna_de.cnn.zoo import ZOO
 
@@ -76,6 +76,13 @@ def test_maps_are_to_scale() -> None:
     wide, narrow = blocks(draw("C100k3-MP-C25k3"), "conv")
     assert wide.height == 2 * narrow.height
     assert wide.width == pytest.approx(2 * narrow.width)
+
+
+def test_layers_of_features_are_to_scale_and_no_higher_than_the_image() -> None:
+    wide, narrow, classes = blocks(draw("C256k3-FC40000-FC10000"), "fc")
+    assert wide.height == 96.0
+    assert narrow.height == pytest.approx(48.0)
+    assert classes.height == pytest.approx(96.0 * (10 / 40_000) ** 0.5)
 
 
 def test_bars_are_to_scale() -> None:
