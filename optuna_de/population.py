@@ -1,14 +1,14 @@
 """Finished trials -> population, by replay: the only reader of a study's history.
 
-Trials are taken in the order of their completion, the first ``population_size`` of them together,
-then ``offspring`` at a time: ``population = survivors(population + block)``. Nothing is waited
+Trials are taken in the order of their completion, the first ``startup`` of them together, then
+``offspring`` at a time: ``population = survivors(population + block)``. Nothing is waited
 for and nothing is stored: a history is a cache that any process can rebuild from the storage.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import insort
+from bisect import bisect
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,6 +35,12 @@ class Rules:
     offspring: int
     weights: tuple[float, ...] | None = None
     repair: Repair | None = None
+    startup: int | None = None
+
+    @property
+    def first(self) -> int:
+        """Trials of the first block."""
+        return self.population_size if self.startup is None else self.startup
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ class History:
         self._catalog: Catalog | None = None
         self._last: FrozenTrial | None = None
         self._count = 0
-        self._open: dict[int, FrozenTrial] = {}
+        self._open: dict[int, tuple[int, Genome]] = {}  # index -> parameters known, genome
         self._finished: list[_Finished] = []
         self._genomes: dict[int, Genome] = {}
         self._known: dict[tuple[str, ...], set[Hashable]] = defaultdict(set)
@@ -101,8 +107,8 @@ class History:
             if trial.state.is_finished():
                 self._open.pop(i, None)
                 self._finish(trial)
-            else:
-                self._open[i] = trial
+            elif i not in self._open or self._open[i][0] != len(trial.params):
+                self._open[i] = len(trial.params), self._genome(trial.params)
         self._count = len(trials)
         self._last = trials[-1] if trials else None
         self._fold()
@@ -122,9 +128,9 @@ class History:
         if trial.state != TrialState.FAIL and trial.datetime_complete is not None:
             member = self._member(trial, genome)
             entry = _Finished(trial.datetime_complete, trial.number, member)
-            insort(self._finished, entry)
-            if entry is not self._finished[-1]:
-                self._forget_from(self._finished.index(entry))
+            position = bisect(self._finished, entry)
+            self._finished.insert(position, entry)
+            self._forget_from(position)
 
     def _merge(self, distributions: Mapping[str, BaseDistribution]) -> None:
         for name, distribution in distributions.items():
@@ -150,13 +156,13 @@ class History:
 
     def _start(self, block: int) -> int:
         """Return the position in completion order at which a block starts."""
-        size, offspring = self._rules.population_size, self._rules.offspring
-        return 0 if block == 0 else size + (block - 1) * offspring
+        first, offspring = self._rules.first, self._rules.offspring
+        return 0 if block == 0 else first + (block - 1) * offspring
 
     def _forget_from(self, position: int) -> None:
         """Drop the populations that a trial inserted at a position changes."""
-        size, offspring = self._rules.population_size, self._rules.offspring
-        block = 0 if position < size else 1 + (position - size) // offspring
+        first, offspring = self._rules.first, self._rules.offspring
+        block = 0 if position < first else 1 + (position - first) // offspring
         del self._populations[block:]
 
     def _fold(self) -> None:
@@ -217,7 +223,7 @@ class History:
         return self._is_among(genome, [*finished, *self._running()])
 
     def _running(self) -> list[Genome]:
-        return [self._genome(t.params) for t in self._open.values() if t.params]
+        return [genome for size, genome in self._open.values() if size]
 
     @staticmethod
     def _is_among(genome: Genome, others: Sequence[Genome]) -> bool:

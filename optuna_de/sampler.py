@@ -44,6 +44,8 @@ class DESampler(BaseSampler):
 
     Args:
         population_size: Survivors of a selection, at least 4.
+        n_startup_trials: Finished trials before the first selection, drawn from the initial
+            distribution, at least 4; default: half the population, which then grows to its size.
         offspring: Finished trials per selection, at least 1; default 1 (steady state).
         weights: One non-negative weight per objective for a sum of min-max normalised losses;
             ``None`` selects by Pareto rank.
@@ -68,10 +70,11 @@ class DESampler(BaseSampler):
         self,
         *,
         population_size: int = 20,
+        n_startup_trials: int | None = None,
         offspring: int | None = None,
         weights: Sequence[float] | None = None,
         n_best: int = 5,
-        scale: float = 0.5,
+        scale: float = 0.7,
         crossover: float = 0.5,
         mutation: float = 0.5,
         initial: Callable[[np.random.Generator], Params] | None = None,
@@ -81,7 +84,9 @@ class DESampler(BaseSampler):
         seed: int | None = None,
     ) -> None:
         offspring = 1 if offspring is None else offspring
+        startup = max(4, population_size // 2) if n_startup_trials is None else n_startup_trials
         _require(population_size >= 4, "population_size", population_size, "at least 4")
+        _require(startup >= 4, "n_startup_trials", startup, "at least 4")
         _require(offspring >= 1, "offspring", offspring, "at least 1")
         _require(n_best >= 1, "n_best", n_best, "at least 1")
         _require(scale >= 0, "scale", scale, "at least 0")
@@ -101,7 +106,11 @@ class DESampler(BaseSampler):
             "None, or non-negative numbers with a positive sum",
         )
         self._rules = Rules(
-            population_size, offspring, None if weights is None else tuple(weights), repair
+            population_size,
+            offspring,
+            None if weights is None else tuple(weights),
+            repair,
+            startup,
         )
         self._n_best = n_best
         self._variation = Variation(scale, crossover, mutation)
@@ -132,6 +141,7 @@ class DESampler(BaseSampler):
         """
         return cls(
             population_size=20,
+            n_startup_trials=20,
             offspring=10,
             weights=(0.7, 0.3),
             n_best=5,
@@ -182,9 +192,9 @@ class DESampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """Return the planned value, else one that the population holds, else a random one."""
-        key = self._key(study, trial)
-        plan, params = self._pending.get(
-            _compat.trial_id(trial), (Plan(0, "initial", (), key), dict[str, Value]())
+        plan, params = self._pending.get(_compat.trial_id(trial)) or (
+            Plan(0, "initial", (), self._key(study, trial)),
+            dict[str, Value](),
         )
         rng = np.random.default_rng((*plan.key, crc32(param_name.encode())))
         planned = _fit([params[param_name]] if param_name in params else [], param_distribution)

@@ -274,7 +274,10 @@ class SequenceSpace:
             ValueError: Where the parameters do not spell a sequence of this space.
         """
         units = read(params).sequences.get(self.name, ())
-        if len(units) != params.get(str(Name(self.name))) or not units:
+        spelt = all(
+            self._kind(g.kind).attributes.keys() == dict(g.attributes).keys() for g in units
+        )
+        if not units or not spelt or len(units) != params.get(str(Name(self.name))):
             raise ValueError(f"The parameters {dict(params)} do not spell '{self.name}' whole.")
         return tuple(self._kind(gene.kind).unit(**dict(gene.attributes)) for gene in units)
 

@@ -147,8 +147,8 @@ def test_every_gene_is_inherited_after_the_initial_population(
 
 def test_without_edits_no_gene_is_new_after_the_initial_population() -> None:
     study = run(200, DESampler(seed=0, mutation=0.0, scale=0.0, deduplicate=False))
-    first = {(k, v) for t in study.trials[:20] for k, v in t.params.items()}
-    later = {(k, v) for t in study.trials[20:] for k, v in t.params.items()}
+    first = {(k, v) for t in study.trials[:10] for k, v in t.params.items()}
+    later = {(k, v) for t in study.trials[10:] for k, v in t.params.items()}
     assert {k for k, _ in later - first} <= {"s.length"}
 
 
@@ -179,12 +179,12 @@ def test_running_trials_are_neither_waited_for_nor_repeated() -> None:
 def test_plans_name_parents_that_were_in_the_population() -> None:
     study = run(50, DESampler(seed=0))
     plans = [Plan.load(t.system_attrs[PLAN_KEY]) for t in study.trials]
-    assert [p.operator for p in plans[:20]] == ["initial"] * 20
-    for trial, plan in zip(study.trials[20:], plans[20:], strict=True):
+    assert [p.operator for p in plans[:10]] == ["initial"] * 10
+    for trial, plan in zip(study.trials[10:], plans[10:], strict=True):
         assert plan.operator in ("difference", "edit")
         assert len(set(plan.parents)) == 3
         assert all(n < trial.number for n in plan.parents)
-        assert plan.generation == trial.number - 19
+        assert plan.generation == trial.number - 9
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -257,7 +257,7 @@ def test_failing_trials_neither_stall_nor_distort(share: float) -> None:
     study.optimize(objective, n_trials=60, catch=(RuntimeError,))
     plans = [Plan.load(t.system_attrs[PLAN_KEY]) for t in study.trials]
     complete = sum(t.state == TrialState.COMPLETE for t in study.trials)
-    assert max(p.generation for p in plans) == (max(0, complete - 4) if complete else 0) or (
+    assert max(p.generation for p in plans) == (max(0, complete - 3) if complete else 0) or (
         study.trials[-1].state == TrialState.COMPLETE
     )
     failed = {t.number for t in study.trials if t.state == TrialState.FAIL}
@@ -317,6 +317,7 @@ def test_a_pickled_sampler_goes_on_alike() -> None:
     [
         ({"population_size": 3}, "population_size must be at least 4, but is 3"),
         ({"population_size": -20}, "population_size must be at least 4, but is -20"),
+        ({"n_startup_trials": 3}, "n_startup_trials must be at least 4, but is 3"),
         ({"offspring": 0}, "offspring must be at least 1, but is 0"),
         ({"n_best": 0}, "n_best must be at least 1, but is 0"),
         ({"scale": -0.1}, "scale must be at least 0, but is -0.1"),
@@ -364,7 +365,7 @@ def test_a_trial_costs_one_full_read_of_the_study_at_most() -> None:
 def test_late_trials_of_many_workers_all_enter_the_selection() -> None:
     """F23: trials that finish long after they were asked count like all others."""
     rng = np.random.default_rng(0)
-    sampler = DESampler(seed=0, population_size=5)
+    sampler = DESampler(seed=0, population_size=5, n_startup_trials=5)
     study = optuna.create_study(directions=TWO, sampler=sampler)
     running: list[optuna.Trial] = []
     for _ in range(200):

@@ -54,12 +54,13 @@ SPACE = SequenceSpace(
     first=("dense",),
     name="net.layers",
 )
+dense = st.builds(Dense, st.integers(1, 64), st.sampled_from(["relu", "tanh"]))
 units = st.one_of(
-    st.builds(Dense, st.integers(1, 64), st.sampled_from(["relu", "tanh"])),
+    dense,
     st.builds(Drop, st.floats(0, 0.9)),
     st.just(Norm()),
 )
-genomes = st.lists(units, min_size=1, max_size=6).map(tuple)
+genomes = st.builds(lambda first, rest: (first, *rest), dense, st.lists(units, max_size=5))
 
 
 @given(genomes)
@@ -174,6 +175,20 @@ def test_catalog_sorts_genes_and_merges_attributes_over_positions() -> None:
         "a": {"w": Interval(1, 16, 1, False, True)},
         "b": {"act": Choices(("x", "y"))},
     }
+
+
+@pytest.mark.parametrize(
+    ("genome", "sentence"),
+    [
+        ((Norm(),), "net.layers.0.kind is 'norm', which is not in the space's"),
+        ((Dense(65, "relu"),), "net.layers.0.dense.width is 65, which is not in the space's"),
+        ((Dense(1, "elu"),), "net.layers.0.dense.act is 'elu'"),
+        ((Dense(1, "relu"),) * 7, "net.layers.length is 7"),
+    ],
+)
+def test_foreign_genomes_are_refused_in_a_sentence(genome: tuple[Any, ...], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        SPACE.encode(genome)
 
 
 def test_wrong_spaces_are_refused_in_a_sentence() -> None:
