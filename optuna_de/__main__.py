@@ -9,6 +9,8 @@ def main() -> None:
     """Run ``optuna-de``."""
     try:
         from optuna_de.cli import run
+    except KeyboardInterrupt:
+        sys.exit(130)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "optuna_de":
             raise

@@ -9,13 +9,14 @@ from typing import Annotated
 
 import optuna
 import typer
+from optuna.exceptions import StorageInternalError
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 
-from optuna_de.cnn.progress import front_table, live
+from optuna_de.cnn.progress import finished, front_table, live
 from optuna_de.cnn.search import Search
-from optuna_de.cnn.workers import default_workers, work, work_together
+from optuna_de.cnn.workers import GAVE_BACK, default_workers, work, work_together
 from optuna_de.storage import redact
 from optuna_de.worker import TooManyFailuresError
 
@@ -66,28 +67,30 @@ def search(
     storage: Annotated[
         str, Opt(help="Optuna storage; workers with the same URL share the study.")
     ] = "sqlite:///optuna_de.db",
-    study_name: Annotated[str | None, Opt(help="Default: data set and preset.")] = None,
+    study_name: Annotated[
+        str | None, Opt(help="Name of the study (default: data set and preset).")
+    ] = None,
     preset: Annotated[
         str, Opt(help="modern, or seed: the seed report's own experiment.")
     ] = "modern",
     trials: Annotated[
         int | None,
-        Opt(help="Finished trials of the study at which it is done.  [modern: 40, seed: 100]"),
+        Opt(help="Finished trials at which it is done (modern: 40, seed: 100)."),
     ] = None,
     timeout: Annotated[float | None, Opt(help="Seconds after which no trial is started.")] = None,
     epochs: Annotated[
-        int | None, Opt(help="Epochs per candidate.  [default: the recipe's]")
+        int | None, Opt(help="Epochs per candidate (default: the recipe's).")
     ] = None,
     batch_size: Annotated[
         int | None,
-        Opt("--batch-size", "--batch", help="Images per step.  [default: the recipe's]"),
+        Opt("--batch-size", "--batch", help="Images per step (default: the recipe's)."),
     ] = None,
     population: Annotated[int, Opt(help="Population size, at least 4.")] = 20,
     weights: Annotated[
-        str | None, Opt(help="Weights of error and parameters, e.g. 0.7,0.3.  [default: Pareto]")
+        str | None, Opt(help="Weights of error and parameters, e.g. 0.7,0.3 (default: Pareto).")
     ] = None,
     recipe: Annotated[
-        str | None, Opt(help="fast, seed-search or seed-final.  [default: the preset's]")
+        str | None, Opt(help="fast, seed-search or seed-final (default: the preset's).")
     ] = None,
     evolve_head: Annotated[
         bool, Opt("--evolve-head", help="Seed space: evolve the FC units too.")
@@ -98,10 +101,10 @@ def search(
     max_macs: Annotated[int | None, Opt(help="Costlier networks are not trained.")] = None,
     halving: Annotated[
         bool | None,
-        Opt(help="Stop networks that others dominate at equal epochs.  [modern: on, seed: off]"),
+        Opt(help="Stop networks that others dominate (modern: on, seed: off)."),
     ] = None,
     workers: Annotated[
-        int | None, Opt(help="Processes on this machine.  [default: one per GPU or core]")
+        int | None, Opt(help="Processes on this machine (default: one per GPU or core).")
     ] = None,
     warm_start: Annotated[str, Opt(help="First networks, e.g. resnet,B16k3-MP-B32k3-GAP.")] = "",
 ) -> None:
@@ -136,28 +139,38 @@ def search(
 
 def run_search(described: Search, workers: int | None, timeout: float | None) -> int:
     """Search, print the front, and return the exit code."""
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers is {workers}, but must be 1 or more.")
-    study = described.study(described.objective())
-    data = described.image_data
-    console.print(
-        f"Study {study.study_name} in {redact(described.storage)}: {data.name}, "
-        f"{len(data.train.labels):,} images train, {len(data.validation.labels):,} score.",
-        highlight=False,
-        soft_wrap=True,
-    )
+    for name, value in (("workers", workers), ("timeout", timeout)):
+        if value is not None and not value > 0:
+            raise ValueError(f"{name} is {value}, but must be above 0.")
+    objective = described.objective()
     count = min(workers or default_workers(described.device), described.total)
-    with live(study, described.total, console) as look:
-        if count == 1:
-            outcome = work(described, study, timeout=timeout, callback=lambda *_: look())
-            ended_by = outcome.signal
-        else:
-            ended_by = work_together(described, count, timeout=timeout, watch=look)
-    console.print(front_table(study))
-    if ended_by:
-        console.print("Interrupted: trials in flight are queued again; the same command goes on.")
-        return 128 + ended_by
-    return 0
+    study = described.study(objective)
+    data = described.image_data
+    _say(
+        f"Study {study.study_name} in {redact(described.storage)}: {data.name}, "
+        f"{len(data.train.labels):,} images train, {len(data.validation.labels):,} score."
+    )
+    if (done := finished(study)) >= described.total:
+        _say(f"All {described.total} trials are done ({done} finished); more --trials go on.")
+        code = 0
+    else:
+        with live(study, described.total, errors) as look:
+            if count == 1:
+                code = work(described, study, timeout=timeout, callback=lambda *_: look())
+            else:
+                code = work_together(described, count, timeout=timeout, watch=look)
+    console.print(front_table(study, console.width), highlight=False)
+    if code:
+        _say(f"{_ENDS.get(code, 'Interrupted')}: {_AGAIN}", errors)
+    return code
+
+
+_ENDS = {GAVE_BACK: "The device is lost or full"}
+_AGAIN = "trials in flight are queued again; the same command goes on."
+
+
+def _say(text: str, where: Console = console) -> None:
+    where.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _weights(text: str | None) -> tuple[float, ...] | None:
@@ -170,15 +183,26 @@ def _weights(text: str | None) -> tuple[float, ...] | None:
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code; bad input is one sentence and code 2."""
+    """Run the command and return its exit code.
+
+    It is 2 with one sentence for bad input, 1 with one sentence where a search cannot go on, and
+    128 plus the signal that ended it.
+    """
     try:
         app(arguments)
     except SystemExit as end:
         return int(end.code or 0)
-    except (ValueError, TooManyFailuresError) as error:
-        errors.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        return 2
+    except ValueError as error:
+        return _fail(error, 2)
+    except (TooManyFailuresError, StorageInternalError, OSError) as error:
+        return _fail(error, 1)
     return 0
+
+
+def _fail(error: Exception, code: int) -> int:
+    sentence = " ".join(escape(str(error)).split())
+    errors.print(f"[bold red]Error:[/] {sentence}", highlight=False, soft_wrap=True)
+    return code
 
 
 if __name__ == "__main__":

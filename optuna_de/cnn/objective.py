@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from zlib import crc32
 
 import optuna
@@ -40,8 +39,8 @@ _logger = logging.getLogger(__name__)
 class CNNObjective:
     """Trains the network that a trial suggests; minimise both values.
 
-    A call returns ``(error rate on the validation split, trainable parameters)``. A training that
-    diverges returns the error of a constant answer at worst, never NaN. A network over a cap is
+    A call returns ``(error rate on the validation split, trainable parameters)``; the error is
+    that of a constant answer at worst, never NaN. A network over a cap is
     neither built nor trained: the trial is pruned with a constraint. One that does not fit into
     memory returns the worst error with a constraint. User attributes: ``architecture`` (text),
     ``macs``, ``seconds``, ``epochs``, ``seed``, ``status`` and ``curve``, a list of
@@ -109,6 +108,7 @@ class CNNObjective:
         except TrainingOutOfMemory as error:
             return self._out_of_memory(trial, error), float(parameters)
         except torch.AcceleratorError as error:
+            _logger.warning("Trial %d: the device is lost: %s", trial.number, error)
             raise GiveBack(str(error)) from error
         self._record(trial, result)
         if result.status == "stopped":
@@ -187,8 +187,9 @@ class CNNObjective:
         return self.halving.should_stop(trial, epoch.number, (error, float(parameters)))
 
     def _bounded(self, error: float | None) -> float:
-        """Return an error that is never NaN: that of a constant answer for none."""
-        return 1 - 1 / len(self.data.classes) if error is None else error
+        """Return an error that is never NaN, and that of a constant answer at worst."""
+        chance = 1 - 1 / len(self.data.classes)
+        return chance if error is None else min(error, chance)
 
     def _record(self, trial: optuna.Trial, result: TrainingResult) -> None:
         curve = [[e.number, _finite(e.train_loss), e.validation_error] for e in result.epochs]
@@ -205,6 +206,7 @@ class CNNObjective:
     def _out_of_memory(self, trial: optuna.Trial, error: TrainingOutOfMemory) -> float:
         """Record the reason; a card that another process fills is worth another try."""
         if error.foreign and torch.device(self.device).type != "cpu":
+            _logger.warning("Trial %d: %s", trial.number, error)
             raise GiveBack(str(error)) from error
         _logger.warning("Trial %d: %s", trial.number, error)
         trial.set_constraint("memory", 1.0)
@@ -216,17 +218,3 @@ class CNNObjective:
 def _finite(loss: float) -> float | None:
     """Return a loss that JSON can hold."""
     return round(loss, 6) if abs(loss) < float("inf") else None
-
-
-def setup_of(objective: CNNObjective) -> dict[str, Any]:
-    """Return what makes two evaluations comparable; a study is refused another setup."""
-    recipe = objective.recipe
-    return {
-        "data": objective.data.name,
-        "data fingerprint": objective.data.fingerprint,
-        "split seed": objective.data.split_seed,
-        "recipe": f"{recipe.name} version {recipe.version}",
-        "epochs": objective.epochs or recipe.epochs,
-        "batch size": objective.batch_size or recipe.batch_size,
-        "training seed": objective.seed,
-    }

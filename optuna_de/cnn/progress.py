@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,6 +20,9 @@ from rich.progress import (
 from rich.table import Table
 
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+_ALL_TIME = 1e9  # seconds over which speed is a mean: trials may last hours
+_OTHER_COLUMNS = 50  # characters of a row of the table besides the architecture
+_NARROWEST = 20
 
 
 def front(study: optuna.Study) -> list[FrozenTrial]:
@@ -27,18 +31,27 @@ def front(study: optuna.Study) -> list[FrozenTrial]:
     return list({t.user_attrs.get("architecture"): t for t in reversed(trials)}.values())[::-1]
 
 
-def front_table(study: optuna.Study) -> Table:
-    """Return the front as a table: trial, architecture, error, parameters, MACs."""
-    table = Table(title=f"Pareto front of {study.study_name}", title_justify="left")
+def front_table(study: optuna.Study, width: int = 80) -> Table | str:
+    """Return the front as a table: trial, architecture, error, parameters, MACs.
+
+    Architectures are folded between units where ``width`` characters do not hold them. A study
+    that has no front yet gives a sentence instead.
+    """
+    trials = front(study)
+    if not trials:
+        return f"Study {study.study_name} has no finished network yet."
+    title = f"Pareto front of {escape(study.study_name)}"
+    table = Table(title=title, title_justify="left")
     table.add_column("trial", justify="right")
     table.add_column("architecture", overflow="fold")
     for name in ("error", "parameters", "MACs"):
         table.add_column(name, justify="right", no_wrap=True)
-    for trial in front(study):
+    for trial in trials:
         error, parameters = trial.values
+        architecture = str(trial.user_attrs.get("architecture", "?"))
         table.add_row(
             str(trial.number),
-            str(trial.user_attrs.get("architecture", "?")),
+            escape(fold(architecture, max(width - _OTHER_COLUMNS, _NARROWEST))),
             f"{error:.2%}",
             f"{parameters:,.0f}",
             f"{trial.user_attrs.get('macs', 0):,}",
@@ -46,57 +59,85 @@ def front_table(study: optuna.Study) -> Table:
     return table
 
 
+def fold(architecture: str, width: int) -> str:
+    """Break an architecture into lines of at most ``width`` characters, after hyphens.
+
+    A unit longer than that has a line of its own.
+    """
+    first, *others = architecture.split("-")
+    lines = [first]
+    for unit in others:
+        lines[-1] += "-"
+        if len(lines[-1]) + len(unit) + 1 > width:
+            lines.append(unit)
+        else:
+            lines[-1] += unit
+    return "\n".join(lines)
+
+
 @contextmanager
 def live(study: optuna.Study, total: int, console: Console) -> Iterator[Callable[[], None]]:
     """Show one line that follows the study: trial k of n, best error, front size, time left.
 
     Yields a function that looks at the study again. Where the output is no terminal, it prints a
-    line for each trial that has finished since.
+    line for each trial that has ended since.
     """
     columns = (
         TextColumn("trial"),
         MofNCompleteColumn(),
-        BarColumn(bar_width=20),
-        TextColumn("{task.fields[news]}"),
+        BarColumn(bar_width=16),
+        TextColumn("{task.fields[news]}", markup=False),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Progress(
+        *columns,
+        console=console,
+        disable=not console.is_terminal,
+        speed_estimate_period=_ALL_TIME,
+    ) as progress:
         told = {t.number for t in _ended(study)}
-        done = _done(study)
-        task = progress.add_task("search", total=total, completed=done, news=_news(study))
+        task = progress.add_task("", total=total, completed=finished(study), news=_news(study))
 
         def look() -> None:
-            ended = _ended(study)
-            fresh = [t for t in ended if t.number not in told]
+            fresh = [t for t in _ended(study) if t.number not in told]
             if not fresh:
                 return
-            told.update(t.number for t in fresh)
-            done = sum(t.state in _FINISHED for t in ended)
+            done = finished(study)
             progress.update(task, completed=done, news=_news(study))
-            for trial in fresh if not console.is_terminal else ():
-                console.print(
-                    f"{done} of {total}: {_line(trial)}", highlight=False, soft_wrap=True
-                )
+            if not console.is_terminal:
+                _tell(fresh, done, total, console)
+            told.update(t.number for t in fresh)
 
         yield look
 
 
 def _ended(study: optuna.Study) -> list[FrozenTrial]:
-    return [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
+    trials = (t for t in study.get_trials(deepcopy=False) if t.state.is_finished())
+    return sorted(trials, key=lambda t: (str(t.datetime_complete), t.number))
 
 
-def _done(study: optuna.Study) -> int:
-    return sum(t.state in _FINISHED for t in study.get_trials(deepcopy=False))
+def finished(study: optuna.Study) -> int:
+    """Return how many trials count towards the total: complete and pruned ones."""
+    return sum(t.state in _FINISHED for t in _ended(study))
 
 
 def _news(study: optuna.Study) -> str:
     trials = study.best_trials
     if not trials:
-        return "nothing finished yet"
+        return "no network yet"
     best = min(t.values[0] for t in trials)
     return f"best error {best:.2%}, front of {len(trials)}"
+
+
+def _tell(fresh: list[FrozenTrial], done: int, total: int, console: Console) -> None:
+    done -= sum(t.state in _FINISHED for t in fresh)
+    for trial in fresh:
+        done += trial.state in _FINISHED
+        console.print(
+            f"{done} of {total}: {_line(trial)}", highlight=False, markup=False, soft_wrap=True
+        )
 
 
 def _line(trial: FrozenTrial) -> str:
@@ -104,5 +145,6 @@ def _line(trial: FrozenTrial) -> str:
     if trial.state == TrialState.COMPLETE:
         error, parameters = trial.values
         return f"error {error:.2%}, {parameters:,.0f} parameters, {architecture}"
-    reason = trial.user_attrs.get("reason", "no reason recorded")
-    return f"{trial.state.name.lower()} ({reason}), {architecture}"
+    if trial.state == TrialState.FAIL:
+        return f"trial {trial.number} failed or was interrupted, {architecture}"
+    return f"stopped ({trial.user_attrs.get('reason', 'no reason recorded')}), {architecture}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import Any, Literal
 
 import optuna
 
+from optuna_de.cnn.claim import claim, setup_of
 from optuna_de.cnn.data import ImageData, load_data
-from optuna_de.cnn.objective import CNNObjective, setup_of
+from optuna_de.cnn.objective import CNNObjective
 from optuna_de.cnn.recipes import Recipe, get_recipe
 from optuna_de.cnn.scoring import pick_device
 from optuna_de.cnn.space import CNNSpace
@@ -23,8 +23,6 @@ from optuna_de.space import Params
 from optuna_de.storage import open_storage, redact
 
 Preset = Literal["modern", "seed"]
-METRICS = ["error", "parameters"]
-SETUP_KEY = "optuna_de:setup"
 UNMIRRORED = ("digits", "mnist", "svhn")
 
 
@@ -68,6 +66,18 @@ class Search:
                 raise ValueError(f"{name} is {value}, but must be 1 or more.")
         if self.preset not in ("modern", "seed"):
             raise ValueError(f"There is no preset {self.preset!r}; choose modern or seed.")
+        self._check_preset()
+
+    def _check_preset(self) -> None:
+        """Refuse what a preset would not heed."""
+        if self.evolve_head and not self.is_seed:
+            raise ValueError("evolve_head belongs to the preset seed; the modern head is fixed.")
+        if self.is_seed and self.population != 20:
+            raise ValueError(
+                f"population is {self.population}, but that of the preset seed is 20."
+            )
+        if self.is_seed and self.weights not in (None, (0.7, 0.3)):
+            raise ValueError(f"weights are {self.weights}, but the preset seed's are (0.7, 0.3).")
 
     @property
     def is_seed(self) -> bool:
@@ -82,7 +92,7 @@ class Search:
     @property
     def name(self) -> str:
         """The study's name; by default the data set and the preset."""
-        return self.study_name or f"{Path(self.data).name.lower()}-{self.preset}"
+        return self.study_name or f"{Path(self.data).resolve().name.lower()}-{self.preset}"
 
     @cached_property
     def image_data(self) -> ImageData:
@@ -161,18 +171,19 @@ class Search:
         Raises:
             ValueError: Where the study was begun with another setup, or cannot be one of ours.
         """
-        networks = [self._fitted(text) for text in self.warm_start]
+        networks, sampler = [self._fitted(text) for text in self.warm_start], self.sampler()
         try:
             study = optuna.create_study(
                 storage=self.open(),
                 study_name=self.name,
-                sampler=self.sampler(),
+                sampler=sampler,
                 directions=["minimize"] * 2,
                 load_if_exists=True,
             )
         except ValueError as error:
             raise ValueError(f"Study {self.name!r} cannot be used: {error}") from error
-        self._claim(study, {"space": self.preset, **setup_of(objective)})
+        space = f"{self.preset}, evolved head" if self.evolve_head else self.preset
+        claim(study, {"space": space, **setup_of(objective)}, redact(self.storage))
         for params in networks:
             study.enqueue_trial(params, skip_if_exists=True)
         return study
@@ -184,31 +195,6 @@ class Search:
             return self.space.encode(genome)
         except ValueError as error:
             raise ValueError(f"{text!r} is not in the {self.preset} space: {error}") from None
-
-    def _claim(self, study: optuna.Study, setup: dict[str, Any]) -> None:
-        if list(study.directions) != [optuna.study.StudyDirection.MINIMIZE] * 2:
-            raise ValueError(
-                f"Study {self.name!r} in {redact(self.storage)} does not minimise two objectives; "
-                "choose another --study-name."
-            )
-        stored = study.user_attrs.get(SETUP_KEY)
-        if stored is None and study.get_trials(deepcopy=False):
-            raise ValueError(
-                f"Study {self.name!r} in {redact(self.storage)} was not begun by optuna-de; "
-                "choose another --study-name."
-            )
-        if stored is None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                study.set_metric_names(METRICS)
-            study.set_user_attr(SETUP_KEY, setup)
-            return
-        for key in setup:
-            if stored.get(key) != setup[key]:
-                raise ValueError(
-                    f"Study {self.name!r} was begun with {key} {stored.get(key)!r}, not "
-                    f"{setup[key]!r}; repeat that, or choose another --study-name."
-                )
 
 
 def fit_recipe(recipe: Recipe, data: ImageData) -> Recipe:
