@@ -1,0 +1,149 @@
+"use strict";
+(() => {
+  const NARROW = 600; // px, below which figures are stacked
+  const read = (id) => JSON.parse(document.getElementById(id).textContent);
+  const config = { responsive: true, displaylogo: false, displayModeBar: "hover" };
+  const isNarrow = () => window.innerWidth < NARROW;
+  const curves = read("curves");
+  const panel = document.getElementById("network");
+  const status = document.getElementById("status");
+  const buttons = [...document.querySelectorAll("#front button")];
+  let pinned = null;
+  let shown = null;
+
+  const axes = (layout, letter) => Object.keys(layout).filter((key) => key.startsWith(`${letter}axis`)).sort();
+
+  /* Stack panels side by side under each other and give the plot the screen's width. */
+  function narrow(figure) {
+    const layout = figure.layout;
+    const columns = axes(layout, "x");
+    const rows = axes(layout, "y");
+    layout.margin = { ...layout.margin, l: 58, r: 12 };
+    if (layout.title?.font) layout.title.font.size = 15;
+    if (columns.length > 1 && columns.length === rows.length && !layout.annotations?.length) {
+      columns.forEach((key, i) => {
+        const top = 1 - i / columns.length;
+        layout[key].domain = [0, 1];
+        Object.assign(layout[rows[i]], { domain: [top - 0.8 / columns.length, top], showticklabels: true });
+      });
+      return 220 * columns.length + 140;
+    }
+    return null;
+  }
+
+  function below(figure) {
+    const layout = figure.layout;
+    layout.legend = { ...layout.legend, orientation: "h", x: 0, y: -0.22, yanchor: "top" };
+    for (const bar of figure.data.map((trace) => trace.marker?.colorbar).filter(Boolean)) {
+      Object.assign(bar, { orientation: "h", y: -0.2, yanchor: "top", x: 0.5, thickness: 10, len: 0.9 });
+      layout.margin.b = 110;
+    }
+  }
+
+  function draw(place) {
+    if (place.dataset.drawn) return;
+    place.dataset.drawn = "yes";
+    const figure = read(`figure-${place.dataset.figure}`);
+    if (isNarrow()) {
+      const height = narrow(figure);
+      if (height) place.style.height = `${height}px`;
+      below(figure);
+    }
+    const height = figure.layout.height;
+    if (height) place.style.height = `${height}px`;
+    const title = figure.layout.title?.text;
+    if (title) place.setAttribute("aria-label", title);
+    place.setAttribute("role", "figure");
+    Plotly.newPlot(place, figure.data, figure.layout, config);
+    if (place.id === "front-plot") listen(place);
+  }
+
+  function listen(place) {
+    const number = (event) => event.points[0]?.customdata;
+    place.on("plotly_hover", (event) => show(number(event)));
+    place.on("plotly_unhover", () => pinned !== null && show(pinned));
+    place.on("plotly_click", (event) => pin(number(event)));
+  }
+
+  function drawCurve(number) {
+    const place = panel.querySelector(".curve");
+    const data = curves.data[number];
+    if (!data) {
+      place.textContent = "This trial records no learning curve.";
+      return;
+    }
+    const figure = structuredClone({ data, layout: { ...curves.layout, showlegend: false } });
+    place.classList.add("drawn");
+    figure.layout.margin.t = 40;
+    if (isNarrow()) place.style.height = `${narrow(figure) ?? 300}px`;
+    Plotly.newPlot(place, figure.data, figure.layout, config);
+  }
+
+  function show(number) {
+    if (number === undefined || number === null || number === shown) return;
+    const source = document.getElementById(`network-${number}`);
+    if (!source) {
+      status.textContent = `Trial ${number} is not among the networks of the front that this page draws.`;
+      return;
+    }
+    shown = number;
+    const old = panel.querySelector(".curve.drawn");
+    if (old) Plotly.purge(old);
+    panel.replaceChildren(source.content.cloneNode(true));
+    status.textContent = `Trial ${number} is shown.`;
+    drawCurve(number);
+    for (const button of buttons) {
+      const row = button.closest("tr");
+      if (Number(button.dataset.trial) === number) row.setAttribute("aria-current", "true");
+      else row.removeAttribute("aria-current");
+    }
+  }
+
+  function pin(number) {
+    show(number);
+    if (shown !== number) return;
+    pinned = number;
+    for (const button of buttons) {
+      const chosen = Number(button.dataset.trial) === number;
+      button.setAttribute("aria-pressed", String(chosen));
+      if (chosen) reveal(button.closest("tr"));
+    }
+    history.replaceState(null, "", `#trial-${number}`);
+  }
+
+  /* Scroll the table, not the page. */
+  function reveal(row) {
+    const frame = row.closest(".scroll");
+    const [top, height] = [row.offsetTop, frame.clientHeight];
+    if (top < frame.scrollTop + 40 || top > frame.scrollTop + height - 40) frame.scrollTop = top - height / 2;
+  }
+
+  buttons.forEach((button, i) => {
+    const number = Number(button.dataset.trial);
+    button.addEventListener("focus", () => show(number));
+    button.addEventListener("click", () => pin(number));
+    button.addEventListener("keydown", (event) => {
+      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      buttons[i + step]?.focus();
+    });
+  });
+
+  const places = [...document.querySelectorAll(".plot")];
+  const observer = new IntersectionObserver(
+    (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => draw(entry.target)),
+    { rootMargin: "300px" },
+  );
+  places.forEach((place) => observer.observe(place));
+  window.addEventListener("beforeprint", () => places.forEach(draw));
+
+  if (buttons.length) {
+    const wanted = Number(location.hash.replace("#trial-", "") || NaN);
+    const known = buttons.map((button) => Number(button.dataset.trial));
+    if (known.includes(wanted)) pin(wanted);
+    else show(known[0]);
+  }
+  const seconds = Number(document.documentElement.dataset.refresh);
+  if (seconds > 0) setTimeout(() => location.reload(), seconds * 1000);
+})();

@@ -1,0 +1,219 @@
+"""What a report says about a study: rows of text and the networks of its front.
+
+Knows studies and networks, no HTML and no torch.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, TypeAlias
+
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+
+from optuna_de.cnn.drawing import draw_svg
+from optuna_de.cnn.layers import ImageShape, trace
+from optuna_de.cnn.machine import machine, versions
+from optuna_de.cnn.stages import times
+from optuna_de.cnn.units import parse
+from optuna_de.storage import redact
+from optuna_de.visualization import _trials
+
+SETUP_KEY = "optuna_de:setup"
+SHOWN, PICKS = 200, 8
+"""Most networks of a front that a report shows, and most picks."""
+_LONGEST = 2000  # characters of an architecture that is drawn
+Rows: TypeAlias = "tuple[tuple[str, str], ...]"
+Task: TypeAlias = "tuple[ImageShape, int]"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A trial of the front.
+
+    Args:
+        number: The trial's number.
+        values: One per objective, as text.
+        architecture: Text form as the trial recorded it; not to be trusted.
+        notes: What else is known, as ``(name, text)``.
+        command: The command that trains it fully.
+        svg: Its drawing, escaped; empty where ``problem`` says why there is none.
+        layers: Rows of name, output shape, parameters, MACs.
+    """
+
+    number: int
+    values: tuple[str, ...]
+    architecture: str
+    notes: Rows
+    command: str
+    svg: str = ""
+    layers: tuple[tuple[str, str, str, str], ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A study in words; ``excuse`` says why there is nothing to show.
+
+    ``front`` is sorted by the first objective, best first, and cut to ``SHOWN`` networks of
+    ``front_size``; ``picks`` are at most ``PICKS`` of them, evenly spread.
+    """
+
+    study_name: str
+    objectives: tuple[str, ...]
+    finished: int
+    front_size: int
+    front: tuple[Network, ...]
+    picks: tuple[Network, ...]
+    setup: Rows
+    cost: Rows
+    origin: Rows
+    excuse: str = ""
+
+    @property
+    def headline(self) -> str:
+        """The study in one sentence."""
+        cost = dict(self.cost)
+        return (
+            f"{self.finished:,} finished trials, {self.front_size:,} on the front; "
+            f"{cost['epochs trained']} epochs trained in {cost['compute']} of compute."
+        )
+
+
+def read_facts(study: optuna.Study, storage: str | None = None) -> Facts:
+    """Read a study.
+
+    Args:
+        study: A study, best a copy that no worker changes meanwhile.
+        storage: URL for the commands; its password is left out.
+    """
+    finished = _trials.entries(study)
+    best = sorted(_trials.front(_trials.scored(finished)), key=lambda e: (e.losses, e.number))
+    trials = {t.number: t for t in study.get_trials(deepcopy=False)}
+    task, problem = _task(study.user_attrs.get(SETUP_KEY))
+    shown = [trials[e.number] for e in _spread(best, SHOWN)]
+    front = tuple(_network(t, task, problem, _command(study, storage, t.number)) for t in shown)
+    return Facts(
+        study_name=study.study_name,
+        objectives=_trials.names_of(study, None),
+        finished=len(finished),
+        front_size=len(best),
+        front=front,
+        picks=tuple(_spread(front, PICKS)),
+        setup=_setup(study),
+        cost=_cost(trials.values(), finished),
+        origin=_origin(trials.values()),
+        excuse=_trials.excuse(finished),
+    )
+
+
+def _spread(items: Sequence[Any], limit: int) -> Sequence[Any]:
+    """Return at most ``limit`` items, evenly spread, the first and the last among them."""
+    if len(items) <= limit:
+        return items
+    return [items[round(i * (len(items) - 1) / (limit - 1))] for i in range(limit)]
+
+
+def _task(setup: object) -> tuple[Task | None, str]:
+    """Return image shape and classes, or why there are none."""
+    told = setup if isinstance(setup, Mapping) else {}
+    shape, classes = told.get("image shape"), told.get("classes")
+    sizes = shape if isinstance(shape, list | tuple) else []
+    if len(sizes) == 3 and all(isinstance(n, int) for n in (*sizes, classes)):
+        return ((sizes[0], sizes[1], sizes[2]), classes), ""
+    return None, "The study does not record image shape and classes, so nothing is drawn."
+
+
+def _network(trial: FrozenTrial, task: Task | None, problem: str, command: str) -> Network:
+    architecture = str(trial.user_attrs.get("architecture", ""))
+    values = tuple(_number(v) for v in trial.values)
+    notes = tuple(
+        (name, _number(trial.user_attrs[key]))
+        for name, key in (("MACs", "macs"), ("epochs", "epochs"), ("seconds", "seconds"))
+        if key in trial.user_attrs
+    )
+    known = Network(trial.number, values, architecture, notes, command, problem=problem)
+    return known if task is None else _drawn(known, task)
+
+
+def _drawn(known: Network, task: Task) -> Network:
+    number, text = known.number, known.architecture
+    basic = (number, known.values, text, known.notes, known.command)
+    if not text:
+        return Network(*basic, problem="This trial records no architecture.")
+    if len(text) > _LONGEST:
+        return Network(*basic, problem=f"Its text has {len(text):,} characters; too long to draw.")
+    try:
+        genome = parse(text)
+        return Network(*basic, draw_svg(genome, *task), _layers(trace(genome, *task)))
+    except ValueError as error:
+        return Network(*basic, problem=f"It cannot be drawn: {error}")
+
+
+def _layers(table: Iterable[Any]) -> tuple[tuple[str, str, str, str], ...]:
+    return tuple(
+        (w.name, times(w.output_shape), f"{w.parameters:,}", f"{w.macs:,}") for w in table
+    )
+
+
+def _command(study: optuna.Study, storage: str | None, number: int) -> str:
+    place = "STORAGE" if storage is None else shlex.quote(redact(storage))
+    name = shlex.quote(study.study_name)
+    return f"optuna-de train --study-name {name} --storage {place} --trial {number}"
+
+
+def _number(value: object) -> str:
+    """Return a number as people read it; anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
+
+
+def _setup(study: optuna.Study) -> Rows:
+    told = study.user_attrs.get(SETUP_KEY)
+    rows = told.items() if isinstance(told, Mapping) else ()
+    aims = ("minimised", "maximised")
+    objectives = (
+        f"{name} ({aims[direction == StudyDirection.MAXIMIZE]})"
+        for name, direction in zip(_trials.names_of(study, None), study.directions, strict=True)
+    )
+    return (("objectives", ", ".join(objectives)), *((str(k), str(v)) for k, v in rows))
+
+
+def _cost(trials: Iterable[FrozenTrial], finished: Sequence[_trials.Entry]) -> Rows:
+    every = list(trials)
+    states = Counter(t.state.name.lower() for t in every)
+    epochs = [t.user_attrs.get("epochs") for t in every]
+    starts = [t.datetime_start for t in every if t.datetime_start]
+    ends = [t.datetime_complete for t in every if t.datetime_complete]
+    rows = [
+        ("trials", ", ".join(f"{n:,} {state}" for state, n in states.items()) or "none"),
+        ("infeasible trials", f"{sum(not e.feasible for e in finished):,}"),
+        ("epochs trained", f"{sum(e for e in epochs if isinstance(e, int)):,}"),
+        ("compute", duration(sum(e.seconds for e in finished))),
+    ]
+    if starts and ends:
+        rows.append(("first start to last end", duration((max(ends) - min(starts)).total_seconds())))
+    return tuple(rows)
+
+
+def _origin(trials: Iterable[FrozenTrial]) -> Rows:
+    where = Counter(str(t.user_attrs["machine"]) for t in trials if "machine" in t.user_attrs)
+    return (
+        *((f"{n:,} trials ran on", text) for text, n in where.most_common(5)),
+        ("report written", f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"),
+        ("report written on", machine()),
+        ("report written with", versions()),
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in words: ``8.5 s``, ``12 min``, ``3.4 h``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:,.1f} h"
