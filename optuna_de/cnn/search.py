@@ -23,6 +23,8 @@ from optuna_de.space import Params
 from optuna_de.storage import open_storage, redact
 
 Preset = Literal["modern", "seed"]
+TELLING_STEPS = 100
+"""Steps an epoch from which one epoch tells a dead network from a slow one."""
 UNMIRRORED = ("digits", "mnist", "svhn")
 
 
@@ -145,6 +147,7 @@ class Search:
         )
         device = pick_device(self.device)
         epochs = self.epochs or recipe.epochs
+        steps = len(self.image_data.train.labels) / (self.batch_size or recipe.batch_size)
         wanted = not self.is_seed if self.halving is None else self.halving
         return CNNObjective(
             self.image_data.to(device),
@@ -157,7 +160,7 @@ class Search:
             max_parameters=self.max_parameters,
             max_macs=self.max_macs,
             halving=Halving.within(epochs) if wanted and epochs > 1 else None,
-            stop_dead=not self.is_seed,
+            stop_dead=not self.is_seed and steps >= TELLING_STEPS,
             checkpoints=self.checkpoints,
         )
 
