@@ -1,4 +1,4 @@
-"""From a population to a child and the plan that made it. Knows no Optuna.
+"""From a population to a child and the plan that made it.
 
 A plan names the parents and the generator, so that a child can be bred again from the storage.
 """
@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from optuna_de.genome import Genome
+from optuna_de.genome import Genome, Value
 from optuna_de.population import History, Member
-from optuna_de.space import write
-from optuna_de.variation import Variation, vary
+from optuna_de.space import Distributions, Params, range_of, write
+from optuna_de.variation import Variation, draw, vary
 
 ATTEMPTS = 100
 MIN_PARENTS = 3
@@ -51,36 +51,76 @@ class Plan:
         return np.random.default_rng((*self.key, stream))
 
 
-def breed(
-    history: History,
-    key: tuple[int, ...],
-    n_best: int,
-    variation: Variation,
-    is_taken: Callable[[Genome], bool],
-    *,
-    editing: bool,
-) -> tuple[Plan, Genome]:
-    """Plan and breed a child that is not taken.
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How trials are planned, see :class:`optuna_de.DESampler`."""
 
-    A taken child is drawn again, at most ``ATTEMPTS`` times; with ``editing``, more and more genes
-    are edited at random in the second half of the attempts. The last child is returned even if
-    it is taken: a finite space may hold no other.
+    n_best: int
+    variation: Variation
+    initial: Callable[[np.random.Generator], Params] | None
+    accept: Callable[[Params], bool] | None
+    deduplicate: bool | Literal["generation"]
+
+    def refuses(self, params: Params) -> bool:
+        """Return whether a hard cap excludes these parameters."""
+        return self.accept is not None and not self.accept(params)
+
+    def is_taken(self, genome: Genome, history: History) -> bool:
+        """Return whether a genome may not be tried (again)."""
+        if self.deduplicate == "generation":
+            return history.is_in_generation(genome)
+        return self.deduplicate and history.is_known(genome)
+
+
+Key = tuple[int, ...]
+Planned = tuple[Plan, dict[str, Value]]
+
+
+def start(history: History, key: Key, settings: Settings, space: Distributions) -> Planned:
+    """Plan a member of the initial population; a refused or known draw is drawn again."""
+    for attempt in range(ATTEMPTS):
+        plan = Plan(history.generation, "initial", (), (*key, attempt))
+        params = _draw_initial(plan, settings, space)
+        known = settings.deduplicate is True and history.is_known(history.canonical(params))
+        if not known and not settings.refuses(params):
+            break
+    return plan, params
+
+
+def _draw_initial(plan: Plan, settings: Settings, space: Distributions) -> dict[str, Value]:
+    rng = plan.rng()
+    if settings.initial is not None:
+        return dict(settings.initial(rng))
+    return {name: draw(range_of(d), rng) for name, d in space.items()}
+
+
+def breed(history: History, key: Key, settings: Settings) -> Planned:
+    """Plan a child that is neither taken nor refused.
+
+    Another is drawn otherwise, at most ``ATTEMPTS`` times; where duplicates are avoided, more
+    and more genes are edited at random in the second half of the attempts. The last child is
+    returned even if it is taken: a finite space may hold no other.
     """
     for attempt in range(ATTEMPTS):
-        operator = "edit" if editing and attempt >= ATTEMPTS // 2 else "difference"
-        parents = _choose(history.population, n_best, np.random.default_rng((*key, attempt, 1)))
+        late = settings.deduplicate is True and attempt >= ATTEMPTS // 2
+        rng = np.random.default_rng((*key, attempt, 1))
+        parents = _choose(history.population, settings.n_best, rng)
         numbers = tuple(member.number for member in parents)
+        operator = "edit" if late else "difference"
         plan = Plan(history.generation, operator, numbers, (*key, attempt))
-        child = _bear(plan, [m.genome for m in parents], history, variation)
-        if not is_taken(child):
+        child = _bear(plan, [m.genome for m in parents], history, settings.variation)
+        params = write(child)
+        if not settings.is_taken(child, history) and not settings.refuses(params):
             break
-    return plan, child
+    return plan, params
 
 
-def rebreed(plan: Plan, history: History, variation: Variation) -> Genome | None:
-    """Return the child that a plan describes; ``None`` where a parent is gone."""
+def replay(plan: Plan, history: History, settings: Settings, space: Distributions) -> Planned:
+    """Return what a stored plan describes, so that a retried trial keeps its genome."""
     parents = [genome for n in plan.parents if (genome := history.genome(n)) is not None]
-    return _bear(plan, parents, history, variation) if len(parents) == MIN_PARENTS else None
+    if len(parents) != MIN_PARENTS:
+        return plan, _draw_initial(plan, settings, space)
+    return plan, write(_bear(plan, parents, history, settings.variation))
 
 
 def _bear(plan: Plan, parents: Sequence[Genome], history: History, variation: Variation) -> Genome:

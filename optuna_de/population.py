@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution
@@ -83,6 +84,7 @@ class History:
                 f"{len(directions)} objectives; one weight per objective is needed."
             )
         self.study_name = study_name
+        self.planned: dict[int, tuple[Any, dict[str, Value]]] = {}
         self._rules = rules
         self._signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions]
         self._reset()
@@ -90,8 +92,7 @@ class History:
     def _reset(self) -> None:
         self.distributions: dict[str, BaseDistribution] = {}
         self._catalog: Catalog | None = None
-        self._last: FrozenTrial | None = None
-        self._count = 0
+        self._ids: list[int] = []
         self._open: dict[int, tuple[int, Genome]] = {}  # index -> parameters known, genome
         self._finished: list[_Finished] = []
         self._genomes: dict[int, Genome] = {}
@@ -99,26 +100,29 @@ class History:
         self._populations: list[tuple[Member, ...]] = []
 
     def update(self, trials: Sequence[FrozenTrial]) -> None:
-        """Take in what is new; ``trials`` are all trials of the study, by number."""
+        """Take in what is new; ``trials`` are all trials of the study, by number.
+
+        A list that is older than one seen before, as another thread may hold it, changes nothing.
+        """
         if not self._continues(trials):
             self._reset()
-        for i in [*self._open, *range(self._count, len(trials))]:
+        if len(trials) < len(self._ids):
+            return
+        fresh = range(len(self._ids), len(trials))
+        self._ids += [_compat.trial_id(trials[i]) for i in fresh]
+        for i in [*self._open, *fresh]:
             trial = trials[i]
             if trial.state.is_finished():
                 self._open.pop(i, None)
                 self._finish(trial)
             elif i not in self._open or self._open[i][0] != len(trial.params):
                 self._open[i] = len(trial.params), self._genome(trial.params)
-        self._count = len(trials)
-        self._last = trials[-1] if trials else None
         self._fold()
 
     def _continues(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Return whether the trials seen so far are still the beginning of the study."""
-        if self._last is None:
-            return True
-        last = trials[self._count - 1] if len(trials) >= self._count else None
-        return last is not None and _compat.trial_id(last) == _compat.trial_id(self._last)
+        """Return whether this is the study seen so far, and not one that replaced it."""
+        shared = min(len(trials), len(self._ids))
+        return not shared or _compat.trial_id(trials[shared - 1]) == self._ids[shared - 1]
 
     def _finish(self, trial: FrozenTrial) -> None:
         self._merge(trial.distributions)

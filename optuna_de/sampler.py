@@ -23,13 +23,14 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import _compat
-from optuna_de.breeding import ATTEMPTS, MIN_PARENTS, Plan, breed, rebreed
-from optuna_de.genome import Choices, Genome, Value
+from optuna_de.breeding import MIN_PARENTS, Plan, Settings, breed, replay, start
+from optuna_de.genome import Value
 from optuna_de.population import History, Repair, Rules
-from optuna_de.space import Distributions, Params, range_of, write
+from optuna_de.space import Distributions, Params, fitting, range_of
 from optuna_de.variation import Variation, draw
 
 PLAN_KEY = "optuna_de:v1:plan"
+DEDUPLICATE = (True, False, "generation")
 _logger = logging.getLogger(__name__)
 
 
@@ -85,26 +86,25 @@ class DESampler(BaseSampler):
     ) -> None:
         offspring = 1 if offspring is None else offspring
         startup = max(4, population_size // 2) if n_startup_trials is None else n_startup_trials
-        _require(population_size >= 4, "population_size", population_size, "at least 4")
-        _require(startup >= 4, "n_startup_trials", startup, "at least 4")
-        _require(offspring >= 1, "offspring", offspring, "at least 1")
-        _require(n_best >= 1, "n_best", n_best, "at least 1")
-        _require(scale >= 0, "scale", scale, "at least 0")
-        _require(0 <= crossover <= 1, "crossover", crossover, "in [0, 1]")
-        _require(mutation >= 0, "mutation", mutation, "at least 0")
-        _require(seed is None or seed >= 0, "seed", seed, "None or at least 0")
-        _require(
-            deduplicate in (True, False, "generation"),
-            "deduplicate",
-            deduplicate,
-            "True, False or 'generation'",
-        )
-        _require(
-            weights is None or (min(weights, default=-1.0) >= 0 and sum(weights) > 0),
-            "weights",
-            weights,
-            "None, or non-negative numbers with a positive sum",
-        )
+        for name, value, right, allowed in (
+            ("population_size", population_size, population_size >= 4, "at least 4"),
+            ("n_startup_trials", startup, startup >= 4, "at least 4"),
+            ("offspring", offspring, offspring >= 1, "at least 1"),
+            (
+                "weights",
+                weights,
+                _are_weights(weights),
+                "None, or non-negative with a sum above 0",
+            ),
+            ("n_best", n_best, n_best >= 1, "at least 1"),
+            ("scale", scale, scale >= 0, "at least 0"),
+            ("crossover", crossover, 0 <= crossover <= 1, "in [0, 1]"),
+            ("mutation", mutation, mutation >= 0, "at least 0"),
+            ("deduplicate", deduplicate, deduplicate in DEDUPLICATE, f"one of {DEDUPLICATE}"),
+            ("seed", seed, seed is None or seed >= 0, "None or at least 0"),
+        ):
+            if not right:
+                raise ValueError(f"{name} must be {allowed}, but is {value!r}.")
         self._rules = Rules(
             population_size,
             offspring,
@@ -112,11 +112,8 @@ class DESampler(BaseSampler):
             repair,
             startup,
         )
-        self._n_best = n_best
-        self._variation = Variation(scale, crossover, mutation)
-        self._initial = initial
-        self._accept = accept
-        self._deduplicate = deduplicate
+        variation = Variation(scale, crossover, mutation)
+        self._settings = Settings(n_best, variation, initial, accept, deduplicate)
         self._seed = secrets.randbits(64) if seed is None else seed
         self._clear()
 
@@ -156,12 +153,11 @@ class DESampler(BaseSampler):
         )
 
     def _clear(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._histories: WeakKeyDictionary[BaseStorage, dict[int, History]] = WeakKeyDictionary()
-        self._pending: dict[int, tuple[Plan, dict[str, Value]]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        caches = ("_lock", "_histories", "_pending")
+        caches = ("_lock", "_histories")
         return {name: value for name, value in vars(self).items() if name not in caches}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -170,16 +166,17 @@ class DESampler(BaseSampler):
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
         """Return the union of all distributions seen in the study's finished trials."""
-        known = self._history(study).distributions
-        return {name: d for name, d in known.items() if not d.single()}
+        with self._lock:
+            known = self._history(study).distributions
+            return {name: d for name, d in known.items() if not d.single()}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Plan the trial, store the plan and return the planned values in the search space."""
-        history = self._history(study)
-        plan, params = self._plan(study, trial, history, search_space)
-        self._pending[_compat.trial_id(trial)] = plan, params
+        with self._lock:
+            plan, params = self._plan(study, trial, search_space)
+            self._history(study).planned[trial.number] = plan, params
         if PLAN_KEY not in trial.system_attrs:
             _compat.set_system_attr(study, trial, PLAN_KEY, asdict(plan))
         return {name: value for name, value in params.items() if name in search_space}
@@ -192,19 +189,19 @@ class DESampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """Return the planned value, else one that the population holds, else a random one."""
-        plan, params = self._pending.get(_compat.trial_id(trial)) or (
-            Plan(0, "initial", (), self._key(study, trial)),
-            dict[str, Value](),
-        )
-        rng = np.random.default_rng((*plan.key, crc32(param_name.encode())))
-        planned = _fit([params[param_name]] if param_name in params else [], param_distribution)
-        if planned:
-            return planned[0]
+        with self._lock:
+            history = self._history(study)
+            unplanned = Plan(0, "initial", (), (self._seed, trial.number)), dict[str, Value]()
+            plan, params = history.planned.get(trial.number, unplanned)
+            rng = np.random.default_rng((*plan.key, crc32(param_name.encode())))
+            planned = [params[param_name]] if param_name in params else []
+            held = fitting(planned, param_distribution)
+            if not held and plan.parents:
+                held = fitting(history.donors(param_name), param_distribution)
+        if held:
+            return held[int(rng.random() * len(held))]
         if plan.parents:
-            held = _fit(self._history(study).donors(param_name), param_distribution)
-            if held:
-                return held[int(rng.random() * len(held))]
-            _logger.debug("Trial %d: %s is new and drawn at random.", trial.number, param_name)
+            _logger.debug("Trial %d: %s is drawn at random.", trial.number, param_name)
         return draw(range_of(param_distribution), rng)
 
     def after_trial(
@@ -215,84 +212,31 @@ class DESampler(BaseSampler):
         values: Sequence[float] | None,
     ) -> None:
         """Drop the cached plan of the trial."""
-        self._pending.pop(_compat.trial_id(trial), None)
+        storage, study_id = _compat.study_key(study)
+        history = self._histories.get(storage, {}).get(study_id)
+        if history is not None:
+            history.planned.pop(trial.number, None)
 
     def _history(self, study: Study) -> History:
         storage, study_id = _compat.study_key(study)
-        with self._lock:
-            histories = self._histories.setdefault(storage, {})
-            if study_id not in histories:
-                histories[study_id] = History(self._rules, study.study_name, study.directions)
-            history = histories[study_id]
-            history.update(_compat.trials_of(study))
-            return history
-
-    def _key(self, study: Study, trial: FrozenTrial) -> tuple[int, ...]:
-        return self._seed, crc32(self._history(study).study_name.encode()), trial.number
+        histories = self._histories.setdefault(storage, {})
+        if study_id not in histories:
+            histories[study_id] = History(self._rules, study.study_name, study.directions)
+        histories[study_id].update(_compat.trials_of(study))
+        return histories[study_id]
 
     def _plan(
-        self, study: Study, trial: FrozenTrial, history: History, search_space: Distributions
+        self, study: Study, trial: FrozenTrial, search_space: Distributions
     ) -> tuple[Plan, dict[str, Value]]:
-        if PLAN_KEY in trial.system_attrs:  # a retried trial keeps its genome
-            plan = Plan.load(trial.system_attrs[PLAN_KEY])
-            child = rebreed(plan, history, self._variation) if plan.parents else None
-            if child is not None:
-                return plan, write(child)
-            return plan, self._start(plan, search_space)
+        history, settings = self._history(study), self._settings
+        stored = trial.system_attrs.get(PLAN_KEY)
+        if stored is not None:
+            return replay(Plan.load(stored), history, settings, search_space)
+        key = self._seed, crc32(history.study_name.encode()), trial.number
         if len(history.population) < MIN_PARENTS:
-            return self._plan_start(study, trial, history, search_space)
-        plan, child = breed(
-            history,
-            self._key(study, trial),
-            self._n_best,
-            self._variation,
-            self._is_taken(history),
-            editing=self._deduplicate is True,
-        )
-        return plan, write(child)
-
-    def _plan_start(
-        self, study: Study, trial: FrozenTrial, history: History, search_space: Distributions
-    ) -> tuple[Plan, dict[str, Value]]:
-        for attempt in range(ATTEMPTS):
-            key = (*self._key(study, trial), attempt)
-            plan = Plan(history.generation, "initial", (), key)
-            params = self._start(plan, search_space)
-            if not self._is_refused(params) and not (
-                self._deduplicate is True and history.is_known(history.canonical(params))
-            ):
-                break
-        return plan, params
-
-    def _start(self, plan: Plan, search_space: Distributions) -> dict[str, Value]:
-        rng = plan.rng()
-        if self._initial is not None:
-            return dict(self._initial(rng))
-        return {name: draw(range_of(d), rng) for name, d in search_space.items()}
-
-    def _is_taken(self, history: History) -> Callable[[Genome], bool]:
-        def is_taken(child: Genome) -> bool:
-            if self._deduplicate == "generation":
-                known = history.is_in_generation(child)
-            else:
-                known = self._deduplicate and history.is_known(child)
-            return known or self._is_refused(write(child))
-
-        return is_taken
-
-    def _is_refused(self, params: Params) -> bool:
-        return self._accept is not None and not self._accept(params)
+            return start(history, key, settings, search_space)
+        return breed(history, key, settings)
 
 
-def _require(condition: bool, name: str, value: object, allowed: str) -> None:
-    if not condition:
-        raise ValueError(f"{name} must be {allowed}, but is {value!r}.")
-
-
-def _fit(values: Sequence[Value], distribution: BaseDistribution) -> list[Value]:
-    """Return those values that a distribution can hold, numbers clipped to its range."""
-    span = range_of(distribution)
-    if isinstance(span, Choices):
-        return [value for value in values if value in span.values]
-    numbers = (v for v in values if isinstance(v, int | float) and not isinstance(v, bool))
-    return [span.clip(number) for number in numbers]
+def _are_weights(weights: Sequence[float] | None) -> bool:
+    return weights is None or (min(weights, default=-1.0) >= 0 and sum(weights) > 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from itertools import count, takewhile
@@ -145,6 +145,15 @@ def holds(distribution: BaseDistribution, value: Value) -> bool:
     if isinstance(span, Choices):
         return value in span.values
     return isinstance(value, int | float) and span.clip(value) == value
+
+
+def fitting(values: Iterable[Value], distribution: BaseDistribution) -> list[Value]:
+    """Return those values that a range can hold, numbers clipped to it."""
+    span = range_of(distribution)
+    if isinstance(span, Choices):
+        return [value for value in values if value in span.values]
+    numbers = (v for v in values if isinstance(v, int | float) and not isinstance(v, bool))
+    return [span.clip(number) for number in numbers]
 
 
 def catalog(distributions: Distributions) -> Catalog:

@@ -22,6 +22,7 @@ from optuna.trial import TrialState
 
 from optuna_de import DESampler
 from optuna_de.breeding import Plan
+from optuna_de.population import History, Rules
 from optuna_de.sampler import PLAN_KEY
 from optuna_de.storage import open_storage
 
@@ -305,6 +306,16 @@ def test_threads_share_a_sampler() -> None:
     assert {t.state for t in study.trials} == {TrialState.COMPLETE}
 
 
+def test_an_older_view_of_the_study_does_not_turn_back_the_clock() -> None:
+    study = run(40, DESampler(seed=0))
+    trials = study.get_trials(deepcopy=False)
+    history = History(Rules(20, 1), "s", study.directions)
+    history.update(trials)
+    before = history.population
+    history.update(trials[:25])
+    assert history.population is before
+
+
 def test_a_pickled_sampler_goes_on_alike() -> None:
     study = run(30, DESampler(seed=5))
     study.sampler = pickle.loads(pickle.dumps(study.sampler))
@@ -323,10 +334,10 @@ def test_a_pickled_sampler_goes_on_alike() -> None:
         ({"scale": -0.1}, "scale must be at least 0, but is -0.1"),
         ({"crossover": 1.1}, r"crossover must be in \[0, 1\], but is 1.1"),
         ({"mutation": float("nan")}, "mutation must be at least 0, but is nan"),
-        ({"weights": (0.0, 0.0)}, r"weights must be .* positive sum, but is \(0.0, 0.0\)"),
-        ({"weights": (-1.0, 2.0)}, "weights must be .* positive sum"),
-        ({"weights": ()}, "weights must be .* positive sum"),
-        ({"deduplicate": "maybe"}, "deduplicate must be True, False or 'generation'"),
+        ({"weights": (0.0, 0.0)}, r"weights must be .* sum above 0, but is \(0.0, 0.0\)"),
+        ({"weights": (-1.0, 2.0)}, "weights must be .* sum above 0"),
+        ({"weights": ()}, "weights must be .* sum above 0"),
+        ({"deduplicate": "maybe"}, r"deduplicate must be one of \(True, False, 'generation'\)"),
         ({"seed": -1}, "seed must be None or at least 0, but is -1"),
     ],
 )
