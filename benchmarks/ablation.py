@@ -31,12 +31,13 @@ TABLES = (
 )
 SETTINGS: tuple[dict[str, Any], ...] = (
     {},
-    *({"population_size": n} for n in (10, 40)),
-    *({"offspring": n} for n in (5, 10, 20)),
+    *({"population_size": n, "n_startup_trials": 10} for n in (10, 30)),
+    *({"n_startup_trials": n} for n in (5, 20)),
+    *({"offspring": n} for n in (5, 20)),
     *({"n_best": n} for n in (1, 3, 10, 20)),
-    *({"scale": f} for f in (0.3, 0.8)),
+    *({"scale": f} for f in (0.4, 1.0)),
     *({"crossover": p} for p in (0.25, 0.75, 1.0)),
-    *({"mutation": n} for n in (0.0, 0.25, 1.0, 2.0)),
+    *({"mutation": n} for n in (0.0, 0.25, 1.0)),
     {"deduplicate": False},
     {"spread": "hypervolume"},
 )

@@ -13,7 +13,8 @@ import numpy as np
 
 from optuna_de.genome import Genome, Value
 from optuna_de.population import History, Member
-from optuna_de.space import Distributions, Params, range_of, write
+from optuna_de.ranges import Distributions, Params, range_of
+from optuna_de.space import write
 from optuna_de.variation import Variation, draw, vary
 
 ATTEMPTS = 100

@@ -22,7 +22,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import _compat, selection
 from optuna_de.genome import Genome, Value
-from optuna_de.space import Params, catalog, hull, parse_name, read, write
+from optuna_de.ranges import Params, hull
+from optuna_de.space import catalog, parse_name, read, write
 from optuna_de.variation import Catalog
 
 Repair = Callable[[Params], Params]

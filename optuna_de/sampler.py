@@ -26,7 +26,7 @@ from optuna_de import _compat
 from optuna_de.breeding import MIN_PARENTS, Plan, Settings, breed, replay, start
 from optuna_de.genome import Value
 from optuna_de.population import History, Repair, Rules
-from optuna_de.space import Distributions, Params, fitting, range_of
+from optuna_de.ranges import Distributions, Params, fitting, range_of
 from optuna_de.variation import Variation, draw
 
 PLAN_KEY = "optuna_de:v1:plan"

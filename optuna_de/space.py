@@ -8,25 +8,18 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from itertools import count, takewhile
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from optuna_de.genome import Choices, Gene, Genome, Interval, Range, Unit, Value
+from optuna_de.genome import Gene, Genome, Interval, Unit, Value
+from optuna_de.ranges import Distributions, Params, holds, hull, range_of, suggest
 from optuna_de.variation import Alphabet, Catalog
-
-Params = Mapping[str, Value]
-Distributions = Mapping[str, BaseDistribution]
 
 _SPELLING = re.compile(
     r"(?P<sequence>.+)\.(?:(?P<length>length)|(?P<position>\d+)\."
@@ -113,47 +106,6 @@ def write(genome: Genome) -> dict[str, Value]:
             for attribute, value in unit.attributes:
                 params[str(Name(sequence, i, unit.kind, attribute))] = value
     return params
-
-
-def hull(a: BaseDistribution | None, b: BaseDistribution) -> BaseDistribution:
-    """Return the smallest range that holds two ranges of one name; choices never change."""
-    if a is None or a == b or type(a) is not type(b) or isinstance(b, CategoricalDistribution):
-        return b
-    assert isinstance(a, IntDistribution | FloatDistribution)
-    assert isinstance(b, IntDistribution | FloatDistribution)
-    if (a.step, a.log) != (b.step, b.log):
-        return b
-    low, high = min(a.low, b.low), max(a.high, b.high)
-    return type(b)(low=low, high=high, step=b.step, log=b.log)  # type: ignore[arg-type]
-
-
-def range_of(distribution: BaseDistribution) -> Range:
-    """Return the range of a distribution without Optuna's types."""
-    match distribution:
-        case CategoricalDistribution(choices=choices):
-            return Choices(tuple(choices))
-        case IntDistribution(low=low, high=high, step=step, log=log):
-            return Interval(low, high, step, log, integer=True)
-        case FloatDistribution(low=low, high=high, step=step, log=log):
-            return Interval(low, high, step, log)
-    raise ValueError(f"Unknown distribution {distribution!r}; Optuna's three are supported.")
-
-
-def holds(distribution: BaseDistribution, value: Value) -> bool:
-    """Return whether a value is in a range."""
-    span = range_of(distribution)
-    if isinstance(span, Choices):
-        return value in span.values
-    return isinstance(value, int | float) and span.clip(value) == value
-
-
-def fitting(values: Iterable[Value], distribution: BaseDistribution) -> list[Value]:
-    """Return those values that a range can hold, numbers clipped to it."""
-    span = range_of(distribution)
-    if isinstance(span, Choices):
-        return [value for value in values if value in span.values]
-    numbers = (v for v in values if isinstance(v, int | float) and not isinstance(v, bool))
-    return [span.clip(number) for number in numbers]
 
 
 def catalog(distributions: Distributions) -> Catalog:
@@ -248,15 +200,15 @@ class SequenceSpace:
 
     def suggest(self, trial: optuna.trial.BaseTrial) -> tuple[Any, ...]:
         """Suggest a genome, one unit after the other, under any sampler."""
-        length = _suggest(trial, Name(self.name), self._lengths())
+        length = suggest(trial, str(Name(self.name)), self._lengths())
         return tuple(self._suggest_unit(trial, i) for i in range(length))
 
     def _suggest_unit(self, trial: optuna.trial.BaseTrial, position: int) -> Unit:
-        name = _suggest(trial, Name(self.name, position), self._kinds_at(position))
+        name = suggest(trial, str(Name(self.name, position)), self._kinds_at(position))
         kind = self._kind(name)
         return kind.unit(  # type: ignore[no-any-return]
             **{
-                attribute: _suggest(trial, Name(self.name, position, name, attribute), d)
+                attribute: suggest(trial, str(Name(self.name, position, name, attribute)), d)
                 for attribute, d in kind.attributes.items()
             }
         )
@@ -317,14 +269,3 @@ class SequenceSpace:
         if name not in known:
             raise ValueError(f"Kind {name!r} is not in the space; it has {sorted(known)}.")
         return known[name]
-
-
-def _suggest(trial: optuna.trial.BaseTrial, name: Name, distribution: BaseDistribution) -> Any:
-    match distribution:
-        case CategoricalDistribution(choices=choices):
-            return trial.suggest_categorical(str(name), choices)
-        case IntDistribution(low=low, high=high, step=step, log=log):
-            return trial.suggest_int(str(name), low, high, step=step, log=log)
-        case FloatDistribution(low=low, high=high, step=step, log=log):
-            return trial.suggest_float(str(name), low, high, step=step, log=log)
-    raise ValueError(f"Unknown distribution {distribution!r} for {name}.")

@@ -13,7 +13,7 @@ import optuna_de.cnn
 ROOT = Path(optuna_de.__file__).parent
 ORDER = [
     ["_compat", "genome", "selection"],
-    ["variation"],
+    ["variation", "ranges"],
     ["space"],
     ["population"],
     ["breeding"],

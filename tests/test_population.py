@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import selection
 from optuna_de.population import History, Rules
-from optuna_de.space import Params
+from optuna_de.ranges import Params
 
 MIN = [StudyDirection.MINIMIZE] * 2
 EPOCH = datetime(2026, 1, 1)

@@ -16,7 +16,8 @@ from optuna.distributions import (
 
 from optuna_de import DESampler, Kind, SequenceSpace
 from optuna_de.genome import Choices, Gene, Genome, Interval
-from optuna_de.space import Name, catalog, hull, parse_name, read, write
+from optuna_de.ranges import hull
+from optuna_de.space import Name, catalog, parse_name, read, write
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from optuna_de.cnn.layers import ImageShape, trace
 from optuna_de.cnn.stages import times
 from optuna_de.cnn.units import parse
 from optuna_de.genome import Choices, Range
-from optuna_de.space import SequenceSpace, range_of
+from optuna_de.ranges import range_of
+from optuna_de.space import SequenceSpace
 
 _TABLE = '<table style="border-collapse:collapse;font-variant-numeric:tabular-nums">'
 _CELL = '<td style="padding:2px 8px;text-align:left">'

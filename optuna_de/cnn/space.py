@@ -29,7 +29,8 @@ from optuna_de.cnn.units import (
     split_head,
 )
 from optuna_de.genome import Value
-from optuna_de.space import Kind, Params, SequenceSpace, range_of
+from optuna_de.ranges import Params, range_of
+from optuna_de.space import Kind, SequenceSpace
 from optuna_de.variation import draw
 
 SEED_CHANNELS = IntDistribution(1, WIDEST)

@@ -15,7 +15,8 @@ from optuna.trial import FrozenTrial
 from plotly.subplots import make_subplots
 
 from optuna_de.genome import Gene, Genome, Interval, Range, Value
-from optuna_de.space import catalog, hull, read
+from optuna_de.ranges import hull
+from optuna_de.space import catalog, read
 from optuna_de.variation import Catalog
 from optuna_de.visualization import _style, _trials
 
