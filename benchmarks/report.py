@@ -7,12 +7,13 @@ Plots need matplotlib; a machine without it, or ``--no-plots``, writes the table
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks import continuous, overhead, workers
+from benchmarks import ablation, continuous, overhead, workers
 from benchmarks.common import RESULTS, Array, Row, markdown, read
 from benchmarks.search_quality import CHECKPOINTS, summary
 
@@ -50,7 +51,14 @@ def cost(head: Row, rows: Sequence[Row]) -> str:
     return overhead.table(rows)
 
 
+def defaults(head: Row, rows: Sequence[Row]) -> str:
+    """Return the table of :mod:`benchmarks.ablation`."""
+    keyed = {(json.dumps(r["setting"]), r["table"]): np.array(r["regret"]) for r in rows}
+    return f"At {head['budget']} evaluations.\n\n{ablation.table(keyed)}"
+
+
 SECTIONS: dict[str, tuple[str, Callable[[Row, Sequence[Row]], str]]] = {
+    "ablation": ("Defaults of DESampler: one option changed at a time", defaults),
     "search": ("Search quality: regret after so many evaluations", search),
     "continuous": ("Numeric spaces", numeric),
     "workers": ("Many workers", many_workers),
