@@ -57,7 +57,9 @@ def write_report(
     """
     path = Path(path)
     if not path.parent.is_dir() or path.is_dir():
-        raise ValueError(f"The report cannot be written to {str(path)!r}; name a file in a folder.")
+        raise ValueError(
+            f"The report cannot be written to {str(path)!r}; name a file in a folder."
+        )
     text = render_report(study, fmt=fmt, storage=storage, refresh=refresh)
     part = path.with_name(f".{path.name}.part")
     part.write_text(text, encoding="utf-8", errors="replace")
@@ -86,9 +88,7 @@ def _snapshot(study: optuna.Study) -> optuna.Study:
     """Return a copy in memory, so that all parts of a report see the same trials."""
     memory = optuna.storages.InMemoryStorage()
     storage, _ = _compat.study_key(study)
-    optuna.copy_study(
-        from_study_name=study.study_name, from_storage=storage, to_storage=memory
-    )
+    optuna.copy_study(from_study_name=study.study_name, from_storage=storage, to_storage=memory)
     return optuna.load_study(study_name=study.study_name, storage=memory)
 
 
@@ -119,14 +119,18 @@ def _entity(found: re.Match[str]) -> str:
 
 def _page(study: optuna.Study, facts: Facts, refresh: float | None) -> str:
     scripts = (get_plotlyjs(), _asset("report.js"))
-    return _environment().get_template("report.html.jinja").render(
-        facts=facts,
-        figures={name: _plain(figure) for name, figure in _figures(study, facts)},
-        curves=_curves(study, facts),
-        scripts=scripts,
-        digests=" ".join(f"'sha256-{_digest(script)}'" for script in scripts),
-        css=_asset("report.css"),
-        refresh=refresh,
+    return (
+        _environment()
+        .get_template("report.html.jinja")
+        .render(
+            facts=facts,
+            figures={name: _plain(figure) for name, figure in _figures(study, facts)},
+            curves=_curves(study, facts),
+            scripts=scripts,
+            digests=" ".join(f"'sha256-{_digest(script)}'" for script in scripts),
+            css=_asset("report.css"),
+            refresh=refresh,
+        )
     )
 
 
@@ -166,7 +170,7 @@ def _plain(figure: go.Figure) -> dict[str, Any]:
 
 
 def _asset(name: str) -> str:
-    return files("optuna_de.cnn").joinpath(_ASSETS, name).read_text(encoding="utf-8")
+    return (files("optuna_de.cnn") / _ASSETS / name).read_text(encoding="utf-8")
 
 
 def _digest(script: str) -> str:

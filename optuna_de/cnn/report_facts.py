@@ -124,8 +124,9 @@ def _task(setup: object) -> tuple[Task | None, str]:
     told = setup if isinstance(setup, Mapping) else {}
     shape, classes = told.get("image shape"), told.get("classes")
     sizes = shape if isinstance(shape, list | tuple) else []
-    if len(sizes) == 3 and all(isinstance(n, int) for n in (*sizes, classes)):
-        return ((sizes[0], sizes[1], sizes[2]), classes), ""
+    whole = [n for n in (*sizes, classes) if isinstance(n, int)]
+    if len(sizes) == 3 and len(whole) == 4:
+        return ((whole[0], whole[1], whole[2]), whole[3]), ""
     return None, "The study does not record image shape and classes, so nothing is drawn."
 
 
@@ -198,7 +199,9 @@ def _cost(trials: Iterable[FrozenTrial], finished: Sequence[_trials.Entry]) -> R
         ("compute", duration(sum(e.seconds for e in finished))),
     ]
     if starts and ends:
-        rows.append(("first start to last end", duration((max(ends) - min(starts)).total_seconds())))
+        rows.append(
+            ("first start to last end", duration((max(ends) - min(starts)).total_seconds()))
+        )
     return tuple(rows)
 
 

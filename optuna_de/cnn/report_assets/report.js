@@ -13,43 +13,45 @@
 
   const axes = (layout, letter) => Object.keys(layout).filter((key) => key.startsWith(`${letter}axis`)).sort();
 
-  /* Stack panels side by side under each other and give the plot the screen's width. */
-  function narrow(figure) {
-    const layout = figure.layout;
+  /* Stack panels that stand side by side; returns the height they need, or null. */
+  function stack(layout) {
     const columns = axes(layout, "x");
     const rows = axes(layout, "y");
-    layout.margin = { ...layout.margin, l: 58, r: 12 };
-    if (layout.title?.font) layout.title.font.size = 15;
-    if (columns.length > 1 && columns.length === rows.length && !layout.annotations?.length) {
-      columns.forEach((key, i) => {
-        const top = 1 - i / columns.length;
-        layout[key].domain = [0, 1];
-        Object.assign(layout[rows[i]], { domain: [top - 0.8 / columns.length, top], showticklabels: true });
-      });
-      return 220 * columns.length + 140;
-    }
-    return null;
+    if (columns.length < 2 || columns.length !== rows.length || layout.annotations?.length) return null;
+    columns.forEach((key, i) => {
+      const top = 1 - i / columns.length;
+      layout[key].domain = [0, 1];
+      Object.assign(layout[rows[i]], { domain: [top - 0.66 / columns.length, top], showticklabels: true });
+    });
+    return 270 * columns.length + 60;
   }
 
-  function below(figure) {
-    const layout = figure.layout;
-    layout.legend = { ...layout.legend, orientation: "h", x: 0, y: -0.22, yanchor: "top" };
-    for (const bar of figure.data.map((trace) => trace.marker?.colorbar).filter(Boolean)) {
-      Object.assign(bar, { orientation: "h", y: -0.2, yanchor: "top", x: 0.5, thickness: 10, len: 0.9 });
-      layout.margin.b = 110;
+  /* Give the panels the width of the screen: what stood beside them goes below. */
+  function narrow(place, { data, layout }) {
+    const height = stack(layout) ?? layout.height ?? place.clientHeight;
+    const legends = Object.keys(layout).filter((key) => key.startsWith("legend"));
+    const bars = data.map((trace) => trace.marker?.colorbar).filter(Boolean);
+    const bottom = bars.length ? 120 : 70;
+    layout.margin = { ...layout.margin, l: 58, r: 12, b: bottom };
+    if (layout.title?.font) layout.title.font.size = 15;
+    if (layout.title?.subtitle?.font) layout.title.subtitle.font.size = 10;
+    const area = height - layout.margin.t - bottom;
+    for (const bar of bars) {
+      Object.assign(bar, { orientation: "h", y: -62 / area, yanchor: "top", x: 0.5, thickness: 10, len: 0.9 });
+      bar.title = { ...bar.title, side: "top" };
     }
+    legends.forEach((key, i) => {
+      if (bars.length) return;
+      layout[key] = { ...layout[key], orientation: "h", x: 0, xanchor: "left", y: -(60 + 95 * i) / area, yanchor: "top" };
+    });
+    return height;
   }
 
   function draw(place) {
     if (place.dataset.drawn) return;
     place.dataset.drawn = "yes";
     const figure = read(`figure-${place.dataset.figure}`);
-    if (isNarrow()) {
-      const height = narrow(figure);
-      if (height) place.style.height = `${height}px`;
-      below(figure);
-    }
-    const height = figure.layout.height;
+    const height = isNarrow() ? narrow(place, figure) : figure.layout.height;
     if (height) place.style.height = `${height}px`;
     const title = figure.layout.title?.text;
     if (title) place.setAttribute("aria-label", title);
@@ -75,7 +77,7 @@
     const figure = structuredClone({ data, layout: { ...curves.layout, showlegend: false } });
     place.classList.add("drawn");
     figure.layout.margin.t = 40;
-    if (isNarrow()) place.style.height = `${narrow(figure) ?? 300}px`;
+    if (isNarrow()) place.style.height = `${narrow(place, figure)}px`;
     Plotly.newPlot(place, figure.data, figure.layout, config);
   }
 
@@ -83,6 +85,7 @@
     if (number === undefined || number === null || number === shown) return;
     const source = document.getElementById(`network-${number}`);
     if (!source) {
+      status.className = "hint";
       status.textContent = `Trial ${number} is not among the networks of the front that this page draws.`;
       return;
     }
@@ -90,6 +93,7 @@
     const old = panel.querySelector(".curve.drawn");
     if (old) Plotly.purge(old);
     panel.replaceChildren(source.content.cloneNode(true));
+    status.className = "spoken";
     status.textContent = `Trial ${number} is shown.`;
     drawCurve(number);
     for (const button of buttons) {
