@@ -42,7 +42,7 @@ def serve(storage: BaseStorage, port: int, artifacts: Path | None) -> Server:
         ValueError: Where the port is taken or not allowed.
         ModuleNotFoundError: Where optuna-dashboard is not installed.
     """
-    from optuna_dashboard import wsgi  # type: ignore[import-untyped]  # of the extra dashboard
+    from optuna_dashboard import wsgi  # of the extra dashboard
 
     store = None if artifacts is None else FileSystemArtifactStore(str(artifacts))
     app = only_local(wsgi(storage, artifact_store=store))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import optuna
-from optuna_dashboard import save_plotly_graph_object  # type: ignore[import-untyped]
+from optuna_dashboard import save_plotly_graph_object
 
 from optuna_de.visualization import (
     plot_diversity,
