@@ -116,7 +116,11 @@ class ResilientRDBStorage(HeartbeatRDBStorage):
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
-        """Set the state; a repeat that finds its own lost commit counts as done."""
+        """Set the state; a repeat that finds its own lost commit counts as done.
+
+        A repeat that finds FAIL cannot tell its own from another reaper's: it counts as the
+        other's, and the debt marked by `stale` is paid later where it was its own.
+        """
         for attempt in repeated():
             with attempt:
                 try:
@@ -125,7 +129,7 @@ class ResilientRDBStorage(HeartbeatRDBStorage):
                     first = attempt.retry_state.attempt_number == 1
                     if first or not self._holds(trial_id, state, values):
                         raise
-                    return True
+                    return state != TrialState.FAIL
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _holds(self, trial_id: int, state: TrialState, values: Sequence[float] | None) -> bool:

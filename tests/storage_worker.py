@@ -7,22 +7,30 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial, TrialState
 
-from optuna_de import _compat, _reaper
+from optuna_de import _compat, _rdb, _reaper
 from optuna_de.storage import open_storage
 from optuna_de.worker import GiveBack, optimize, stop_requested
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload([__name__])
 INTERVAL, GRACE = 1, 2
+CALM: dict[str, Any] = {"heartbeat_interval": 60, "grace_period": 120}
+"""Heartbeats under which no trial goes stale by the slowness of a busy machine."""
+PATIENCE = 120.0
+"""Seconds for which a test waits for a process; an idle machine needs a few."""
 _barrier: Any = None
 _opened: list[Any] = []
 
@@ -82,6 +90,36 @@ def die_while_reaping(url: str) -> None:
     optuna.storages.fail_stale_trials(study_of(url))
 
 
+def work_on_a_full_disk(url: str) -> None:
+    """Run one trial of 40 parameters; for a second in it no file may grow."""
+    import resource  # POSIX only
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    folder = Path(url.removeprefix("sqlite:///")).parent
+    errors: list[str] = []
+    logging.getLogger("optuna_de").addHandler(_Recorder(errors))
+
+    def run(trial: optuna.Trial) -> float:
+        largest = max(file.stat().st_size for file in folder.iterdir())
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, hard))
+        lift = threading.Timer(1.0, resource.setrlimit, [resource.RLIMIT_FSIZE, (soft, hard)])
+        lift.start()
+        x = sum(trial.suggest_float(f"x{i}", 0, 1) for i in range(40))
+        trial.set_user_attr("errors", len(errors))
+        return x
+
+    optimize(study_of(url, **CALM), run, total=1)
+
+
+class _Recorder(logging.Handler):
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(record.getMessage())
+
+
 def spawn(target: Callable[..., None], *args: Any, **kwargs: Any) -> BaseProcess:
     process = CONTEXT.Process(target=target, args=args, kwargs=kwargs)
     process.start()
@@ -92,7 +130,7 @@ def together(url: str, task: Callable[[str], Any], workers: int = 8) -> list[Any
     """Run a task in many processes that start at one barrier."""
     barrier = CONTEXT.Barrier(workers)
     with ProcessPoolExecutor(workers, CONTEXT, _remember, (barrier,)) as pool:
-        return [f.result(60) for f in [pool.submit(task, url) for _ in range(workers)]]
+        return [f.result(PATIENCE) for f in [pool.submit(task, url) for _ in range(workers)]]
 
 
 def _remember(barrier: Any) -> None:
@@ -103,9 +141,9 @@ def _remember(barrier: Any) -> None:
 def pop(url: str) -> list[int]:
     """Ask until the queue is empty; return the values of the popped trials."""
     warnings.simplefilter("ignore")
-    study = study_of(url)
+    study = study_of(url, **CALM)
     popped: list[int] = []
-    _barrier.wait(60)
+    _barrier.wait(PATIENCE)
     while True:
         params = _compat.frozen(study.ask()).system_attrs.get("fixed_params")
         if params is None:
@@ -115,13 +153,48 @@ def pop(url: str) -> list[int]:
 
 def create(url: str) -> list[int]:
     warnings.simplefilter("ignore")
-    study = study_of(url)
-    _barrier.wait(60)
+    study = study_of(url, **CALM)
+    _barrier.wait(PATIENCE)
     return [study.ask().number for _ in range(25)]
 
 
 def reap(url: str) -> None:
     warnings.simplefilter("ignore")
-    study = study_of(url)
-    _barrier.wait(60)
+    study = study_of(url, **CALM)
+    _barrier.wait(PATIENCE)
     optuna.storages.fail_stale_trials(study)
+
+
+def age_heartbeats(study: optuna.Study) -> None:
+    """Make every running trial's heartbeat an hour old."""
+    storage = open_storage_of(study)
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        storage.record_heartbeat(_compat.trial_id(trial))
+    with storage.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE trial_heartbeats SET heartbeat='2020-01-01 00:00:00'")
+
+
+def open_storage_of(study: optuna.Study) -> _rdb.ResilientRDBStorage:
+    storage = study._storage._backend  # type: ignore[attr-defined]
+    assert isinstance(storage, _rdb.ResilientRDBStorage)
+    return storage
+
+
+def ask_quietly(study: optuna.Study, n: int = 1) -> list[optuna.Trial]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed")
+        return [study.ask() for _ in range(n)]
+
+
+def root(study: optuna.Study, trial: FrozenTrial) -> int:
+    while (older := _reaper.parent(trial)) is not None:
+        trial = study.trials[older]
+    return trial.number
+
+
+def assert_each_root_complete_once(study: optuna.Study, total: int) -> None:
+    states = Counter(t.state for t in study.trials)
+    assert states[TrialState.RUNNING] == 0, states
+    done = Counter(root(study, t) for t in study.trials if t.state == TrialState.COMPLETE)
+    assert set(done.values()) == {1}
+    assert sum(done.values()) == total

@@ -105,7 +105,7 @@ def test_the_total_holds_over_workers_and_runs(url: str) -> None:
     for total in (20, 25):
         workers = [spawn(storage_worker.work, url, total, 0.0, beat=30) for _ in range(4)]
         for worker in workers:
-            worker.join(40)
+            worker.join(storage_worker.PATIENCE)
         assert [w.exitcode for w in workers] == [0] * 4
         states = Counter(t.state for t in study_of(url).trials)
         assert states[TrialState.COMPLETE] == total
@@ -142,7 +142,7 @@ def test_a_pruned_trial_counts_and_a_deadline_ends(url: str) -> None:
     assert optimize(study_of(url, "p"), prune, total=2).finished == 2
     started = time.monotonic()
     optimize(study_of(url, "t"), prune, timeout=0.3)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize(
