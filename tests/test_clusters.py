@@ -1,0 +1,108 @@
+"""The examples for clusters: manifests that parse and name real options, a proxy that serves."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState
+
+from optuna_de.storage import StorageError, open_storage
+from optuna_de.worker import optimize
+from tests import servers, storage_worker
+from tests.storage_worker import CALM, PATIENCE, spawn, study_of
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def options_of(text: str) -> set[str]:
+    return set(re.findall(r"--[a-z][a-z-]*", text))
+
+
+@pytest.fixture(scope="module")
+def known() -> set[str]:
+    pytest.importorskip("torch")
+    import typer
+
+    from optuna_de.cli import app
+
+    command: Any = typer.main.get_command(app)
+    return {o for parameter in command.commands["search"].params for o in parameter.opts}
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_the_slurm_script_is_sound(known: set[str]) -> None:
+    file = EXAMPLES / "slurm_array.sh"
+    subprocess.run(["bash", "-n", str(file)], check=True)
+    text = file.read_text()
+    head, _, command = text.partition("srun optuna-de search")
+    assert {"--array", "--signal", "--time"} <= options_of(head)
+    assert {"--storage", "--trials"} <= options_of(command) <= known
+    directives = [n for n, line in enumerate(text.splitlines()) if line.startswith("#SBATCH")]
+    code = [n for n, line in enumerate(text.splitlines()) if line and not line.startswith("#")]
+    assert max(directives) < min(code)  # Slurm reads no directive below a command
+    unset = subprocess.run(["bash", str(file)], env={}, capture_output=True, check=False)
+    assert unset.returncode != 0
+    assert b"STORAGE" in unset.stderr
+
+
+def test_the_kubernetes_job_is_sound(known: set[str]) -> None:
+    yaml = pytest.importorskip("yaml")
+    job = yaml.safe_load((EXAMPLES / "kubernetes_job.yaml").read_text())
+    assert (job["apiVersion"], job["kind"]) == ("batch/v1", "Job")
+    assert job["metadata"]["name"]
+    assert "completions" not in job["spec"]
+    pod = job["spec"]["template"]["spec"]
+    assert pod["restartPolicy"] in ("Never", "OnFailure")
+    assert pod["terminationGracePeriodSeconds"] > 10
+    (container,) = pod["containers"]
+    assert container["image"]
+    assert container["args"][:2] == ["optuna-de", "search"]
+    assert {"--storage", "--trials"} <= options_of(" ".join(container["args"])) <= known
+    assert {m["name"] for m in container["volumeMounts"]} == {v["name"] for v in pod["volumes"]}
+    assert all(type(v) in (int, str) for v in container["resources"]["limits"].values())
+
+
+@contextmanager
+def proxy(url: str) -> Iterator[str]:
+    """Serve a storage by the example; yield the proxy's URL."""
+    port = servers.free_port()
+    command = [sys.executable, str(EXAMPLES / "grpc_proxy.py"), url, "--port", str(port)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        yield f"grpc://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _open(url: str) -> bool:
+    try:
+        open_storage(url)
+    except StorageError:
+        return False
+    return True
+
+
+def test_workers_share_a_study_through_the_proxy(tmp_path: Path) -> None:
+    pytest.importorskip("grpc")
+    database = f"sqlite:///{tmp_path}/a.db"
+    with proxy(database) as url:
+        servers.wait_for(lambda: _open(url), PATIENCE, "no proxy")
+        workers = [spawn(storage_worker.work, url, 6, 0.05) for _ in range(2)]
+        for worker in workers:
+            worker.join(PATIENCE)
+        assert [w.exitcode for w in workers] == [0, 0]
+        study = study_of(url)
+        assert sum(t.state == TrialState.COMPLETE for t in study.trials) == 6
+        assert optimize(study, lambda t: t.suggest_float("x", 0, 1), total=7).finished == 1
+        study._storage.close()  # type: ignore[attr-defined]
+    assert len(study_of(database, **CALM).trials) >= 7
+    storage_worker.close_all()
