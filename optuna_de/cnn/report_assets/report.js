@@ -2,7 +2,8 @@
 (() => {
   const NARROW = 600; // px, below which figures are stacked
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
-  const config = { responsive: true, displaylogo: false, displayModeBar: "hover" };
+  const tools = [["toImage", "zoom2d", "pan2d", "resetScale2d"]]; // the default ones can upload a plot
+  const config = { responsive: true, displaylogo: false, modeBarButtons: tools };
   const isNarrow = () => window.innerWidth < NARROW;
   const curves = read("curves");
   const panel = document.getElementById("network");
