@@ -9,13 +9,15 @@ def main() -> None:
     """Run ``optuna-de``."""
     try:
         from optuna_de.cli import run
+
+        sys.exit(run())
     except KeyboardInterrupt:
         sys.exit(130)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "optuna_de":
+        package = (error.name or "optuna_de").partition(".")[0]
+        if package == "optuna_de":
             raise
-        sys.exit(f'Error: {error.name} is missing; install the package as "optuna-de[cnn]".')
-    sys.exit(run())
+        sys.exit(f'Error: {package} is missing; install the package as "optuna-de[cnn]".')
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ from optuna_de.cnn.space import CNNSpace
 from optuna_de.cnn.units import repair
 from optuna_de.cnn.zoo import known
 from optuna_de.halving import Halving
+from optuna_de.ranges import Params
 from optuna_de.sampler import DESampler
-from optuna_de.space import Params
 from optuna_de.storage import open_storage, redact
 
 Preset = Literal["modern", "seed"]
@@ -68,6 +68,8 @@ class Search:
                 raise ValueError(f"{name} is {value}, but must be 1 or more.")
         if self.preset not in ("modern", "seed"):
             raise ValueError(f"There is no preset {self.preset!r}; choose modern or seed.")
+        if self.weights is not None and len(self.weights) != 2:
+            raise ValueError(f"weights are {self.weights}, but must be of error and parameters.")
         self._check_preset()
 
     def _check_preset(self) -> None:
