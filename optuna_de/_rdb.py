@@ -93,6 +93,8 @@ class ResilientRDBStorage(HeartbeatRDBStorage):
         self._silent = Watch()
         super().__init__(url, **kwargs)
         self._begin_immediately()
+        if self.engine.name in ("mysql", "mariadb"):
+            repeated()(_tell_case_apart, self.engine)
 
     def __getstate__(self) -> dict[Any, Any]:
         """Refuse to carry a password into a pickle.
@@ -161,6 +163,22 @@ for _name in RDB_WRITES:
     setattr(ResilientRDBStorage, _name, _repeating(getattr(HeartbeatRDBStorage, _name)))
 for _name in RDB_READS:
     setattr(ResilientRDBStorage, _name, _repeating(_reading(getattr(HeartbeatRDBStorage, _name))))
+
+
+_FOLDED = """
+SELECT DISTINCT table_name FROM information_schema.columns WHERE table_schema = DATABASE()
+AND column_name IN ('study_name', 'key', 'param_name') AND collation_name LIKE '%%ci'
+"""
+
+
+def _tell_case_apart(engine: sqlalchemy.Engine) -> None:
+    """Tell `x` and `X` apart: MySQL's default order of letters would lose one of the two."""
+    with engine.begin() as connection:
+        tables = [str(row[0]) for row in connection.exec_driver_sql(_FOLDED)]
+        for table in tables:
+            connection.exec_driver_sql(
+                f"ALTER TABLE `{table}` CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+            )
 
 
 def configure_sqlite(connection: Any, _record: object) -> None:

@@ -190,6 +190,17 @@ def test_f30_long_names_and_many_choices_fit_or_are_refused(url: str) -> None:
                 refused()
 
 
+def test_f30_names_that_differ_only_in_case_are_two(url: str) -> None:
+    small, large = study_of(url, "s", **CALM), study_of(url, "S", **CALM)
+    trial = ask_quietly(small)[0]
+    for name in ("x", "X"):
+        trial.suggest_float(name, 0, 1)
+        trial.set_user_attr(name, name)
+    assert set(small.trials[0].params) == {"x", "X"}
+    assert small.trials[0].user_attrs == {"x": "x", "X": "X"}
+    assert large.trials == []
+
+
 def test_f35_the_password_stays_secret(
     postgres: servers.Server, mariadb: servers.Server, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,6 +5,7 @@ Rows F4 to F8, F12 to F14, F24, F31, F33 and F36 of the fault list; each test na
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import signal
@@ -21,6 +22,7 @@ from optuna.trial import TrialState
 
 from optuna_de import DESampler, _compat
 from optuna_de._reaper import OWED
+from optuna_de.cnn import artifacts
 from optuna_de.population import History, Rules
 from optuna_de.storage import StorageError, open_storage, requeue_stale
 from optuna_de.worker import optimize
@@ -247,3 +249,14 @@ def test_f36_a_study_name_names_no_file(kind: str, name: str, tmp_path: Path) ->
     assert study_of(f"{kind}:///{inner}/study", name, **CALM).study_name == name
     assert list(tmp_path.iterdir()) == [inner]
     assert {p.name.split("-")[0] for p in inner.iterdir()} <= {"study", "study.lock"}
+
+
+def test_f36_an_artifact_of_a_hostile_study_reads_no_file_outside(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("key")
+    store = artifacts.open_store(tmp_path / "inner")
+    digest = hashlib.sha256(b"key").hexdigest()
+    for identity in ("../secret", f"{tmp_path}/secret", "a/../../secret"):
+        entry = {"drawing.svg": {"artifact": identity, "sha256": digest}}
+        trial = optuna.trial.create_trial(value=0.0, system_attrs={artifacts.FILES_KEY: entry})
+        with pytest.raises(ValueError, match="Invalid artifact_id"):
+            artifacts.read(trial, store)
