@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -200,6 +201,40 @@ def test_f33_a_torn_journal_line_and_a_stale_lock_are_survived(
     file.write_bytes(whole[:40] + b"\n" + whole[40:])
     with pytest.raises(StorageError, match="cannot be read"):
         open_storage(f"journal://{file}")
+
+
+@pytest.fixture
+def lost_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the answer to the first change of a state get lost after its commit."""
+    real, calls = _compat.HeartbeatRDBStorage.set_trial_state_values, []
+
+    def answers_late(self: object, *args: Any) -> bool:
+        done = real(self, *args)  # type: ignore[arg-type]
+        calls.append(args)
+        if len(calls) == 1:
+            raise sqlalchemy.exc.OperationalError("x", {}, Exception("gone"))
+        return done
+
+    monkeypatch.setattr(_compat.HeartbeatRDBStorage, "set_trial_state_values", answers_late)
+
+
+@pytest.mark.usefixtures("lost_commit")
+def test_f9_a_commit_whose_answer_was_lost_is_no_error(sqlite: str) -> None:
+    study = study_of(sqlite, **CALM)
+    assert optimize(study, lambda t: 1.0, total=1).finished == 1
+    assert [(t.state, t.value) for t in study.trials] == [(TrialState.COMPLETE, 1.0)]
+
+
+@pytest.mark.usefixtures("lost_commit")
+def test_f2_a_reaper_whose_answer_was_lost_queues_once(sqlite: str) -> None:
+    study = study_of(sqlite, **CALM)
+    ask_quietly(study)
+    age_heartbeats(study)
+    optuna.storages.fail_stale_trials(study)
+    assert [t.state for t in study.trials] == [TrialState.FAIL]
+    assert requeue_stale(study, older_than=60) == [0]
+    assert requeue_stale(study, older_than=60) == []
+    assert [t.state for t in study.trials] == [TrialState.FAIL, TrialState.WAITING]
 
 
 def test_f12_a_full_disk_is_waited_for(sqlite: str) -> None:
