@@ -188,7 +188,7 @@ def test_f14_an_objective_that_does_not_listen_is_interrupted(sqlite: str) -> No
 def test_f33_a_torn_journal_line_and_a_stale_lock_are_survived(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("optuna_de.storage.LOCK_GRACE", 2)
+    monkeypatch.setattr("optuna_de.storage.LOCK_GRACE", 3)
     file = tmp_path / "j.log"
     study_of(f"journal://{file}").optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=2)
     whole = file.read_bytes()
