@@ -174,7 +174,11 @@ def test_a_missing_extra_is_one_sentence(missing: str) -> None:
         "from optuna_de.__main__ import main; main()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment()
+        [sys.executable, "-c", code],
+        capture_output=True,
+        check=False,
+        env=environment(),
+        text=True,
     )
     assert done.returncode == 1
     assert done.stderr == (

@@ -114,7 +114,8 @@ def test_a_network_over_a_cap_is_never_built(monkeypatch: pytest.MonkeyPatch, ca
     assert trial.user_attrs["reason"] == f"{count:,} {cap} are over the cap of 100"
 
 
-GIANT = dataclasses.replace(CNNSpace.seed((1, 2, 2)), head=parse("C1k1-FC150000-FC150000")[1:])
+WIDE_HEAD = parse("C1k1-FC150000-FC150000")[1:]
+GIANT = dataclasses.replace(CNNSpace.seed((1, 2, 2)), head=WIDE_HEAD)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_a_giant_costs_no_memory(cap: int | None, state: TrialState, names: set[
         ),
     )
     study = optuna.create_study(directions=["minimize"] * 2)
-    study.enqueue_trial(GIANT.encode((*parse("C8k3"), *GIANT.head)))
+    study.enqueue_trial(GIANT.encode((*parse("C8k3"), *WIDE_HEAD)))
     before = _peak()
     study.optimize(make(data=data, space=GIANT, max_parameters=cap), n_trials=1)
     (trial,) = study.trials

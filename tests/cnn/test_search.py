@@ -3,7 +3,7 @@
 import dataclasses
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 import pytest
@@ -106,7 +106,9 @@ def test_other_images_under_the_same_name_are_refused(url: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("directions", [["minimize"], ["minimize", "maximize"]])
-def test_a_study_of_another_shape_is_refused(url: str, directions: list[str]) -> None:
+def test_a_study_of_another_shape_is_refused(
+    url: str, directions: list[Literal["minimize", "maximize"]]
+) -> None:
     study = optuna.create_study(
         storage=open_storage(url), study_name="digits-modern", directions=directions
     )
