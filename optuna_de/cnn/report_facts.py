@@ -6,29 +6,31 @@ Knows studies and networks, no HTML and no torch.
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any, TypeAlias
 
 import optuna
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from optuna_de.cnn.drawing import draw_svg
 from optuna_de.cnn.layers import ImageShape, trace
-from optuna_de.cnn.machine import machine, versions
+from optuna_de.cnn.report_rows import (
+    SETUP_KEY,
+    Rows,
+    cost_rows,
+    number_text,
+    origin_rows,
+    setup_rows,
+)
 from optuna_de.cnn.stages import times
 from optuna_de.cnn.units import parse
 from optuna_de.storage import redact
 from optuna_de.visualization import _trials
 
-SETUP_KEY = "optuna_de:setup"
 SHOWN, PICKS = 200, 8
 """Most networks of a front that a report shows, and most picks."""
 _LONGEST = 2000  # characters of an architecture that is drawn
-Rows: TypeAlias = "tuple[tuple[str, str], ...]"
 Task: TypeAlias = "tuple[ImageShape, int]"
 
 
@@ -105,9 +107,9 @@ def read_facts(study: optuna.Study, storage: str | None = None) -> Facts:
         front_size=len(best),
         front=front,
         picks=tuple(_spread(front, PICKS)),
-        setup=_setup(study),
-        cost=_cost(trials.values(), finished),
-        origin=_origin(trials.values()),
+        setup=setup_rows(study),
+        cost=cost_rows(trials.values(), finished),
+        origin=origin_rows(trials.values()),
         excuse=_trials.excuse(finished),
     )
 
@@ -132,9 +134,9 @@ def _task(setup: object) -> tuple[Task | None, str]:
 
 def _network(trial: FrozenTrial, task: Task | None, problem: str, command: str) -> Network:
     architecture = str(trial.user_attrs.get("architecture", ""))
-    values = tuple(_number(v) for v in trial.values)
+    values = tuple(number_text(v) for v in trial.values)
     notes = tuple(
-        (name, _number(trial.user_attrs[key]))
+        (name, number_text(trial.user_attrs[key]))
         for name, key in (("MACs", "macs"), ("epochs", "epochs"), ("seconds", "seconds"))
         if key in trial.user_attrs
     )
@@ -166,57 +168,3 @@ def _command(study: optuna.Study, storage: str | None, number: int) -> str:
     place = "STORAGE" if storage is None else shlex.quote(redact(storage))
     name = shlex.quote(study.study_name)
     return f"optuna-de train --study-name {name} --storage {place} --trial {number}"
-
-
-def _number(value: object) -> str:
-    """Return a number as people read it; anything else as it is."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
-
-
-def _setup(study: optuna.Study) -> Rows:
-    told = study.user_attrs.get(SETUP_KEY)
-    rows = told.items() if isinstance(told, Mapping) else ()
-    aims = ("minimised", "maximised")
-    objectives = (
-        f"{name} ({aims[direction == StudyDirection.MAXIMIZE]})"
-        for name, direction in zip(_trials.names_of(study, None), study.directions, strict=True)
-    )
-    return (("objectives", ", ".join(objectives)), *((str(k), str(v)) for k, v in rows))
-
-
-def _cost(trials: Iterable[FrozenTrial], finished: Sequence[_trials.Entry]) -> Rows:
-    every = list(trials)
-    states = Counter(t.state.name.lower() for t in every)
-    epochs = [t.user_attrs.get("epochs") for t in every]
-    starts = [t.datetime_start for t in every if t.datetime_start]
-    ends = [t.datetime_complete for t in every if t.datetime_complete]
-    rows = [
-        ("trials", ", ".join(f"{n:,} {state}" for state, n in states.items()) or "none"),
-        ("infeasible trials", f"{sum(not e.feasible for e in finished):,}"),
-        ("epochs trained", f"{sum(e for e in epochs if isinstance(e, int)):,}"),
-        ("compute", duration(sum(e.seconds for e in finished))),
-    ]
-    if starts and ends:
-        rows.append(
-            ("first start to last end", duration((max(ends) - min(starts)).total_seconds()))
-        )
-    return tuple(rows)
-
-
-def _origin(trials: Iterable[FrozenTrial]) -> Rows:
-    where = Counter(str(t.user_attrs["machine"]) for t in trials if "machine" in t.user_attrs)
-    return (
-        *((f"{n:,} trials ran on", text) for text, n in where.most_common(5)),
-        ("report written", f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"),
-        ("report written on", machine()),
-        ("report written with", versions()),
-    )
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in words: ``8.5 s``, ``12 min``, ``3.4 h``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:,.1f} h"

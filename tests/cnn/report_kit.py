@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import optuna
 
-from optuna_de.cnn.report_facts import SETUP_KEY
+from optuna_de.cnn.report_rows import SETUP_KEY
 from optuna_de.cnn.space import CNNSpace
 from optuna_de.cnn.units import render
 from tests.visualization import kit

@@ -17,7 +17,7 @@ from optuna_de.cnn.units import parse
 
 GENOME = parse("B8k3-MP-B16k3-GAP")
 SHAPE = (1, 8, 8)
-CURVE = [[1, 2.0, 0.5], [2, None, 0.25]]
+CURVE: list[list[float | None]] = [[1, 2.0, 0.5], [2, None, 0.25]]
 
 
 @pytest.fixture

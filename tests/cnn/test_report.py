@@ -13,7 +13,8 @@ from optuna.trial import TrialState
 from optuna_de import visualization
 from optuna_de.cnn import claim
 from optuna_de.cnn.report import render_report, write_report
-from optuna_de.cnn.report_facts import SETUP_KEY, duration, read_facts
+from optuna_de.cnn.report_facts import read_facts
+from optuna_de.cnn.report_rows import SETUP_KEY, duration
 from tests.cnn import report_kit
 from tests.visualization import kit
 
