@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 
+from optuna_de.cli_report import dashboard, report
 from optuna_de.cnn.progress import finished, front_table, live
 from optuna_de.cnn.search import Search
 from optuna_de.cnn.workers import GAVE_BACK, default_workers, work, work_together
@@ -21,7 +21,6 @@ from optuna_de.storage import redact
 from optuna_de.worker import TooManyFailuresError
 
 app = typer.Typer(
-    help="Neural architecture search by differential evolution, on Optuna.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -137,6 +136,10 @@ def search(
     raise typer.Exit(run_search(described, workers, timeout))
 
 
+app.command()(report)
+app.command()(dashboard)
+
+
 def run_search(described: Search, workers: int | None, timeout: float | None) -> int:
     """Search, print the front, and return the exit code."""
     for name, value in (("workers", workers), ("timeout", timeout)):
@@ -150,9 +153,9 @@ def run_search(described: Search, workers: int | None, timeout: float | None) ->
         f"Study {study.study_name} in {redact(described.storage)}: {data.name}, "
         f"{len(data.train.labels):,} images train, {len(data.validation.labels):,} score."
     )
-    if (done := finished(study)) >= described.total:
+    code, done = 0, finished(study)
+    if done >= described.total:
         _say(f"All {described.total} trials are done ({done} finished); more --trials go on.")
-        code = 0
     else:
         with live(study, described.total, errors) as look:
             if count == 1:
@@ -203,7 +206,3 @@ def _fail(error: Exception, code: int) -> int:
     sentence = " ".join(escape(str(error)).split())
     errors.print(f"[bold red]Error:[/] {sentence}", highlight=False, soft_wrap=True)
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(run())
