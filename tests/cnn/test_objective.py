@@ -96,9 +96,10 @@ def test_the_test_split_is_out_of_reach() -> None:
 
 
 def test_equal_networks_get_equal_errors_and_another_seed_others() -> None:
-    first, _, again = run(make(), TINY, SMALL, TINY)
+    first, small, again = run(make(), TINY, SMALL, TINY)
     assert first.values == again.values
     assert first.user_attrs["curve"] == again.user_attrs["curve"]
+    assert first.user_attrs["seed"] != small.user_attrs["seed"]
     (other,) = run(make(seed=1), TINY)
     assert other.user_attrs["curve"] != first.user_attrs["curve"]
 
