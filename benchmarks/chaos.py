@@ -213,7 +213,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("stores", nargs="*", default=list(STORES), help=", ".join(STORES))
     parser.add_argument("--workers", type=int, default=6)
-    parser.add_argument("--trials", type=int, default=200, help="finished trials of the study")
+    parser.add_argument("--trials", type=int, default=400, help="finished trials of the study")
     parser.add_argument("--seconds", type=float, default=60.0, help="of chaos")
     parser.add_argument("--duration", type=float, default=0.5, help="mean seconds of a trial")
     parser.add_argument("--seed", type=int, default=0, help="of the chaos")

@@ -1,6 +1,6 @@
 """Faults of workers on SQLite and journals: real processes, really killed; no server.
 
-Rows F4 to F8, F12 to F14, F24, F31, F33 and F36 of the fault list; each test names its row.
+Rows F4 to F8, F12 to F14, F24, F31, F33, F34 and F36 of the fault list; each test names its row.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import sqlalchemy
 from optuna.trial import TrialState
 
 from optuna_de import DESampler, _compat
-from optuna_de._reaper import OWED
+from optuna_de._reaper import BEAT, OWED, Reaper
 from optuna_de.cnn import artifacts
 from optuna_de.population import History, Rules
 from optuna_de.storage import StorageError, open_storage, requeue_stale
@@ -272,6 +272,20 @@ def test_f24_a_study_copied_beside_another_breeds_from_the_same_parents(tmp_path
         bred.append((history.population, last.params, last.system_attrs))
     assert bred[0] == bred[1]
     assert bred[0][0]
+
+
+def test_f34_a_clock_that_is_wrong_by_an_hour_makes_nothing_stale(tmp_path: Path) -> None:
+    """Databases compare heartbeats by their own clock; here a beat only has to change."""
+    study = study_of(f"journal:///{tmp_path}/a.log")
+    trial, reap = study.ask(), Reaper(study, grace=0.05)
+    for count in range(3):
+        beat = [time.time() - 3600, count]
+        _compat.set_system_attr(study, _compat.frozen(trial), BEAT, beat)
+        reap()
+        time.sleep(0.06)
+        assert study.trials[0].state == TrialState.RUNNING
+    reap()
+    assert [t.state for t in study.trials] == [TrialState.FAIL, TrialState.WAITING]
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
