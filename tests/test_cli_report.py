@@ -58,7 +58,7 @@ def test_a_report_is_written(url: str, tmp_path: Path, fmt: str, start: str) -> 
     assert "Wrote" in result.output
     text = path.read_text()
     assert text.startswith(start)
-    assert "optuna-de train --study-name digits-modern --storage sqlite:///" in text
+    assert "--study-name digits-modern-trial-" in text
     assert "data-refresh=" not in text
 
 
