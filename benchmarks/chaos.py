@@ -14,23 +14,20 @@ from __future__ import annotations
 
 import argparse
 import logging
-import multiprocessing
-import os
 import random
 import signal
 import tempfile
-import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.common import Row, header, markdown, write
+from benchmarks.crew import PAUSE, Crew
 from optuna_de import DESampler
 from optuna_de._reaper import parent, quietly_experimental
 from optuna_de.storage import open_storage
@@ -42,11 +39,10 @@ COLUMNS = (
     *("store", "workers", "kills", "pauses", "restarts", "crashes", "trials", "complete"),
     *("lost", "duplicated", "running", "waiting", "front", "seconds"),
 )
-BEAT, GRACE, PAUSE = 1, 4, 6.0
-"""Seconds between heartbeats, of silence until a trial is dead, and of a pause."""
+BEAT, GRACE = 1, 4
+"""Seconds between heartbeats, and of silence until a trial is dead."""
 MAX_RETRY = 100
 """No trial is given up; the default of 3 would give up one that is killed four times."""
-CONTEXT = multiprocessing.get_context("forkserver")
 
 
 def study_of(url: str) -> optuna.Study:
@@ -84,54 +80,6 @@ def opened(store: str) -> Iterator[tuple[str, Callable[[], None] | None]]:
                 yield server.database(), lambda: server.restart(signal.SIGKILL)
         else:
             yield f"{store}:///{folder}/study", None
-
-
-class Crew:
-    """Workers, each replaced where it dies before its time."""
-
-    def __init__(self, count: int, arguments: tuple[str, int, float]) -> None:
-        self._arguments = arguments
-        self.counts = Counter[str]()
-        self.workers = [self._start() for _ in range(count)]
-
-    def _start(self) -> BaseProcess:
-        process = CONTEXT.Process(target=work, args=self._arguments)
-        process.start()
-        return process
-
-    def kill(self, index: int) -> None:
-        """Kill a worker and replace it."""
-        self.workers[index].kill()
-        self.workers[index].join()
-        self.counts["kills"] += 1
-        self.workers[index] = self._start()
-
-    def pause(self, index: int) -> None:
-        """Stop a worker for longer than its grace."""
-        pid = self.workers[index].pid or 0
-        os.kill(pid, signal.SIGSTOP)
-        self.counts["pauses"] += 1
-        timer = threading.Timer(PAUSE, _go_on, [pid])
-        timer.daemon = True
-        timer.start()
-
-    def replace_crashed(self) -> None:
-        """Count and replace the workers that ended by an error."""
-        for index, worker in enumerate(self.workers):
-            if worker.exitcode not in (None, 0):
-                self.counts["crashes"] += 1
-                self.workers[index] = self._start()
-
-    def alive(self) -> list[int]:
-        """Return which workers have not ended."""
-        return [i for i, worker in enumerate(self.workers) if worker.exitcode is None]
-
-
-def _go_on(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGCONT)
-    except ProcessLookupError:  # killed meanwhile
-        return
 
 
 def disturb(
@@ -196,7 +144,7 @@ def run(store: str, workers: int, trials: int, seconds: float, duration: float, 
     """Run one chaos and return its line."""
     with opened(store) as (url, restart), quietly_experimental():
         study, started = study_of(url), time.monotonic()
-        crew = Crew(workers, (url, trials, duration))
+        crew = Crew(workers, work, url, trials, duration)
         disturb(crew, random.Random(seed), seconds, restart)
         while crew.alive() or any(w.exitcode for w in crew.workers):
             crew.replace_crashed()
@@ -220,7 +168,6 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="write benchmarks/results")
     args = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    CONTEXT.set_forkserver_preload(["optuna_de", "optuna_de.storage", "tests.servers"])
     options = (args.workers, args.trials, args.seconds, args.duration, args.seed)
     rows = [run(store, *options) for store in args.stores]
     for row in rows:
