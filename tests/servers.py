@@ -142,6 +142,7 @@ def postgres(folder: Path) -> Iterator[Server]:
     init = [str(home / "initdb"), "-D", str(data), "-U", "tester", "-A", "scram-sha-256"]
     _check([*_as_user(user), *init, f"--pwfile={secret}", "-E", "UTF8", "--no-sync"])
     options = ["-p", str(port), "-k", str(data.parent), "-c", "listen_addresses=127.0.0.1"]
+    options += ["-c", "fsync=off"]  # processes die here, not the machine
     command = [str(home / "postgres"), "-D", str(data), *options, "-c", "max_connections=100"]
     yield from _serve("postgresql+psycopg", "postgres", port, [*_as_user(user), *command], folder)
 
@@ -164,7 +165,8 @@ def mariadb(folder: Path) -> Iterator[Server]:
     )
     options = [f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1"]
     options += [f"--socket={data.parent / 's'}", f"--init-file={script}", "--skip-log-bin"]
-    options += ["--innodb-flush-log-at-trx-commit=2", "--skip-name-resolve"]
+    options += ["--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync"]
+    options += ["--skip-name-resolve"]
     command = [*_as_user(user), daemon, "--no-defaults", *options]
     yield from _serve("mysql+pymysql", "first", port, command, folder)
 
@@ -180,8 +182,8 @@ def _serve(
         server.start()
         yield server
     finally:
-        # The data is thrown away, and MariaDB takes seconds to end in order.
-        server.stop(signal.SIGKILL if driver.startswith("mysql") else None)
+        # The data is thrown away: SIGQUIT ends PostgreSQL and its children at once.
+        server.stop(signal.SIGQUIT if driver.startswith("postgres") else signal.SIGKILL)
 
 
 def _check(command: list[str]) -> None:
