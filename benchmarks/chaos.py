@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import random
 import signal
 import tempfile
@@ -171,7 +172,7 @@ def main() -> None:
     options = (args.workers, args.trials, args.seconds, args.duration, args.seed)
     rows = [run(store, *options) for store in args.stores]
     for row in rows:
-        head = header(1, duration=args.duration, grace=GRACE, pause=PAUSE)
+        head = header(1, duration=args.duration, grace=GRACE, pause=PAUSE, load=os.getloadavg()[0])
         if args.save:
             write(f"chaos-{row['store']}", head, [row])
     print(markdown(COLUMNS, [[row[name] for name in COLUMNS] for row in rows]))

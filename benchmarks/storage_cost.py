@@ -8,6 +8,7 @@ slows all alike; each trial is timed from ask to tell, on the wall and as proces
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -85,7 +86,7 @@ def main() -> None:
     rows = measure(args.repeats)
     print(table(rows))
     if args.save:
-        head = header(args.repeats, parameters=3 * LAYERS, attributes=3)
+        head = header(args.repeats, parameters=3 * LAYERS, attributes=3, load=os.getloadavg()[0])
         print(write("storage_cost", head, rows))
 
 
