@@ -166,7 +166,8 @@ def _layers(table: Iterable[Any]) -> tuple[tuple[str, str, str, str], ...]:
 
 def _command(study: optuna.Study, storage: str | None, trial: FrozenTrial) -> str:
     """Return the command that trains one network ten times as long, in a study of its own."""
-    setup = study.user_attrs.get(SETUP_KEY) or {}
+    told = study.user_attrs.get(SETUP_KEY)
+    setup = told if isinstance(told, Mapping) else {}
     words = ["optuna-de", "search", "--data", str(setup.get("data", "DATA")), "--epochs", "100"]
     words += ["--trials", "1", "--warm-start", str(trial.user_attrs.get("architecture", "?"))]
     words += ["--study-name", f"{study.study_name}-trial-{trial.number}"]

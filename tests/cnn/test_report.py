@@ -205,6 +205,14 @@ def test_studies_without_a_front_give_a_sentence(sentence: str, fmt: str) -> Non
     assert sentence in shown.replace("&#39;", "'")
 
 
+@pytest.mark.parametrize("setup", [HOSTILE, [1], 7, {"image shape": [0, 0, 0], "classes": 10}])
+def test_a_setup_that_no_search_wrote_is_no_crash(setup: object) -> None:
+    study = kit.study()
+    study.set_user_attr(SETUP_KEY, setup)
+    kit.add(study, 0.5, 10.0, attrs={"architecture": "C9k3"})
+    assert read_facts(study).front[0].problem
+
+
 def test_one_objective_has_a_report() -> None:
     study = kit.study(["maximize"])
     for i in range(5):
