@@ -21,6 +21,8 @@ def setup_of(objective: CNNObjective) -> dict[str, Any]:
         "split seed": objective.data.split_seed,
         "images": f"{len(objective.data.train.labels)} + {len(objective.data.validation.labels)}",
         "data fingerprint": objective.data.fingerprint,
+        "image shape": list(objective.data.image_shape),
+        "classes": len(objective.data.classes),
         "recipe": f"{recipe.name} version {recipe.version}",
         "epochs": objective.epochs or recipe.epochs,
         "batch size": objective.batch_size or recipe.batch_size,
