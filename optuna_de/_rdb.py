@@ -25,7 +25,10 @@ PATIENCE = 120.0
 
 _logger = logging.getLogger(__name__)
 _reads_only: ContextVar[bool] = ContextVar("reads_only", default=False)
-_TRANSIENT = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
+_TRANSIENT = (
+    *(exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError),
+    exc.PendingRollbackError,  # Optuna reads on after a lost connection, see `_get_trials`
+)
 
 
 def is_transient(error: BaseException) -> bool:

@@ -44,6 +44,9 @@ pytestmark = [
 ]
 
 
+KILL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid<>pg_backend_pid()"
+
+
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[servers.Server]:
     yield from _server(servers.postgres)
@@ -115,15 +118,28 @@ def test_f9_a_worker_outlives_its_database(postgres: servers.Server, how: int) -
     assert trial.value == trial.params["a"] + trial.params["b"]
 
 
+def test_f9_a_connection_lost_between_two_reads_is_replaced(postgres: servers.Server) -> None:
+    study = study_of(postgres.database(), **CALM)
+    ask_quietly(study)
+    admin, cut = sqlalchemy.create_engine(postgres.admin), list[str]()
+
+    def lose(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "FROM trial_intermediate_values" in statement and not cut:
+            cut.append(statement)
+            with admin.begin() as connection:
+                connection.exec_driver_sql(KILL)
+
+    sqlalchemy.event.listen(open_storage_of(study).engine, "before_cursor_execute", lose)
+    assert [t.state for t in study.trials] == [TrialState.RUNNING]
+    assert cut
+    admin.dispose()
+
+
 @pytest.mark.parametrize(
     ("kind", "statement", "idle"),
     [
         ("mariadb", "SELECT 1", 1.5),
-        (
-            "postgres",
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid<>pg_backend_pid()",
-            0.1,
-        ),
+        ("postgres", KILL, 0.1),
     ],
 )
 def test_f10_a_connection_that_was_idled_out_is_replaced(
