@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import sqlalchemy
 import tenacity
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy import exc
@@ -123,7 +124,7 @@ def _open_database(url: str, **kwargs: Any) -> BaseStorage:
             return _first_use(lambda: _rdb.ResilientRDBStorage(text, **kwargs))
         except ImportError:
             fail(f"the driver of {parsed.drivername} is not installed")
-        except (RuntimeError, AssertionError, exc.SQLAlchemyError) as error:
+        except (RuntimeError, AssertionError, StorageInternalError, exc.SQLAlchemyError) as error:
             fail(_rdb.reason(error))
 
 
