@@ -94,7 +94,7 @@ def test_a_killed_worker_is_replaced_and_ctrl_c_is_quiet_even_as_one_starts(
 def _children(parent: int) -> list[int]:
     """Return the workers of a search."""
     found = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(parent)],
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(parent)],
         capture_output=True,
         check=False,
         text=True,
