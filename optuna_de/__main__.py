@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 
+from optuna_de._allocator import keep_memory
+
 
 def main() -> None:
-    """Run ``optuna-de``."""
+    """Run ``optuna-de``; memory settings come first, before anything large is allocated."""
+    keep_memory()
     try:
         from optuna_de.cli import run
 

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.func import functional_call
 
+from optuna_de._allocator import give_back_memory
+
 T = TypeVar("T")
 _MEMORY_INFO = Path("/proc/meminfo")
 
@@ -78,12 +80,16 @@ def estimate_memory(
 
 
 def device_memory(device: torch.device) -> tuple[int, int] | None:
-    """Return the (free, total) bytes of a device, or None where the system does not tell."""
+    """Return the (free, total) bytes of a device, or None where the system does not tell.
+
+    What this process holds unused counts as free; on a CPU it is given back for that.
+    """
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         reusable = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return free + reusable, total
     if device.type == "cpu" and _MEMORY_INFO.exists():
+        give_back_memory()
         lines = (line.split() for line in _MEMORY_INFO.read_text().splitlines())
         kib = {words[0]: int(words[1]) for words in lines}
         return kib["MemAvailable:"] * 1024, kib["MemTotal:"] * 1024

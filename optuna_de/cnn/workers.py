@@ -1,7 +1,10 @@
 """Worker processes of one search on this machine: start, restart, stop, and watch them.
 
-Each worker is the same in-process worker as alone, with its share of the cores, or one GPU each.
-They share nothing but the study.
+Each worker is the same in-process worker as alone, with its share of the cores: by default one
+each, single-threaded. GPUs are dealt out in turn, so that more workers than cards share a card and
+train several small networks on it at once. Workers share nothing but the study and wait for
+nothing but a free trial: no generation ends in idle cores, in whatever order large and small
+networks come.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from types import FrameType
 import optuna
 import torch
 
+from optuna_de._allocator import keep_memory
 from optuna_de.cnn.scoring import pick_device
 from optuna_de.cnn.search import Search
 from optuna_de.worker import TooManyFailuresError, optimize
@@ -72,6 +76,7 @@ def work(
 
 def _process(search: Search, threads: int, timeout: float | None) -> None:
     """Be one of several workers, in a process group that the terminal's Ctrl-C does not reach."""
+    keep_memory()
     if hasattr(os, "setpgrp"):
         os.setpgrp()
     for number in _SIGNALS:
