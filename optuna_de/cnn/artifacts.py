@@ -52,6 +52,7 @@ def upload(
     """Write ``drawing.svg``, ``layers.csv`` and ``curve.csv`` as artifacts of a running trial.
 
     A store that cannot be written to costs the files and a warning, not the trained network.
+    What a retried trial already has is not written again.
 
     Args:
         trial: A running trial.
@@ -77,16 +78,19 @@ def upload(
 
 
 def _upload(trial: optuna.Trial, store: ArtifactStore, contents: Mapping[str, bytes]) -> None:
-    stored = {}
+    frozen = _compat.frozen(trial)
+    stored, present = dict(frozen.system_attrs.get(FILES_KEY, {})), read(frozen, store)
     with TemporaryDirectory() as folder:
         for name, content in contents.items():
+            if present.get(name) == content:
+                continue
             file = Path(folder, name)
             file.write_bytes(content)
             identity = upload_artifact(
                 artifact_store=store, file_path=str(file), study_or_trial=trial
             )
             stored[name] = {"artifact": identity, "sha256": hashlib.sha256(content).hexdigest()}
-    _compat.set_system_attr(trial.study, _compat.frozen(trial), FILES_KEY, stored)
+    _compat.set_system_attr(trial.study, frozen, FILES_KEY, stored)
 
 
 def _layer_table(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> str:
@@ -104,7 +108,10 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def read(trial: FrozenTrial, store: ArtifactStore) -> dict[str, bytes]:
-    """Return the whole files of a trial by name; missing and torn ones are left out."""
+    """Return the whole files of a trial by name.
+
+    Missing and torn ones are left out, and those whose recorded id is none of a file in the store.
+    """
     recorded = trial.system_attrs.get(FILES_KEY, {})
     found = {name: _content(store, entry["artifact"]) for name, entry in recorded.items()}
     return {
@@ -118,7 +125,7 @@ def _content(store: ArtifactStore, identity: str) -> bytes:
     try:
         with store.open_reader(identity) as stream:
             return stream.read()
-    except ArtifactNotFound:
+    except (ArtifactNotFound, OSError, ValueError):  # ValueError: an id that leaves the folder
         return b""
 
 

@@ -14,18 +14,18 @@ from zlib import crc32
 import optuna
 import torch
 
-from optuna_de import _compat
 from optuna_de.cnn.data import ImageData
+from optuna_de.cnn.fit import build_fitting
 from optuna_de.cnn.layers import count_macs, count_parameters
-from optuna_de.cnn.memory import (
-    TrainingOutOfMemory,
-    attempt,
-    device_memory,
-    estimate_memory,
-    fitting_micro_batch,
-)
-from optuna_de.cnn.model import build
+from optuna_de.cnn.memory import TrainingOutOfMemory
 from optuna_de.cnn.recipes import Recipe
+from optuna_de.cnn.record import (
+    checkpoint_file,
+    record_network,
+    record_training,
+    record_violation,
+    store_files,
+)
 from optuna_de.cnn.space import CNNSpace
 from optuna_de.cnn.training import Epoch, TrainingResult, train
 from optuna_de.cnn.units import Genome, render
@@ -43,8 +43,9 @@ class CNNObjective:
     that of a constant answer at worst, never NaN. A network over a cap is
     neither built nor trained: the trial is pruned with a constraint. One that does not fit into
     memory returns the worst error with a constraint. User attributes: ``architecture`` (text),
-    ``macs``, ``seconds``, ``epochs``, ``seed``, ``status`` and ``curve``, a list of
-    ``[epoch, training loss, validation error]``; ``reason`` where a trial ended early.
+    ``macs``, ``generation``, ``machine``, ``seconds``, ``epochs``, ``seed``, ``status``,
+    ``feasible`` and ``curve``, a list of ``[epoch, training loss, validation error]``; ``reason``
+    where a trial ended early. Artifacts: drawing, layer table and curve.
 
     Args:
         data: Training and validation images.
@@ -59,6 +60,7 @@ class CNNObjective:
         halving: Stops networks that others dominate at equal epochs; ``None`` trains all.
         stop_dead: Stop a network that only guesses after its first epoch.
         checkpoints: Folder for the checkpoint of a running trial, from which a retry goes on.
+        artifacts: Folder for the files of trials, for optuna-dashboard; ``None`` for none.
 
     Raises:
         ValueError: Where data and space do not fit, or a number is out of range.
@@ -76,6 +78,7 @@ class CNNObjective:
     halving: Halving | None = None
     stop_dead: bool = False
     checkpoints: Path | None = None
+    artifacts: Path | None = None
     on_epoch: Callable[[optuna.Trial, Epoch], None] = field(default=lambda trial, epoch: None)
 
     def __post_init__(self) -> None:
@@ -99,29 +102,38 @@ class CNNObjective:
         """
         genome = self.space.suggest(trial)
         parameters = count_parameters(genome, self.space.image_shape, self.space.classes)
-        macs = count_macs(genome, self.space.image_shape, self.space.classes)
-        trial.set_user_attr("architecture", render(genome))
-        trial.set_user_attr("macs", macs)
-        self._refuse_over_cap(trial, {"parameters": parameters, "macs": macs})
+        record_network(trial, genome, self.space, self._accelerator())
+        self._refuse_over_cap(trial, genome)
         try:
             result = self._train(trial, genome, parameters)
         except TrainingOutOfMemory as error:
-            return self._out_of_memory(trial, error), float(parameters)
+            self._out_of_memory(trial, error)
+            store_files(trial, self.artifacts, genome, self.space)
+            return self._bounded(None), float(parameters)
         except torch.AcceleratorError as error:
             _logger.warning("Trial %d: the device is lost: %s", trial.number, error)
             raise GiveBack(str(error)) from error
-        self._record(trial, result)
+        curve = record_training(trial, result)
+        store_files(trial, self.artifacts, genome, self.space, curve)
         if result.status == "stopped":
             trial.set_user_attr("reason", "dominated at a rung")
             raise optuna.TrialPruned("Others dominate this network at equal epochs.")
         return self._bounded(result.error), float(parameters)
 
-    def _refuse_over_cap(self, trial: optuna.Trial, counts: dict[str, int]) -> None:
-        for name, cap in (("parameters", self.max_parameters), ("macs", self.max_macs)):
-            if cap is not None and counts[name] > cap:
-                reason = f"{counts[name]:,} {name} are over the cap of {cap:,}"
-                trial.set_constraint(name, float(counts[name] - cap))
-                trial.set_user_attr("reason", reason)
+    def _accelerator(self) -> str:
+        place = torch.device(self.device)
+        return torch.cuda.get_device_name(place) if place.type == "cuda" else ""
+
+    def _refuse_over_cap(self, trial: optuna.Trial, genome: Genome) -> None:
+        for name, count, cap in (
+            ("parameters", count_parameters, self.max_parameters),
+            ("macs", count_macs, self.max_macs),
+        ):
+            counted = count(genome, self.space.image_shape, self.space.classes)
+            if cap is not None and counted > cap:
+                reason = f"{counted:,} {name} are over the cap of {cap:,}"
+                record_violation(trial, name, float(counted - cap), reason)
+                store_files(trial, self.artifacts, genome, self.space)
                 raise optuna.TrialPruned(reason)
 
     def training_seed(self, genome: Genome) -> int:
@@ -131,9 +143,10 @@ class CNNObjective:
     def _train(self, trial: optuna.Trial, genome: Genome, parameters: int) -> TrainingResult:
         seed = self.training_seed(genome)
         trial.set_user_attr("seed", seed)
-        file = self._checkpoint(trial)
+        file = checkpoint_file(trial, self.checkpoints)
+        batch = self.batch_size or self.recipe.batch_size
         result = train(
-            self._build(genome, seed),
+            build_fitting(genome, self.space, batch, torch.device(self.device), seed),
             self.data,
             self.recipe,
             epochs=self.epochs or self.recipe.epochs,
@@ -147,35 +160,6 @@ class CNNObjective:
         if file is not None:
             file.unlink(missing_ok=True)
         return result
-
-    def _build(self, genome: Genome, seed: int) -> torch.nn.Module:
-        """Build the network, its memory checked on torch's meta device before."""
-        place = torch.device(self.device)
-        batch = self.batch_size or self.recipe.batch_size
-        with torch.device("meta"):
-            ghost = build(genome, self.space.image_shape, self.space.classes)
-        fitting_micro_batch(
-            lambda images: estimate_memory(ghost, self.space.image_shape, images),
-            batch,
-            device_memory(place),
-        )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            built = attempt(
-                lambda: build(genome, self.space.image_shape, self.space.classes), place
-            )
-        if built is None:
-            raise TrainingOutOfMemory("The network's weights do not fit into memory.")
-        return built[0]
-
-    def _checkpoint(self, trial: optuna.Trial) -> Path | None:
-        """Return the file of a trial and of all its retries."""
-        if self.checkpoints is None:
-            return None
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
-        history = _compat.frozen(trial).system_attrs.get("retry_history") or [trial.number]
-        study = crc32(trial.study.study_name.encode())
-        return self.checkpoints / f"{study:08x}-{int(history[0])}.pt"
 
     def _after(self, trial: optuna.Trial, epoch: Epoch, parameters: int) -> bool:
         if stop_requested():
@@ -191,30 +175,10 @@ class CNNObjective:
         chance = 1 - 1 / len(self.data.classes)
         return chance if error is None else min(error, chance)
 
-    def _record(self, trial: optuna.Trial, result: TrainingResult) -> None:
-        curve = [[e.number, _finite(e.train_loss), e.validation_error] for e in result.epochs]
-        for name, value in (
-            ("curve", curve),
-            ("epochs", len(curve)),
-            ("seconds", round(result.seconds, 3)),
-            ("status", result.status),
-        ):
-            trial.set_user_attr(name, value)
-        if result.status != "ok":
-            trial.set_user_attr("reason", result.status)
-
-    def _out_of_memory(self, trial: optuna.Trial, error: TrainingOutOfMemory) -> float:
+    def _out_of_memory(self, trial: optuna.Trial, error: TrainingOutOfMemory) -> None:
         """Record the reason; a card that another process fills is worth another try."""
-        if error.foreign and torch.device(self.device).type != "cpu":
-            _logger.warning("Trial %d: %s", trial.number, error)
-            raise GiveBack(str(error)) from error
         _logger.warning("Trial %d: %s", trial.number, error)
-        trial.set_constraint("memory", 1.0)
-        trial.set_user_attr("reason", str(error))
+        if error.foreign and torch.device(self.device).type != "cpu":
+            raise GiveBack(str(error)) from error
+        record_violation(trial, "memory", 1.0, str(error))
         trial.set_user_attr("status", "out of memory")
-        return self._bounded(None)
-
-
-def _finite(loss: float) -> float | None:
-    """Return a loss that JSON can hold."""
-    return round(loss, 6) if abs(loss) < float("inf") else None

@@ -60,6 +60,7 @@ class Search:
     halving: bool | None = None
     warm_start: tuple[str, ...] = ()
     checkpoints: Path = Path("optuna_de_runs")
+    artifacts: Path = Path("optuna_de_artifacts")
 
     def __post_init__(self) -> None:
         for name in ("trials", "epochs", "batch_size", "max_parameters", "max_macs"):
@@ -164,6 +165,7 @@ class Search:
             halving=Halving.within(epochs) if wanted and epochs > 1 else None,
             stop_dead=not self.is_seed and steps >= TELLING_STEPS,
             checkpoints=self.checkpoints,
+            artifacts=self.artifacts,
         )
 
     def open(self) -> optuna.storages.BaseStorage:

@@ -1,6 +1,7 @@
 """Files of a trial: what they hold, which are whole, and stores that fail."""
 
 import csv
+import hashlib
 import io
 import logging
 from pathlib import Path
@@ -70,6 +71,27 @@ def test_damaged_files_are_absent(trial: optuna.Trial, tmp_path: Path, damage: s
         case _:
             file.unlink()
     assert set(read(frozen, store)) == {"drawing.svg", "layers.csv"}
+
+
+@pytest.mark.parametrize("identity", ["../curve", "/etc/hostname", "..", ""])
+def test_ids_of_no_store_are_left_out(trial: optuna.Trial, tmp_path: Path, identity: str) -> None:
+    store = open_store(tmp_path / "store")
+    (tmp_path / "curve").write_bytes(b"secret")
+    upload(trial, store, GENOME, SHAPE, 10)
+    frozen = trial.study.trials[0]
+    recorded = {"artifact": identity, "sha256": hashlib.sha256(b"secret").hexdigest()}
+    frozen.system_attrs[FILES_KEY]["curve.csv"] = recorded
+    assert set(read(frozen, store)) == {"drawing.svg", "layers.csv"}
+
+
+def test_a_retry_stores_only_what_is_missing(trial: optuna.Trial, tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    upload(trial, store, GENOME, SHAPE, 10, CURVE)
+    first = trial.study.trials[0].system_attrs[FILES_KEY]
+    (tmp_path / first["curve.csv"]["artifact"]).unlink()
+    upload(trial, store, GENOME, SHAPE, 10, CURVE)
+    assert len(list(tmp_path.iterdir())) == 3
+    assert set(read(trial.study.trials[0], store)) == {"drawing.svg", "curve.csv", "layers.csv"}
 
 
 def test_a_trial_killed_while_it_uploads_has_no_files(trial: optuna.Trial, tmp_path: Path) -> None:

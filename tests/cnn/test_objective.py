@@ -12,7 +12,8 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import DESampler
-from optuna_de.cnn import CNNSpace, count_macs, count_parameters, get_recipe, objective, parse
+from optuna_de.cnn import CNNSpace, count_macs, count_parameters, fit, get_recipe, parse
+from optuna_de.cnn.artifacts import open_store, read
 from optuna_de.cnn.data import ImageData
 from optuna_de.cnn.model import build
 from optuna_de.cnn.objective import CNNObjective
@@ -64,6 +65,26 @@ def test_values_are_error_and_parameters_and_attributes_tell_the_rest() -> None:
     assert "reason" not in attrs
 
 
+def test_files_are_left_of_every_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(fit, "build", broken_at("C9k3-MP", fail))
+    texts = (TINY, "C9k3-MP", SMALL)
+    cap = count_parameters(parse(SMALL), (1, 8, 8), 10) - 1
+    whole, full, large = run(make(artifacts=tmp_path, max_parameters=cap), *texts)
+    files = [read(trial, open_store(tmp_path)) for trial in (whole, full, large)]
+    assert [sorted(found) for found in files] == [
+        ["curve.csv", "drawing.svg", "layers.csv"],
+        *[["drawing.svg", "layers.csv"]] * 2,
+    ]
+    assert all(
+        text in found["drawing.svg"].decode() for text, found in zip(texts, files, strict=True)
+    )
+    assert files[0]["curve.csv"].decode().splitlines()[1].startswith("1,")
+    assert [t.user_attrs["feasible"] for t in (whole, full, large)] == [True, False, False]
+
+
 def test_the_score_is_that_of_the_trained_network_in_eval_mode(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -73,7 +94,7 @@ def test_the_score_is_that_of_the_trained_network_in_eval_mode(
         kept.append(build(*arguments))
         return kept[-1]
 
-    monkeypatch.setattr(objective, "build", keep)
+    monkeypatch.setattr(fit, "build", keep)
     space = CNNSpace((1, 8, 8))
     study = optuna.create_study(directions=["minimize"] * 2)
     study.enqueue_trial(space.encode(parse("B16k3-MP-B16k3-GAP")))
@@ -106,7 +127,7 @@ def test_equal_networks_get_equal_errors_and_another_seed_others() -> None:
 
 @pytest.mark.parametrize("cap", ["parameters", "macs"])
 def test_a_network_over_a_cap_is_never_built(monkeypatch: pytest.MonkeyPatch, cap: str) -> None:
-    monkeypatch.setattr(objective, "build", lambda *_: pytest.fail("it was built"))
+    monkeypatch.setattr(fit, "build", lambda *_: pytest.fail("it was built"))
     (trial,) = run(make(**{f"max_{cap}": 100}), SMALL)
     counts = {"parameters": count_parameters, "macs": count_macs}
     count = counts[cap](parse(SMALL), (1, 8, 8), 10)
@@ -178,7 +199,7 @@ def test_out_of_memory_ends_that_trial_alone(
     def fail() -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(objective, "build", broken_at(SMALL, fail))
+    monkeypatch.setattr(fit, "build", broken_at(SMALL, fail))
     before, full, after = run(make(), TINY, SMALL, TINY)
     assert full.state == TrialState.COMPLETE
     assert full.values == [0.9, count_parameters(parse(SMALL), (1, 8, 8), 10)]
@@ -195,7 +216,7 @@ def test_weights_that_do_not_fit_end_that_trial_alone(monkeypatch: pytest.Monkey
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried")
         return build(*arguments)
 
-    monkeypatch.setattr(objective, "build", build_on_full_machine)
+    monkeypatch.setattr(fit, "build", build_on_full_machine)
     (trial,) = run(make(), TINY)
     assert trial.constraints == {"memory": 1.0}
     assert trial.values[0] == 0.9
@@ -205,7 +226,7 @@ def test_a_lost_device_gives_the_trial_back(monkeypatch: pytest.MonkeyPatch) -> 
     def fail() -> None:
         raise torch.AcceleratorError("CUDA error: an illegal memory access")
 
-    monkeypatch.setattr(objective, "build", broken_at(SMALL, fail))
+    monkeypatch.setattr(fit, "build", broken_at(SMALL, fail))
     study = study_of(TINY, SMALL, TINY)
     outcome = optimize(study, make(), total=3)
     assert (outcome.finished, outcome.given_back, outcome.failed) == (1, 1, 0)
@@ -240,7 +261,7 @@ def test_chance_is_the_worst_error(monkeypatch: pytest.MonkeyPatch) -> None:
                 len(images), 10
             )
 
-    monkeypatch.setattr(objective, "build", lambda *_: Wrong())
+    monkeypatch.setattr(fit, "build", lambda *_: Wrong())
     kept = DATA.validation.labels != 3
     validation = dataclasses.replace(
         DATA.validation,

@@ -11,6 +11,7 @@ import torch
 from optuna.trial import FrozenTrial
 
 from optuna_de.cnn import get_recipe
+from optuna_de.cnn.artifacts import open_store, read
 from optuna_de.cnn.claim import SETUP_KEY
 from optuna_de.cnn.search import Search, fit_recipe
 from optuna_de.storage import open_storage
@@ -32,7 +33,8 @@ def fixture_url(tmp_path: Path) -> str:
 def make(url: str, **changes: Any) -> Search:
     small = {"epochs": 1, "subset": 150, "population": 4, "device": "cpu", "trials": 8}
     folder = Path(url.removeprefix("sqlite:///")).parent / "runs"
-    return Search(**{"storage": url, "checkpoints": folder, **small, **changes})
+    folders = {"checkpoints": folder, "artifacts": folder.with_name("files")}
+    return Search(**{"storage": url, **folders, **small, **changes})
 
 
 def go(search: Search, total: int) -> list[FrozenTrial]:
@@ -57,6 +59,21 @@ def test_a_study_killed_after_any_trial_ends_as_one_never_killed(tmp_path: Path)
     for total in range(1, 8):
         go(dataclasses.replace(pieces), total)
     assert told(go(pieces, 8)) == whole
+
+
+def test_trials_leave_files_and_columns(url: str) -> None:
+    search = make(url, **CAP)
+    trials = go(search, 6)
+    for trial in trials:
+        assert {"drawing.svg", "layers.csv", "curve.csv"} == set(
+            read(trial, open_store(search.artifacts))
+        )
+        assert trial.user_attrs["feasible"] is True
+        assert "cores of" in trial.user_attrs["machine"]
+    generations = [t.user_attrs["generation"] for t in trials]
+    assert generations[0] == 0 < generations[-1]
+    study = optuna.load_study(study_name=search.name, storage=open_storage(url))
+    assert study.metric_names == ["error", "parameters"]
 
 
 @pytest.mark.parametrize(
