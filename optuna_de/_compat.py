@@ -30,12 +30,14 @@ def study_key(study: optuna.Study) -> tuple[optuna.storages.BaseStorage, int]:
     return study._storage, study._study_id
 
 
-def trial_id(trial: FrozenTrial) -> int:
+def trial_id(trial: FrozenTrial | optuna.Trial) -> int:
     """Return the storage's id of a trial."""
     return trial._trial_id
 
 
-def set_system_attr(study: optuna.Study, trial: FrozenTrial, key: str, value: Any) -> None:
+def set_system_attr(
+    study: optuna.Study, trial: FrozenTrial | optuna.Trial, key: str, value: Any
+) -> None:
     """Write a system attribute of a running trial, one storage transaction."""
     study._storage.set_trial_system_attr(trial._trial_id, key, value)
 

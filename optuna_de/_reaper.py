@@ -9,7 +9,7 @@ import contextlib
 import copy
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import optuna
@@ -23,6 +23,8 @@ OWED = "optuna_de:v1:owed"
 """System attribute of a trial about to be failed as dead: its own number (clones inherit it)."""
 BEAT = "optuna_de:v1:beat"
 """System attribute that a worker changes while its trial lives, where no heartbeat exists."""
+PERIOD = 1.0
+"""Seconds between two looks of one worker for dead trials, so that short trials stay cheap."""
 MAX_RETRY = 3
 """How often a trial is queued again by default."""
 
@@ -74,10 +76,10 @@ def _requeue_of(study: optuna.Study) -> Requeue:
     return callback if isinstance(callback, Requeue) else Requeue()
 
 
-def is_duplicate(study: optuna.Study, trial: FrozenTrial) -> bool:
+def is_duplicate(trials: Sequence[FrozenTrial], trial: FrozenTrial) -> bool:
     """Tell whether an older clone of the same parent exists: then this one is to be dropped."""
-    twins = (o for o in _compat.fresh_trials_of(study) if o.number < trial.number)
-    return parent(trial) is not None and any(parent(o) == parent(trial) for o in twins)
+    older = trials[: trial.number] if parent(trial) is not None else ()
+    return any(parent(o) == parent(trial) for o in older)
 
 
 def _reap(study: optuna.Study, trial: FrozenTrial) -> bool:
@@ -92,16 +94,15 @@ def _reap(study: optuna.Study, trial: FrozenTrial) -> bool:
     return True
 
 
-def _unpaid(study: optuna.Study) -> list[FrozenTrial]:
+def _unpaid(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Return failed trials whose reaper died before it queued the clone."""
-    trials = _compat.fresh_trials_of(study)
     cloned = {parent(trial) for trial in trials}
     owed = (t for t in trials if t.system_attrs.get(OWED) == t.number)
     return [t for t in owed if t.state == TrialState.FAIL and t.number not in cloned]
 
 
-def _running(study: optuna.Study) -> list[FrozenTrial]:
-    return [t for t in _compat.fresh_trials_of(study) if t.state == TrialState.RUNNING]
+def _running(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    return [t for t in trials if t.state == TrialState.RUNNING]
 
 
 def requeue_stale(study: optuna.Study, *, older_than: float) -> list[int]:
@@ -115,17 +116,18 @@ def requeue_stale(study: optuna.Study, *, older_than: float) -> list[int]:
     Returns:
         Numbers of the trials that this call failed or queued.
     """
-    done: list[int] = []
+    running = _running(_compat.fresh_trials_of(study))
     if _compat.heartbeat_of(study) is not None:
-        before = {t.number for t in _running(study)}
         with quietly_experimental():
             optuna.storages.fail_stale_trials(study)
-        done = sorted(before - {t.number for t in _running(study)})
+        left = {t.number for t in _running(_compat.fresh_trials_of(study))}
+        done = [t.number for t in running if t.number not in left]
     else:
         limit = datetime.now() - timedelta(seconds=older_than)
-        old = [t for t in _running(study) if t.datetime_start and t.datetime_start < limit]
+        old = [t for t in running if t.datetime_start and t.datetime_start < limit]
         done = [t.number for t in old if _reap(study, t)]
-    return done + [t.number for t in _pay(study, _unpaid(study))]
+    unpaid = _unpaid(_compat.fresh_trials_of(study))
+    return done + [t.number for t in _pay(study, unpaid)]
 
 
 def _pay(study: optuna.Study, trials: list[FrozenTrial]) -> list[FrozenTrial]:
@@ -139,18 +141,22 @@ class Reaper:
 
     def __init__(self, study: optuna.Study, grace: float) -> None:
         self._study, self._grace = study, grace
+        self._period, self._next = min(PERIOD, grace / 2), 0.0
         self._beats, self._debts = Watch(), Watch()
 
-    def __call__(self) -> None:
+    def __call__(self, trials: Sequence[FrozenTrial]) -> None:
         """Fail and re-queue the dead trials, and the failed ones that still lack a clone."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + self._period
         if _compat.heartbeat_of(self._study) is not None:
             with quietly_experimental():
                 optuna.storages.fail_stale_trials(self._study)
         else:
-            running = {t.number: t for t in _running(self._study)}
+            running = {t.number: t for t in _running(trials)}
             beats = {number: t.system_attrs.get(BEAT) for number, t in running.items()}
             for number in self._beats.overdue(beats, self._grace):
                 _reap(self._study, running[number])
-        debts = {t.number: t for t in _unpaid(self._study)}
+        debts = {t.number: t for t in _unpaid(trials)}
         due = self._debts.overdue(dict.fromkeys(debts, "owed"), self._grace)
         _pay(self._study, [debts[number] for number in due])

@@ -10,31 +10,25 @@ from __future__ import annotations
 import copy
 import logging
 import random
-import signal
-import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from types import FrameType
 
 import optuna
 from optuna.exceptions import StorageInternalError, TrialPruned, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from optuna_de import _compat
-from optuna_de._reaper import BEAT, Reaper, Requeue, is_duplicate
+from optuna_de._beat import beating
+from optuna_de._reaper import Reaper
+from optuna_de._stop import GiveBack, Stop, handling, stop_requested
+from optuna_de._turn import DONE, ask, give_back, has_room, is_done, tell
+
+__all__ = ["GiveBack", "Outcome", "TooManyFailuresError", "optimize", "stop_requested"]
 
 Objective = Callable[[Trial], float | Sequence[float]]
 
 _logger = logging.getLogger(__name__)
-_DONE = (TrialState.COMPLETE, TrialState.PRUNED)
-_UNBOUNDED = 1_000_000
-
-
-class GiveBack(BaseException):
-    """Ends a trial so that it is queued again; an objective may raise it when asked to stop."""
 
 
 class TooManyFailuresError(RuntimeError):
@@ -52,106 +46,6 @@ class Outcome:
     signal: int = 0
 
 
-class _Stop:
-    """The wish to stop. The first signal is noted; after `grace` seconds the trial is left."""
-
-    def __init__(self, grace: float) -> None:
-        self.signal, self._grace, self._armed = 0, grace, False
-        self._timer: threading.Timer | None = None
-
-    def __call__(self, number: int, _frame: FrameType | None) -> None:
-        if self.signal and self._armed:
-            self._armed = False
-            raise GiveBack
-        if not self.signal:
-            self.signal = number
-            self._timer = threading.Timer(self._grace, _signal_main_thread, [number])
-            self._timer.daemon = True
-            self._timer.start()
-
-    def cancel(self) -> None:
-        """Let no late signal reach a process that left the loop."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    @contextmanager
-    def interrupting(self) -> Iterator[None]:
-        """Allow the next signal to interrupt the objective, and nothing but the objective."""
-        self._armed = True
-        try:
-            yield
-        finally:
-            self._armed = False
-
-
-def _signal_main_thread(number: int) -> None:
-    """Signal so that a blocking call of the main thread returns (Windows has no such way)."""
-    if hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(threading.main_thread().ident or 0, number)
-    else:
-        signal.raise_signal(number)
-
-
-_current: _Stop | None = None
-
-
-def stop_requested() -> bool:
-    """Tell whether this process's worker was asked to stop: save, then raise `GiveBack`."""
-    return _current is not None and _current.signal != 0
-
-
-@contextmanager
-def _handling(stop: _Stop) -> Iterator[None]:
-    """Handle SIGINT and SIGTERM in the main thread; elsewhere Python allows no handler."""
-    global _current  # noqa: PLW0603
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    old = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    _current = stop
-    try:
-        yield
-    finally:
-        _current = None
-        stop.cancel()
-        for number, handler in old.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _beating(study: optuna.Study, trial: FrozenTrial, interval: float) -> Iterator[None]:
-    """Show in the storage that the trial lives: a first beat now, then one each interval."""
-    heartbeat, ended = _compat.heartbeat_of(study), threading.Event()
-    seconds = float(heartbeat.get_heartbeat_interval() or interval) if heartbeat else interval
-
-    def beat(count: int) -> None:
-        try:
-            if heartbeat is not None:
-                heartbeat.record_heartbeat(_compat.trial_id(trial))
-            else:
-                _compat.set_system_attr(study, trial, BEAT, [time.time(), count])
-        except UpdateFinishedTrialError:
-            ended.set()
-        except Exception as error:
-            _logger.warning("A heartbeat was not recorded: %s.", type(error).__name__)
-
-    def run() -> None:
-        count = 1
-        while not ended.wait(seconds):
-            beat(count)
-            count += 1
-        _compat.release_session(study)
-
-    beat(0)
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
 @dataclass(frozen=True)
 class _Limits:
     total: int | None
@@ -159,64 +53,16 @@ class _Limits:
     max_failures: int
 
 
-def _room(study: optuna.Study, total: int | None, mine: int = -1) -> tuple[bool, bool]:
-    """Return (a trial may start, all are done); `mine` is the number of a trial just asked."""
-    if total is None:
-        return True, False
-    trials = _compat.fresh_trials_of(study)
-    done = sum(t.state in _DONE for t in trials)
-    running = sum(t.state == TrialState.RUNNING and t.number != mine for t in trials)
-    return done + running < total, done >= total
-
-
-def _ask(study: optuna.Study, total: int | None) -> Trial | None:
-    """Ask for a trial, or put it back untouched where workers that asked at once overshoot."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed")
-        trial = study.ask()
-    frozen = _compat.frozen(trial)
-    if is_duplicate(study, frozen):
-        _compat.set_state(study, frozen, TrialState.FAIL)
-        return None
-    if _room(study, total, trial.number)[0]:
-        return trial
-    _compat.set_state(study, frozen, TrialState.WAITING)
-    return None
-
-
-def _give_back(study: optuna.Study, trial: Trial) -> None:
-    """Queue the clone, then fail the trial: a death in between repeats, but never loses."""
-    now = copy.deepcopy(_compat.frozen(trial))
-    if now.state == TrialState.RUNNING:
-        Requeue(max_retry=_UNBOUNDED)(study, now)
-        _compat.set_state(study, now, TrialState.FAIL)
-
-
-def _tell(
-    study: optuna.Study,
-    trial: Trial,
-    values: float | Sequence[float] | None = None,
-    state: TrialState | None = None,
-) -> TrialState | None:
-    """Tell a result; None when the trial was taken for dead meanwhile and the result drops."""
-    if _compat.frozen(trial).state != TrialState.RUNNING:
-        return None
-    try:
-        return study.tell(trial, values, state=state).state
-    except UpdateFinishedTrialError:
-        return None
-
-
-def _run(study: optuna.Study, trial: Trial, objective: Objective, stop: _Stop) -> str:
+def _run(study: optuna.Study, trial: Trial, objective: Objective, stop: Stop) -> str:
     """Run one trial and tell it; return the field of `Outcome` that it counts for."""
     try:
         with stop.interrupting():
             values = objective(trial)
-        state = _tell(study, trial, values)
+        state = tell(study, trial, values)
     except TrialPruned:
-        state = _tell(study, trial, state=TrialState.PRUNED)
+        state = tell(study, trial, state=TrialState.PRUNED)
     except (GiveBack, KeyboardInterrupt):
-        _give_back(study, trial)
+        give_back(study, trial)
         return "given_back"
     except UpdateFinishedTrialError:
         state = None
@@ -224,14 +70,14 @@ def _run(study: optuna.Study, trial: Trial, objective: Objective, stop: _Stop) -
         raise
     except Exception as error:
         _logger.warning("Trial %d failed: %s: %s", trial.number, type(error).__name__, error)
-        state = _tell(study, trial, state=TrialState.FAIL)
+        state = tell(study, trial, state=TrialState.FAIL)
     if state is None:
         _logger.warning("Trial %d was taken for dead; its result is dropped.", trial.number)
         return "dropped"
-    return "finished" if state in _DONE else "failed"
+    return "finished" if state in DONE else "failed"
 
 
-def _may_go_on(outcome: Outcome, in_a_row: int, limits: _Limits, stop: _Stop) -> bool:
+def _may_go_on(outcome: Outcome, in_a_row: int, limits: _Limits, stop: Stop) -> bool:
     if in_a_row >= limits.max_failures:
         raise TooManyFailuresError(f"The last {in_a_row} trials failed; the worker stops.")
     return not stop.signal and not outcome.given_back and time.monotonic() < limits.ends
@@ -277,19 +123,19 @@ def optimize(
             is re-queued by any other worker.
     """
     limits = _limits(total, timeout, max_failures)
-    stop, outcome, in_a_row = _Stop(grace), Outcome(), 0
+    stop, outcome, in_a_row = Stop(grace), Outcome(), 0
     reap = Reaper(study, 4 * heartbeat_interval)
-    with _handling(stop):
+    with handling(stop):
         while _may_go_on(outcome, in_a_row, limits, stop):
-            reap()
-            free, all_done = _room(study, total)
-            if all_done:
+            trials = _compat.fresh_trials_of(study)
+            reap(trials)
+            if is_done(trials, total):
                 break
-            trial = _ask(study, total) if free else None
+            trial = ask(study, total) if has_room(trials, total) else None
             if trial is None:
                 time.sleep(random.uniform(0.05, 0.5))
                 continue
-            with _beating(study, _compat.frozen(trial), heartbeat_interval):
+            with beating(study, trial, heartbeat_interval):
                 end = _run(study, trial, objective, stop)
             in_a_row = in_a_row + 1 if end == "failed" else 0
             outcome = replace(outcome, **{end: getattr(outcome, end) + 1})

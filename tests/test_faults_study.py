@@ -146,10 +146,10 @@ def test_f34_a_clock_that_is_wrong_by_an_hour_makes_nothing_stale(tmp_path: Path
     for count in range(3):
         beat = [time.time() - 3600, count]
         _compat.set_system_attr(study, _compat.frozen(trial), BEAT, beat)
-        reap()
+        reap(study.trials)
         time.sleep(0.06)
         assert study.trials[0].state == TrialState.RUNNING
-    reap()
+    reap(study.trials)
     assert [t.state for t in study.trials] == [TrialState.FAIL, TrialState.WAITING]
 
 
@@ -172,5 +172,4 @@ def test_f36_an_artifact_of_a_hostile_study_reads_no_file_outside(tmp_path: Path
     for identity in ("../secret", f"{tmp_path}/secret", "a/../../secret"):
         entry = {"drawing.svg": {"artifact": identity, "sha256": digest}}
         trial = optuna.trial.create_trial(value=0.0, system_attrs={artifacts.FILES_KEY: entry})
-        with pytest.raises(ValueError, match="Invalid artifact_id"):
-            artifacts.read(trial, store)
+        assert artifacts.read(trial, store) == {}
