@@ -14,6 +14,7 @@ from rich.logging import RichHandler
 from rich.markup import escape
 
 from optuna_de.cli_report import dashboard, report
+from optuna_de.cli_train import train
 from optuna_de.cnn.progress import finished, front_table, live
 from optuna_de.cnn.search import Search
 from optuna_de.cnn.workers import GAVE_BACK, default_workers, work, work_together
@@ -138,6 +139,7 @@ def search(
 
 app.command()(report)
 app.command()(dashboard)
+app.command()(train)
 
 
 def run_search(described: Search, workers: int | None, timeout: float | None) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -163,8 +163,12 @@ _FAST = Recipe(
     batch_exponent=0.5,
 )
 
-RECIPES: Mapping[str, Recipe] = MappingProxyType({r.name: r for r in (_SEARCH, _FINAL, _FAST)})
-"""The recipes by name: the seed's two, and ``fast``."""
+_LONG = replace(_FAST, name="final", version=1, epochs=30)
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {recipe.name: recipe for recipe in (_SEARCH, _FINAL, _FAST, _LONG)}
+)
+"""The recipes by name: the seed's two, ``fast``, and ``final``, which is ``fast`` for longer."""
 
 
 def get_recipe(name: str) -> Recipe:

@@ -17,7 +17,7 @@ def rates(recipe_rate: Any, steps: int, epochs: int, batch_size: int = 64) -> li
 
 
 def test_names_are_keys() -> None:
-    assert list(RECIPES) == ["seed-search", "seed-final", "fast"]
+    assert list(RECIPES) == ["seed-search", "seed-final", "fast", "final"]
     assert all(get_recipe(name).name == name for name in RECIPES)
 
 

@@ -1,0 +1,277 @@
+"""Final training of one network: resumable by epoch, the test split opened once, at the end.
+
+Two ways. Unless told otherwise, training takes the train and validation splits together; no image
+is left to choose an epoch by, so the last one counts. With ``keep_validation`` the validation
+split stays apart, and the epoch it likes best is scored on the test split beside the last one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from optuna_de.cnn import checkpoint
+from optuna_de.cnn.data import ImageData, Split
+from optuna_de.cnn.identity import moments
+from optuna_de.cnn.memory import TrainingOutOfMemory
+from optuna_de.cnn.model import build
+from optuna_de.cnn.recipes import Recipe
+from optuna_de.cnn.saved import write_text
+from optuna_de.cnn.scoring import evaluate
+from optuna_de.cnn.training import Epoch, TrainingResult, train
+from optuna_de.cnn.units import Genome, render
+
+SETUP = "setup.json"
+CHECKPOINT = "checkpoint.pt"
+BEST = "best.pt"
+_WATCHED = 1000  # training images that are also looked at as they are, after every epoch
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class FinalTraining:
+    """All that a final training depends on, besides the machine.
+
+    Args:
+        genome: The network.
+        data: Training and validation splits.
+        recipe: How to train.
+        epochs: 1 or more.
+        batch_size: Images of a step, 1 or more.
+        seed: Of weights, order and augmentation.
+        device: Where.
+        keep_validation: Whether the validation split is kept out of training, to choose an epoch.
+        origin: Where the network comes from, in words.
+
+    Raises:
+        ValueError: Where a number is out of range or the network does not fit the images.
+    """
+
+    genome: Genome
+    data: ImageData
+    recipe: Recipe
+    epochs: int
+    batch_size: int
+    seed: int = 0
+    device: torch.device | str = "cpu"
+    keep_validation: bool = False
+    origin: str = "a given architecture"
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be 1 or more.")
+        if self.keep_validation and self.recipe.ema is not None:
+            raise ValueError(
+                f"The recipe {self.recipe.name!r} scores a mean of weights, of which no epoch "
+                "can be kept; train without keep_validation."
+            )
+        with torch.device("meta"):
+            self._build()
+
+    def setup(self) -> dict[str, Any]:
+        """Return what a resumption has to share, as JSON has it."""
+        setup = {
+            "architecture": render(self.genome),
+            "origin": self.origin,
+            "data": self.data.name,
+            "data fingerprint": self.data.fingerprint,
+            "split seed": self.data.split_seed,
+            "train images": len(self.data.train.labels),
+            "validation images": len(self.data.validation.labels),
+            "validation": "kept apart" if self.keep_validation else "trained on",
+            "image shape": list(self.data.image_shape),
+            "classes": list(self.data.classes),
+            "recipe": asdict(self.recipe),
+            "epochs": self.epochs,
+            "batch size": self.batch_size,
+            "seed": self.seed,
+            "device": torch.device(self.device).type,
+            "threads": torch.get_num_threads(),
+        }
+        return dict(json.loads(json.dumps(setup)))
+
+    def network(self) -> nn.Sequential:
+        """Build the network with the weights that the seed gives."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            return self._build()
+
+    def _build(self) -> nn.Sequential:
+        return build(self.genome, self.data.image_shape, len(self.data.classes))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Fitted:
+    """A network after training, before the test split is opened.
+
+    Args:
+        result: The learning curve; its validation figures are those of held-out images with
+            ``keep_validation``, else of training images without augmentation.
+        data: What it was trained on, with the moments that its images are normalised by.
+        last: Weights after the last epoch, on the CPU.
+        best: Weights of the epoch with the least validation error, and its number; or None.
+    """
+
+    result: TrainingResult
+    data: ImageData
+    last: State
+    best: tuple[int, State] | None
+
+
+def claim_folder(folder: Path, setup: dict[str, Any]) -> None:
+    """Make the folder of a training, or see that it holds the same one.
+
+    Raises:
+        ValueError: Where it holds anything else.
+    """
+    file = folder / SETUP
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(file, json.dumps(setup, indent=1) + "\n")
+        return
+    if not file.is_file():
+        raise ValueError(f"{folder} exists and holds no training; choose another --out.")
+    stored = json.loads(file.read_text(encoding="utf-8"))
+    for key in {**setup, **stored}:
+        if stored.get(key) != setup.get(key):
+            raise ValueError(
+                f"{folder} holds a training with {key} {stored.get(key)!r}, not "
+                f"{setup.get(key)!r}; repeat that, or choose another --out."
+            )
+
+
+def joined(data: ImageData) -> ImageData:
+    """Return a set whose training split is the train and validation splits together.
+
+    Its validation split is a sample of that, at most 1,000 images: an error on it is a training
+    error without augmentation, no held-out one.
+    """
+    images = torch.cat([data.train.images, data.validation.images])
+    labels = torch.cat([data.train.labels, data.validation.labels])
+    step = -(-len(data.validation.labels) // _WATCHED)
+    mean, std = moments(images)
+    return replace(
+        data,
+        train=Split(images.contiguous(memory_format=torch.channels_last), labels),
+        validation=Split(data.validation.images[::step], data.validation.labels[::step]),
+        mean=mean,
+        std=std,
+        fingerprint=hashlib.sha256(f"joined {data.fingerprint}".encode()).hexdigest()[:16],
+    )
+
+
+def fit(
+    job: FinalTraining,
+    folder: Path,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Fitted:
+    """Train, or go on from the folder's checkpoint; the test split is not touched.
+
+    Args:
+        job: What to do.
+        folder: Exists; gets a checkpoint after every epoch.
+        on_epoch: Called after each epoch; after a resumption for the last finished one again.
+
+    Raises:
+        ValueError: Where training diverged, does not fit into memory, or lost its best epoch.
+    """
+    module, data = job.network(), job.data if job.keep_validation else joined(job.data)
+    best = _Best(folder / BEST, json.dumps(job.setup())) if job.keep_validation else None
+
+    def after(epoch: Epoch) -> bool:
+        if best is not None:
+            best.look(epoch, module)
+        on_epoch(epoch)
+        return False
+
+    try:
+        result = train(
+            module,
+            data.to(job.device),
+            job.recipe,
+            epochs=job.epochs,
+            batch_size=job.batch_size,
+            seed=job.seed,
+            device=job.device,
+            on_epoch=after,
+            checkpoint=folder / CHECKPOINT,
+        )
+    except TrainingOutOfMemory as error:
+        raise ValueError(f"The network cannot be trained here: {error}") from error
+    if result.status == "diverged":
+        raise ValueError(
+            f"Training diverged in epoch {len(result.epochs)}: the loss is not finite; choose "
+            "another recipe, batch size or seed, and another --out."
+        )
+    return Fitted(result, data, _state(module), None if best is None else best.of(result.epochs))
+
+
+def score(job: FinalTraining, fitted: Fitted, test: Split) -> dict[str, Any]:
+    """Return error, accuracy and loss on the test split of the last and the best epoch.
+
+    Raises:
+        ValueError: Where the test images have another shape than those trained on.
+    """
+    if tuple(test.images.shape[1:]) != job.data.image_shape:
+        raise ValueError(
+            f"The test images are {tuple(test.images.shape[1:])}, but the network was trained on "
+            f"{job.data.image_shape}."
+        )
+    chosen = {"last": (len(fitted.result.epochs), fitted.last)}
+    if fitted.best is not None:
+        chosen["best"] = fitted.best
+    return {name: _figures(job, fitted, *which, test) for name, which in chosen.items()}
+
+
+def _figures(
+    job: FinalTraining, fitted: Fitted, number: int, state: State, test: Split
+) -> dict[str, Any]:
+    module = job.network()
+    module.load_state_dict(state)
+    module.to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    data = fitted.data
+    error, loss = evaluate(module, test, data.mean, data.std, device=job.device)
+    held_out = fitted.result.epochs[number - 1].validation_error if job.keep_validation else None
+    return {
+        "epoch": number,
+        "validation error": held_out,
+        "test error": error,
+        "test accuracy": 1 - error,
+        "test loss": loss,
+        "test images": len(test.labels),
+    }
+
+
+def _state(module: nn.Module) -> State:
+    return {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
+
+
+class _Best:
+    """Keeps the weights of the epoch with the least validation error, the first of equals."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        self._path, self._key = path, key
+        self._kept = checkpoint.load(path, key)
+
+    def look(self, epoch: Epoch, module: nn.Module) -> None:
+        error, kept = epoch.validation_error, self._kept
+        known = kept is not None and kept["epoch"] <= epoch.number  # a later one is another run's
+        if error is None or (kept is not None and known and kept["error"] <= error):
+            return
+        self._kept = {"epoch": epoch.number, "error": error, "state": _state(module)}
+        checkpoint.save(self._path, self._key, self._kept)
+
+    def of(self, epochs: tuple[Epoch, ...]) -> tuple[int, State]:
+        errors = [epoch.validation_error for epoch in epochs]
+        number = 1 + min(range(len(errors)), key=lambda i: (errors[i], i))
+        if self._kept is None or self._kept["epoch"] != number:
+            raise ValueError(f"{self._path} lacks epoch {number}; train anew in another --out.")
+        return number, self._kept["state"]
