@@ -75,7 +75,7 @@ def _repeat(study: optuna.Study, write: Callable[[float], None], seconds: float)
 
 
 def _open(study_name: str | None, storage: str) -> optuna.Study:
-    opened = open_storage(storage)
+    opened = _existing(storage)
     names = sorted(optuna.get_all_study_names(opened))
     where = redact(storage)
     if not names:
@@ -86,6 +86,16 @@ def _open(study_name: str | None, storage: str) -> optuna.Study:
     if chosen not in names:
         raise ValueError(f"{where} has no study {chosen!r}; it has {names}.")
     return optuna.load_study(study_name=chosen, storage=opened)
+
+
+def _existing(storage: str) -> optuna.storages.BaseStorage:
+    """Open a storage; a file that is not there is not made, for there is nothing to show."""
+    kind, _, place = storage.partition("://")
+    if kind == "journal" or kind.partition("+")[0] == "sqlite":
+        name = place if kind == "journal" else place.removeprefix("/").partition("?")[0]
+        if name not in ("", ":memory:") and not Path(name.removeprefix("file:")).exists():
+            raise ValueError(f"There is no file {name!r}; a search makes it, or name --storage.")
+    return open_storage(storage)
 
 
 def _store_figures(study: optuna.Study) -> None:
@@ -114,7 +124,7 @@ def dashboard(
         raise ValueError(f"There is no folder {str(artifacts)!r} of artifacts.")
     folder = Path("optuna_de_artifacts") if artifacts is None else artifacts
     try:
-        server = serve(open_storage(storage), port, folder if folder.is_dir() else None)
+        server = serve(_existing(storage), port, folder if folder.is_dir() else None)
     except ModuleNotFoundError as error:
         raise ValueError(_missing(error)) from None
     with server:

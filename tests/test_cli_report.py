@@ -58,12 +58,13 @@ def test_a_report_is_written(url: str, tmp_path: Path, fmt: str, start: str) -> 
     assert "Wrote" in result.output
     text = path.read_text()
     assert text.startswith(start)
-    assert "--study-name digits-modern-trial-" in text
+    assert "--study-name digits-modern --trial " in text
     assert "data-refresh=" not in text
 
 
 def test_what_cannot_be_reported_is_said(url: str, tmp_path: Path) -> None:
     empty = f"sqlite:///{tmp_path / 'empty.db'}"
+    open_storage(empty)
     assert refusal("report", "--storage", empty).endswith("empty.db has no study yet.")
     assert "has no study 'x'; it has ['digits-modern']" in refusal(
         "report", "--storage", url, "--study-name", "x"
@@ -71,6 +72,25 @@ def test_what_cannot_be_reported_is_said(url: str, tmp_path: Path) -> None:
     assert "not 'pdf'" in refusal("report", "--storage", url, "--format", "pdf")
     optuna.create_study(study_name="second", storage=open_storage(url))
     assert "choose a --study-name" in refusal("report", "--storage", url)
+
+
+@pytest.mark.parametrize("command", ["report", "dashboard"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///none.db",
+        "sqlite:///{}/none.db",
+        "sqlite:///file:none.db?uri=true",
+        "journal:///{}/none.db",
+    ],
+)
+def test_a_missing_file_is_said_and_not_made(
+    command: str, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = refusal(command, "--storage", url.format(tmp_path))
+    assert re.fullmatch(r"There is no file '.*none\.db'; a search makes it, or .*\.", said)
+    assert not list(tmp_path.iterdir())
 
 
 def test_figures_are_stored_for_the_dashboard(url: str, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ class Network:
         values: One per objective, as text.
         architecture: Text form as the trial recorded it; not to be trusted.
         notes: What else is known, as ``(name, text)``.
-        command: The command that trains it for 100 epochs.
+        command: The command that trains it to the end.
         svg: Its drawing, escaped; empty where ``problem`` says why there is none.
         layers: Rows of name, output shape, parameters, MACs.
     """
@@ -99,7 +99,7 @@ def read_facts(study: optuna.Study, storage: str | None = None) -> Facts:
     trials = {t.number: t for t in study.get_trials(deepcopy=False)}
     task, problem = _task(study.user_attrs.get(SETUP_KEY))
     shown = [trials[e.number] for e in _spread(best, SHOWN)]
-    front = tuple(_network(t, task, problem, _command(study, storage, t)) for t in shown)
+    front = tuple(_network(t, task, problem, _command(study, storage, t.number)) for t in shown)
     return Facts(
         study_name=study.study_name,
         objectives=_trials.names_of(study, None),
@@ -164,12 +164,7 @@ def _layers(table: Iterable[Any]) -> tuple[tuple[str, str, str, str], ...]:
     )
 
 
-def _command(study: optuna.Study, storage: str | None, trial: FrozenTrial) -> str:
-    """Return the command that trains one network ten times as long, in a study of its own."""
-    told = study.user_attrs.get(SETUP_KEY)
-    setup = told if isinstance(told, Mapping) else {}
-    words = ["optuna-de", "search", "--data", str(setup.get("data", "DATA")), "--epochs", "100"]
-    words += ["--trials", "1", "--warm-start", str(trial.user_attrs.get("architecture", "?"))]
-    words += ["--study-name", f"{study.study_name}-trial-{trial.number}"]
-    words += ["--storage", "STORAGE" if storage is None else redact(storage)]
+def _command(study: optuna.Study, storage: str | None, number: int) -> str:
+    words = ["optuna-de", "train", "--storage", "STORAGE" if storage is None else redact(storage)]
+    words += ["--study-name", study.study_name, "--trial", str(number)]
     return shlex.join(words)

@@ -138,10 +138,8 @@ def test_picks_are_spread_and_name_their_command() -> None:
     assert facts.front_size > len(facts.picks) == 8
     assert (facts.picks[0], facts.picks[-1]) == (facts.front[0], facts.front[-1])
     assert facts.picks[0].command == (
-        "optuna-de search --data digits --epochs 100 --trials 1 "
-        f"--warm-start {facts.picks[0].architecture} "
-        f"--study-name digits-modern-trial-{facts.picks[0].number} "
-        "--storage 'postgresql://me:***@host/db'"
+        "optuna-de train --storage 'postgresql://me:***@host/db' "
+        f"--study-name digits-modern --trial {facts.picks[0].number}"
     )
 
 
