@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zlib import crc32
 
+import optuna
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from optuna_de.cli_report import _open
-from optuna_de.cnn.units import Genome, render, repair
-from optuna_de.cnn.zoo import ZOO, known
+from optuna_de.cnn.units import render
+from optuna_de.cnn.watching import say, watched
 
 if TYPE_CHECKING:
-    from optuna_de.cnn.data import ImageData
+    from optuna_de.cnn.begin import Network
     from optuna_de.cnn.final import FinalTraining
     from optuna_de.cnn.origin import DataChoice
-    from optuna_de.cnn.recipes import Recipe
-    from optuna_de.cnn.training import Epoch
 
-console = Console()
-progress_console = Console(stderr=True)
 Opt = typer.Option
 INTERRUPTED = 130
 
@@ -92,112 +78,31 @@ def train(
 
     The same command again goes on after an interruption, to the same result.
     """
+    from optuna_de.cnn.begin import begin
     from optuna_de.cnn.origin import DataChoice
 
+    if (trial is None) == (architecture is None):
+        raise ValueError("Give either --trial (with --study-name) or --architecture.")
     use_threads(threads)
-    choice = DataChoice(data or "digits", data_dir, download, image_size, subset)
-    source = Source(study_name, storage, trial, architecture)
-    genome, choice, images, origin, searched = source.resolve(choice, data is not None, split_seed)
-    job = final_training(
-        genome,
-        images,
-        _recipe(recipe, searched),
-        origin=origin,
+    study = open_named(study_name, storage, needed=trial is not None)
+    begun = begin(
+        study,
+        DataChoice(data or "digits", data_dir, download, image_size, subset),
+        named=data is not None,
+        split_seed=split_seed,
+    )
+    network = begun.trial(trial) if trial is not None else begun.known(architecture or "")
+    job = begun.training(
+        network,
+        recipe=recipe,
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,
         device=device,
         keep_validation=keep_validation,
     )
-    folder = out or Path("optuna_de_models", _folder_name(origin, genome))
-    raise typer.Exit(run_training(job, choice, folder))
-
-
-class Source:
-    """Where ``train`` has its network from: a trial of a study, or a text."""
-
-    def __init__(
-        self, study_name: str | None, storage: str, trial: int | None, architecture: str | None
-    ) -> None:
-        if (trial is None) == (architecture is None):
-            raise ValueError("Give either --trial (with --study-name) or --architecture.")
-        self.study = None
-        if trial is not None or study_name is not None:
-            self.study = _open(study_name, storage)
-        self.trial, self.architecture = trial, architecture
-
-    def resolve(
-        self, choice: DataChoice, named: bool, split_seed: int | None
-    ) -> tuple[Genome, DataChoice, ImageData, str, str]:
-        """Return network, data, where the network comes from, and the search's recipe."""
-        from dataclasses import replace
-
-        from optuna_de.cnn.origin import complete_trial, network_of, recorded_setup, same_data
-
-        if self.study is None:
-            choice = replace(choice, split_seed=split_seed or 0)
-            images, searched = choice.load(), ""
-        else:
-            searched = str(recorded_setup(self.study).get("recipe", ""))
-            found = None if self.trial is None else complete_trial(self.study, self.trial)
-            given = choice if named else None
-            choice, images = same_data(self.study, given, choice, split_seed)
-            if found is not None:
-                origin = f"trial {found.number} of study {self.study.study_name}"
-                return network_of(found), choice, images, origin, searched
-        text = self.architecture or ""
-        return fitted(text, images), choice, images, _named(text), searched
-
-
-def _named(text: str) -> str:
-    name = text.strip().lower()
-    return f"{name} of the zoo" if name in ZOO else "a given architecture"
-
-
-def fitted(text: str, images: ImageData) -> Genome:
-    """Return the network of a text, or of a name of the zoo without pools that do not fit.
-
-    Raises:
-        ValueError: Where it is neither.
-    """
-    genome = known(text)
-    return repair(genome, images.image_shape) if genome in ZOO.values() else genome
-
-
-def _recipe(name: str | None, searched: str) -> Recipe:
-    from optuna_de.cnn.recipes import get_recipe
-
-    return get_recipe(name or ("seed-final" if searched.startswith("seed") else "final"))
-
-
-def final_training(
-    genome: Genome,
-    images: ImageData,
-    recipe: Recipe,
-    *,
-    origin: str,
-    epochs: int | None,
-    batch_size: int | None,
-    seed: int,
-    device: str,
-    keep_validation: bool = False,
-) -> FinalTraining:
-    """Describe a training; numbers that are None are the recipe's."""
-    from optuna_de.cnn.final import FinalTraining
-    from optuna_de.cnn.scoring import pick_device
-    from optuna_de.cnn.search import fit_recipe
-
-    return FinalTraining(
-        genome=genome,
-        data=images,
-        recipe=fit_recipe(recipe, images),
-        epochs=recipe.epochs if epochs is None else epochs,
-        batch_size=recipe.batch_size if batch_size is None else batch_size,
-        seed=seed,
-        device=pick_device(device),
-        keep_validation=keep_validation,
-        origin=origin,
-    )
+    folder = out or Path("optuna_de_models", folder_name(network))
+    raise typer.Exit(run_training(job, begun.choice, folder))
 
 
 def use_threads(threads: int | None) -> None:
@@ -208,16 +113,23 @@ def use_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def _folder_name(origin: str, genome: Genome) -> str:
-    text = render(genome)
-    name = f"{text[:60]}-{crc32(text.encode()):08x}" if origin.startswith("a given") else origin
-    return re.sub(r"[^\w.-]+", "-", name)
+def open_named(study_name: str | None, storage: str, *, needed: bool) -> optuna.Study | None:
+    """Return the study of that name; None where neither it nor a trial of one is asked for."""
+    return _open(study_name, storage) if needed or study_name is not None else None
+
+
+def folder_name(network: Network) -> str:
+    """Return a name for a folder that tells networks apart."""
+    text = render(network.genome)
+    short = f"{text[:60]}-{crc32(text.encode()):08x}" if network.name == text else network.name
+    return re.sub(r"[^\w.-]+", "-", short)
 
 
 def run_training(job: FinalTraining, choice: DataChoice, folder: Path) -> int:
     """Train in a folder, say the figures, and return the exit code."""
     from optuna_de.cnn.card import read_result, write_all
-    from optuna_de.cnn.final import claim_folder, fit, score
+    from optuna_de.cnn.final import fit, score
+    from optuna_de.cnn.folder import claim_folder
 
     claim_folder(folder, job.setup())
     result = read_result(folder)
@@ -262,55 +174,3 @@ def _tell(result: dict[str, Any], folder: Path) -> None:
             f"error {row['test error']:.2%}{validation}."
         )
     say(f"{honesty(result)} See {folder / 'model_card.md'}.")
-
-
-@contextmanager
-def watched(epochs: int, label: str, held_out: bool) -> Iterator[Callable[[Epoch], None]]:
-    """Show the epochs with the time left; where the output is no terminal, a line for each.
-
-    Args:
-        epochs: How many there will be.
-        label: What is trained, before the number of the epoch.
-        held_out: Whether the validation figures are of images that are not trained on.
-    """
-    columns = (
-        TextColumn("{task.description}epoch", markup=False),
-        MofNCompleteColumn(),
-        BarColumn(bar_width=16),
-        TextColumn("{task.fields[news]}", markup=False),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    live = progress_console.is_terminal
-    with Progress(
-        *columns, console=progress_console, disable=not live, speed_estimate_period=1e9
-    ) as bar:
-        task = bar.add_task(f"{label} " if label else "", total=epochs, news="")
-        spent: list[float] = []
-
-        def look(epoch: Epoch) -> None:
-            news = _news(epoch, held_out)
-            bar.update(task, completed=epoch.number, news=news)
-            spent.append(epoch.seconds)
-            left = (epochs - epoch.number) * sum(spent) / len(spent)
-            if not live:
-                say(
-                    f"{label}{' ' if label else ''}epoch {epoch.number} of {epochs}: {news}, "
-                    f"{epoch.seconds:.1f} s, about {left:.0f} s left",
-                    progress_console,
-                )
-
-        yield look
-
-
-def _news(epoch: Epoch, held_out: bool) -> str:
-    error = epoch.validation_error
-    name = "validation" if held_out else "without augmentation"
-    other = "" if error is None else f", {name} {1 - error:.2%}"
-    return f"loss {epoch.train_loss:.4f}, accuracy {1 - epoch.train_error:.2%}{other}"
-
-
-def say(text: str, where: Console = console) -> None:
-    """Print a line as it is."""
-    where.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -15,24 +15,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from optuna_de.cnn import checkpoint
+from optuna_de.cnn.best import BestEpoch, State, state_of
 from optuna_de.cnn.data import ImageData, Split
 from optuna_de.cnn.identity import moments
 from optuna_de.cnn.memory import TrainingOutOfMemory
 from optuna_de.cnn.model import build
 from optuna_de.cnn.recipes import Recipe
-from optuna_de.cnn.saved import write_text
 from optuna_de.cnn.scoring import evaluate
 from optuna_de.cnn.training import Epoch, TrainingResult, train
 from optuna_de.cnn.units import Genome, render
 
-SETUP = "setup.json"
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"
 _WATCHED = 1000  # training images that are also looked at as they are, after every epoch
-State = dict[str, Tensor]
+
+
+class TrainingFailedError(ValueError):
+    """A training that came to no weights worth a figure; the message is one sentence."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +49,7 @@ class FinalTraining:
         seed: Of weights, order and augmentation.
         device: Where.
         keep_validation: Whether the validation split is kept out of training, to choose an epoch.
-        origin: Where the network comes from, in words.
+        origin: Where the network comes from, in words, for the record.
 
     Raises:
         ValueError: Where a number is out of range or the network does not fit the images.
@@ -62,7 +63,7 @@ class FinalTraining:
     seed: int = 0
     device: torch.device | str = "cpu"
     keep_validation: bool = False
-    origin: str = "a given architecture"
+    origin: str = ""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -78,6 +79,7 @@ class FinalTraining:
 
     def setup(self) -> dict[str, Any]:
         """Return what a resumption has to share, as JSON has it."""
+        place = torch.device(self.device).type
         setup = {
             "architecture": render(self.genome),
             "origin": self.origin,
@@ -93,8 +95,8 @@ class FinalTraining:
             "epochs": self.epochs,
             "batch size": self.batch_size,
             "seed": self.seed,
-            "device": torch.device(self.device).type,
-            "threads": torch.get_num_threads(),
+            "device": place,
+            "threads": torch.get_num_threads() if place == "cpu" else None,
         }
         return dict(json.loads(json.dumps(setup)))
 
@@ -124,28 +126,6 @@ class Fitted:
     data: ImageData
     last: State
     best: tuple[int, State] | None
-
-
-def claim_folder(folder: Path, setup: dict[str, Any]) -> None:
-    """Make the folder of a training, or see that it holds the same one.
-
-    Raises:
-        ValueError: Where it holds anything else.
-    """
-    file = folder / SETUP
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(file, json.dumps(setup, indent=1) + "\n")
-        return
-    if not file.is_file():
-        raise ValueError(f"{folder} exists and holds no training; choose another --out.")
-    stored = json.loads(file.read_text(encoding="utf-8"))
-    for key in {**setup, **stored}:
-        if stored.get(key) != setup.get(key):
-            raise ValueError(
-                f"{folder} holds a training with {key} {stored.get(key)!r}, not "
-                f"{setup.get(key)!r}; repeat that, or choose another --out."
-            )
 
 
 def joined(data: ImageData) -> ImageData:
@@ -181,10 +161,11 @@ def fit(
         on_epoch: Called after each epoch; after a resumption for the last finished one again.
 
     Raises:
-        ValueError: Where training diverged, does not fit into memory, or lost its best epoch.
+        TrainingFailedError: Where training diverged or does not fit into memory.
+        ValueError: Where the weights of the best epoch are lost.
     """
     module, data = job.network(), job.data if job.keep_validation else joined(job.data)
-    best = _Best(folder / BEST, json.dumps(job.setup())) if job.keep_validation else None
+    best = BestEpoch(folder / BEST, json.dumps(job.setup())) if job.keep_validation else None
 
     def after(epoch: Epoch) -> bool:
         if best is not None:
@@ -205,13 +186,13 @@ def fit(
             checkpoint=folder / CHECKPOINT,
         )
     except TrainingOutOfMemory as error:
-        raise ValueError(f"The network cannot be trained here: {error}") from error
+        raise TrainingFailedError(f"The network cannot be trained here: {error}") from error
     if result.status == "diverged":
-        raise ValueError(
+        raise TrainingFailedError(
             f"Training diverged in epoch {len(result.epochs)}: the loss is not finite; choose "
             "another recipe, batch size or seed, and another --out."
         )
-    return Fitted(result, data, _state(module), None if best is None else best.of(result.epochs))
+    return Fitted(result, data, state_of(module), None if best is None else best.of(result.epochs))
 
 
 def score(job: FinalTraining, fitted: Fitted, test: Split) -> dict[str, Any]:
@@ -248,30 +229,3 @@ def _figures(
         "test loss": loss,
         "test images": len(test.labels),
     }
-
-
-def _state(module: nn.Module) -> State:
-    return {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
-
-
-class _Best:
-    """Keeps the weights of the epoch with the least validation error, the first of equals."""
-
-    def __init__(self, path: Path, key: str) -> None:
-        self._path, self._key = path, key
-        self._kept = checkpoint.load(path, key)
-
-    def look(self, epoch: Epoch, module: nn.Module) -> None:
-        error, kept = epoch.validation_error, self._kept
-        known = kept is not None and kept["epoch"] <= epoch.number  # a later one is another run's
-        if error is None or (kept is not None and known and kept["error"] <= error):
-            return
-        self._kept = {"epoch": epoch.number, "error": error, "state": _state(module)}
-        checkpoint.save(self._path, self._key, self._kept)
-
-    def of(self, epochs: tuple[Epoch, ...]) -> tuple[int, State]:
-        errors = [epoch.validation_error for epoch in epochs]
-        number = 1 + min(range(len(errors)), key=lambda i: (errors[i], i))
-        if self._kept is None or self._kept["epoch"] != number:
-            raise ValueError(f"{self._path} lacks epoch {number}; train anew in another --out.")
-        return number, self._kept["state"]

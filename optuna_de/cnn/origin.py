@@ -77,14 +77,14 @@ def recorded_setup(study: optuna.Study) -> Mapping[str, Any]:
 
 
 def same_data(
-    study: optuna.Study, given: DataChoice | None, choice: DataChoice, split_seed: int | None
+    study: optuna.Study, choice: DataChoice, *, named: bool, split_seed: int | None
 ) -> tuple[DataChoice, ImageData]:
     """Return the data of a study, all of its images unless ``choice`` has a subset.
 
     Args:
         study: One of ``optuna-de search``.
-        given: ``choice`` where the user named the data, else None.
-        choice: What the user chose besides; its seed and fraction are replaced by the study's.
+        choice: What the user chose; its seed and fraction are replaced by the study's.
+        named: Whether the user named the data; else the study's name for them is taken.
         split_seed: The seed that the user gave, if any.
 
     Raises:
@@ -92,7 +92,7 @@ def same_data(
     """
     setup = recorded_setup(study)
     name, seed = str(setup["data"]), int(setup["split seed"])
-    if given is None and name not in NAMES:
+    if not named and name not in NAMES:
         raise ValueError(
             f"Study {study.study_name!r} records the name of its data, {name!r}, but not the "
             "folder; give it by --data."
@@ -105,7 +105,7 @@ def same_data(
     total = train + validation
     whole = replace(
         choice,
-        source=name if given is None else choice.source,
+        source=choice.source if named else name,
         split_seed=seed,
         validation_fraction=validation / total,
     )

@@ -1,0 +1,249 @@
+"""Networks side by side: same data, recipe and budget, several seeds each.
+
+All are trained before the test split is opened, and picks come from a search's validation errors,
+so that no choice can have seen it. What a search measured cheaply is held against what full
+training came to: Spearman's rank correlation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+from warnings import catch_warnings, simplefilter
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from optuna_de.cnn.begin import Network
+from optuna_de.cnn.card import read_result, write_all
+from optuna_de.cnn.data import Split
+from optuna_de.cnn.final import FinalTraining, TrainingFailedError, fit, score
+from optuna_de.cnn.folder import claim_folder
+from optuna_de.cnn.layers import count_macs, count_parameters
+from optuna_de.cnn.machine import machine, versions
+from optuna_de.cnn.saved import write_text
+from optuna_de.cnn.training import Epoch
+from optuna_de.cnn.units import render
+
+FORMAT = "optuna_de comparison 1"
+LEAST_PICKS = 3
+Watch = Callable[[str], AbstractContextManager[Callable[[Epoch], None]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What is compared.
+
+    Args:
+        networks: With names that differ.
+        seeds: Seeds of the trainings of each, one or more, that differ.
+        training: Describes the training of a network from a seed; all share data and recipe.
+
+    Raises:
+        ValueError: Where names, networks or seeds repeat, or there are none.
+    """
+
+    networks: tuple[Network, ...]
+    seeds: tuple[int, ...]
+    training: Callable[[Network, int], FinalTraining]
+
+    def __post_init__(self) -> None:
+        for what, values in (
+            ("networks", [render(n.genome) for n in self.networks]),
+            ("seeds", list(self.seeds)),
+        ):
+            twice = next((v for i, v in enumerate(values) if v in values[:i]), None)
+            if not values or twice is not None:
+                told = "there is none" if twice is None else f"{twice} is there twice"
+                raise ValueError(f"A comparison needs {what} that differ, but {told}.")
+
+    def jobs(self) -> Iterator[tuple[Network, int, FinalTraining]]:
+        """Yield every training, all networks of the first seed first."""
+        for seed in self.seeds:
+            for network in self.networks:
+                yield network, seed, self.training(network, seed)
+
+    def setup(self) -> dict[str, Any]:
+        """Return what a resumption has to share."""
+        _, _, first = next(self.jobs())
+        own = ("architecture", "origin", "seed")
+        shared = {k: v for k, v in first.setup().items() if k not in own}
+        networks = {n.name: render(n.genome) for n in self.networks}
+        return {**shared, "networks": networks, "seeds": list(self.seeds)}
+
+
+def compare(
+    comparison: Comparison, load_test: Callable[[], Split], folder: Path, watch: Watch
+) -> dict[str, Any]:
+    """Train what is not trained yet, then open the test split and score all.
+
+    Args:
+        comparison: What to compare.
+        load_test: Opens the test split; called once, after the last training, and not at all
+            where all is scored already.
+        folder: Gets ``runs/``, one folder a training, ``compare.json`` and ``compare.md``.
+        watch: Given what is trained, a context that is called with every epoch.
+
+    Returns:
+        What ``compare.json`` holds.
+
+    Raises:
+        ValueError: Where the folder holds another comparison.
+    """
+    setup = comparison.setup()
+    claim_folder(folder, setup, "comparison")
+    failed = _train_all(comparison, folder, watch)
+    runs = _score_all(comparison, load_test, folder, failed)
+    rows = [_row(network, comparison, runs) for network in comparison.networks]
+    machines = sorted({run["machine"] for run in runs.values() if "machine" in run})
+    result = {
+        "format": FORMAT,
+        "setup": setup,
+        "rows": rows,
+        "rank correlation": rank_correlation(rows),
+        "machine": "; ".join(machines) or machine(),
+        "versions": versions(),
+    }
+    write_text(folder / "compare.json", json.dumps(result, indent=1) + "\n")
+    write_text(folder / "compare.md", comparison_page(result))
+    return result
+
+
+def _place(folder: Path, comparison: Comparison, network: Network, seed: int) -> Path:
+    """Return the folder of a run; the position stands for the name, which may be any text."""
+    return folder / "runs" / f"{comparison.networks.index(network) + 1:02d}-seed{seed}"
+
+
+def _train_all(comparison: Comparison, folder: Path, watch: Watch) -> dict[Path, str]:
+    failed = {}
+    total = len(comparison.networks) * len(comparison.seeds)
+    for number, (network, seed, job) in enumerate(comparison.jobs(), 1):
+        place = _place(folder, comparison, network, seed)
+        claim_folder(place, job.setup())
+        if read_result(place) is not None:
+            continue
+        with watch(f"{number} of {total}, {network.name}, seed {seed}:") as look:
+            try:
+                fit(job, place, look)
+            except TrainingFailedError as error:
+                failed[place] = str(error)
+    return failed
+
+
+def _score_all(
+    comparison: Comparison, load_test: Callable[[], Split], folder: Path, failed: dict[Path, str]
+) -> dict[tuple[str, int], dict[str, Any]]:
+    """Score the trained networks, whose fits are read from their checkpoints."""
+    test, runs = None, {}
+    for network, seed, job in comparison.jobs():
+        place = _place(folder, comparison, network, seed)
+        if place in failed:
+            runs[network.name, seed] = {"failed": failed[place]}
+            continue
+        result = read_result(place)
+        if result is None:
+            test = load_test() if test is None else test
+            fitted = fit(job, place)
+            result = write_all(job, fitted, score(job, fitted, test), place)
+        runs[network.name, seed] = result
+    return runs
+
+
+def _row(
+    network: Network, comparison: Comparison, runs: dict[tuple[str, int], dict[str, Any]]
+) -> dict[str, Any]:
+    mine = [runs[network.name, seed] for seed in comparison.seeds]
+    done = [run for run in mine if "failed" not in run]
+    accuracies = [run["figures"]["last"]["test accuracy"] for run in done]
+    data = comparison.training(network, comparison.seeds[0]).data
+    shape, classes = data.image_shape, len(data.classes)
+    return {
+        "network": network.name,
+        "architecture": render(network.genome),
+        "parameters": count_parameters(network.genome, shape, classes),
+        "macs": count_macs(network.genome, shape, classes),
+        "search error": network.error,
+        "test accuracies": accuracies,
+        "mean": fmean(accuracies) if accuracies else None,
+        "standard deviation": stdev(accuracies) if len(accuracies) > 1 else None,
+        "seconds": fmean(run["training seconds"] for run in done) if done else None,
+        "failed": [run["failed"] for run in mine if "failed" in run],
+    }
+
+
+def rank_correlation(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return Spearman's correlation of search error and mean test error over the picks.
+
+    ``spearman`` is None with fewer than three picks, or where one side is all the same.
+    """
+    pairs = [
+        (row["search error"], 1 - row["mean"])
+        for row in rows
+        if row["search error"] is not None and row["mean"] is not None
+    ]
+    value = float("nan")
+    if len(pairs) >= LEAST_PICKS:
+        with catch_warnings():
+            simplefilter("ignore")  # a constant side gives NaN
+            value = float(spearmanr(*zip(*pairs, strict=True)).statistic)
+    return {"spearman": None if np.isnan(value) else value, "picks": len(pairs)}
+
+
+def comparison_page(result: dict[str, Any]) -> str:
+    """Return a comparison as a Markdown page."""
+    setup, seeds = result["setup"], result["setup"]["seeds"]
+    images = setup["train images"] + setup["validation images"]
+    parts = [
+        f"# {len(result['rows'])} networks on {setup['data']}",
+        f"Every network was trained from {len(seeds)} seeds ({', '.join(map(str, seeds))}) on "
+        f"{images:,} images (train and validation splits together) for {setup['epochs']} epochs "
+        f"of recipe {setup['recipe']['name']} version {setup['recipe']['version']}, batches of "
+        f"{setup['batch size']}. The test split was opened after the last training; figures are "
+        "those of the last epoch, mean ± standard deviation over the seeds.",
+        _table(result["rows"]),
+        _correlation(result["rank correlation"]),
+        *(
+            f"{row['network']}: {len(row['failed'])} of {len(seeds)} trainings failed: "
+            f"{row['failed'][0]}"
+            for row in result["rows"]
+            if row["failed"]
+        ),
+        f"Machine: {result['machine']}. Versions: {result['versions']}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    head = ("network", "parameters", "MACs", "search error", "test accuracy", "n", "each")
+    lines = [f"| {' | '.join((*head, 'seconds', 'architecture'))} |"]
+    lines.append("| --- | --: | --: | --: | --: | --: | --- | --: | --- |")
+    for row in rows:
+        spread, error = row["standard deviation"], row["search error"]
+        mean = "failed" if row["mean"] is None else f"{row['mean']:.2%}"
+        cells = (
+            row["network"],
+            f"{row['parameters']:,}",
+            f"{row['macs']:,}",
+            "" if error is None else f"{error:.2%}",
+            mean if spread is None else f"{mean} ± {100 * spread:.2f}",
+            str(len(row["test accuracies"])),
+            ", ".join(f"{a:.2%}" for a in row["test accuracies"]),
+            "" if row["seconds"] is None else f"{row['seconds']:,.1f}",
+            row["architecture"],
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _correlation(found: dict[str, Any]) -> str:
+    what = "Spearman's rank correlation of the search's validation error and the final test error"
+    if found["spearman"] is None:
+        return (
+            f"{what} needs {LEAST_PICKS} picks of a study that differ; there are {found['picks']}."
+        )
+    return f"{what}: {found['spearman']:.2f} over {found['picks']} picks."

@@ -1,0 +1,76 @@
+"""What a training shows in a terminal: epochs, losses and the time left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+if TYPE_CHECKING:
+    from optuna_de.cnn.training import Epoch
+
+Look: TypeAlias = "Callable[[Epoch], None]"
+console = Console()
+progress_console = Console(stderr=True)
+
+
+@contextmanager
+def watched(epochs: int, label: str, held_out: bool) -> Iterator[Look]:
+    """Show the epochs with the time left; where the output is no terminal, a line for each.
+
+    Args:
+        epochs: How many there will be.
+        label: What is trained, before the number of the epoch.
+        held_out: Whether the validation figures are of images that are not trained on.
+    """
+    columns = (
+        TextColumn("{task.description}epoch", markup=False),
+        MofNCompleteColumn(),
+        BarColumn(bar_width=16),
+        TextColumn("{task.fields[news]}", markup=False),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    live = progress_console.is_terminal
+    with Progress(
+        *columns, console=progress_console, disable=not live, speed_estimate_period=1e9
+    ) as bar:
+        task = bar.add_task(f"{label} " if label else "", total=epochs, news="")
+        spent: list[float] = []
+
+        def look(epoch: Epoch) -> None:
+            news = _news(epoch, held_out)
+            bar.update(task, completed=epoch.number, news=news)
+            spent.append(epoch.seconds)
+            left = (epochs - epoch.number) * sum(spent) / len(spent)
+            if not live:
+                say(
+                    f"{label}{' ' if label else ''}epoch {epoch.number} of {epochs}: {news}, "
+                    f"{epoch.seconds:.1f} s, about {left:.0f} s left",
+                    progress_console,
+                )
+
+        yield look
+
+
+def _news(epoch: Epoch, held_out: bool) -> str:
+    error = epoch.validation_error
+    name = "validation" if held_out else "without augmentation"
+    other = "" if error is None else f", {name} {1 - error:.2%}"
+    return f"loss {epoch.train_loss:.4f}, accuracy {1 - epoch.train_error:.2%}{other}"
+
+
+def say(text: str, where: Console = console) -> None:
+    """Print a line as it is."""
+    where.print(text, highlight=False, markup=False, soft_wrap=True)
