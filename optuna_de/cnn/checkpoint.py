@@ -7,6 +7,7 @@ is wrong with a file, it counts as absent and one logged sentence says why.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import io
 import logging
@@ -14,6 +15,7 @@ import os
 import pickle
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
 
@@ -34,7 +36,8 @@ def save(path: Path, key: str, content: dict[str, Any]) -> None:
     torch.save({"key": key, **content}, buffer)
     body = buffer.getbuffer()
     digest = hashlib.sha256(body).hexdigest().encode()
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    # Machines that share the folder may share process ids.
+    beside = path.with_name(f"{path.name}.{uuid4().hex}.part")
     try:
         with beside.open("wb") as file:
             file.write(b"%s %d %s\n" % (_MAGIC, VERSION, digest))
@@ -44,6 +47,13 @@ def save(path: Path, key: str, content: dict[str, Any]) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def discard(path: Path) -> None:
+    """Remove a checkpoint, and what killed writers left beside it."""
+    for part in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
+        part.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
 
 
 def load(path: Path, key: str) -> dict[str, Any] | None:

@@ -97,16 +97,26 @@ class Loop:
         batch_size: Images of a step.
         micro: Images that go through the model at once.
         seed: Seeds order and augmentation.
+        on_step: Called before each step; it may raise to end the training.
     """
 
     def __init__(
-        self, run: Run, data: ImageData, *, epochs: int, batch_size: int, micro: int, seed: int
+        self,
+        run: Run,
+        data: ImageData,
+        *,
+        epochs: int,
+        batch_size: int,
+        micro: int,
+        seed: int,
+        on_step: Callable[[], None] = lambda: None,
     ) -> None:
         self.run = run
         self.history: list[Epoch] = []
         self._data = data
         self._epochs = epochs
         self._batch_size = batch_size
+        self._on_step = on_step
         self._step = Stepper(run, batch_size, micro)
         self._generator = torch.Generator().manual_seed(seed)
 
@@ -126,6 +136,7 @@ class Loop:
         self.run.totals.zero_()
         seen = 0
         for number, plan in enumerate(plans, start=1):
+            self._on_step()
             set_rate(self.run, self._rate(taken, len(plans)))
             self._step(plan)
             taken += 1

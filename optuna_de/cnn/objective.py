@@ -14,6 +14,7 @@ from zlib import crc32
 import optuna
 import torch
 
+from optuna_de.cnn.checkpoint import discard
 from optuna_de.cnn.data import ImageData
 from optuna_de.cnn.fit import build_fitting
 from optuna_de.cnn.layers import count_macs, count_parameters
@@ -59,7 +60,8 @@ class CNNObjective:
         max_macs: Cap on multiply-accumulate operations for one image.
         halving: Stops networks that others dominate at equal epochs; ``None`` trains all.
         stop_dead: Stop a network that only guesses after its first epoch.
-        checkpoints: Folder for the checkpoint of a running trial, from which a retry goes on.
+        checkpoints: Folder for the checkpoint of a running trial, from which a retry goes on, on
+            any machine that sees the folder.
         artifacts: Folder for the files of trials, for optuna-dashboard; ``None`` for none.
 
     Raises:
@@ -154,16 +156,16 @@ class CNNObjective:
             seed=seed,
             device=self.device,
             on_epoch=lambda epoch: self._after(trial, epoch, parameters),
+            on_step=_leave_if_asked,
             stop_dead=self.stop_dead,
             checkpoint=file,
         )
         if file is not None:
-            file.unlink(missing_ok=True)
+            discard(file)
         return result
 
     def _after(self, trial: optuna.Trial, epoch: Epoch, parameters: int) -> bool:
-        if stop_requested():
-            raise GiveBack
+        _leave_if_asked()
         self.on_epoch(trial, epoch)
         if epoch.number == (self.epochs or self.recipe.epochs) or self.halving is None:
             return False
@@ -182,3 +184,8 @@ class CNNObjective:
             raise GiveBack(str(error)) from error
         record_violation(trial, "memory", 1.0, str(error))
         trial.set_user_attr("status", "out of memory")
+
+
+def _leave_if_asked() -> None:
+    if stop_requested():
+        raise GiveBack

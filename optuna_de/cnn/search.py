@@ -34,6 +34,10 @@ class Search:
 
     Numbers that are ``None`` come from the preset: ``seed`` is the report's own experiment (100
     trials: 20 and 8 times 10; 10 epochs, batches of 64), ``modern`` trains 40 networks.
+
+    ``artifacts`` is the folder of the trials' files and, unless ``checkpoints`` names another, of
+    the checkpoints from which retries go on: machines that share the folder share both, others
+    train a dead machine's trial anew.
     """
 
     data: str = "digits"
@@ -59,7 +63,7 @@ class Search:
     max_macs: int | None = None
     halving: bool | None = None
     warm_start: tuple[str, ...] = ()
-    checkpoints: Path = Path("optuna_de_runs")
+    checkpoints: Path | None = None
     artifacts: Path = Path("optuna_de_artifacts")
 
     def __post_init__(self) -> None:
@@ -164,7 +168,7 @@ class Search:
             max_macs=self.max_macs,
             halving=Halving.within(epochs) if wanted and epochs > 1 else None,
             stop_dead=not self.is_seed and steps >= TELLING_STEPS,
-            checkpoints=self.checkpoints,
+            checkpoints=self.checkpoints or self.artifacts / "checkpoints",
             artifacts=self.artifacts,
         )
 

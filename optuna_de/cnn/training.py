@@ -76,6 +76,7 @@ def train(
     device: torch.device | str = "cpu",
     score_epochs: Container[int] | None = None,
     on_epoch: Callable[[Epoch], bool] | None = None,
+    on_step: Callable[[], None] = lambda: None,
     stop_dead: bool = False,
     checkpoint: Path | None = None,
 ) -> TrainingResult:
@@ -94,6 +95,8 @@ def train(
         score_epochs: Epochs after which to score; None is every one. The last always is.
         on_epoch: Called after each scored epoch; True stops. After a resumption it is called for
             the last finished epoch again, as the kill may have come before the call.
+        on_step: Called before each step. What it raises ends the training; the checkpoint is then
+            that of the last whole epoch.
         stop_dead: Whether to stop after the first epoch where the network only guesses: its mean
             training loss is at least 0.999 times the entropy of the classes, and its validation
             error at most two standard deviations below that of always answering the same. A first
@@ -129,6 +132,7 @@ def train(
             batch_size=batch,
             micro=micro,
             seed=seed,
+            on_step=on_step,
         )
         status = _go_through(loop, epochs, scored, guess, on_epoch, checkpoint, key)
         adopt_mean(loop.run)

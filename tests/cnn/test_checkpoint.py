@@ -87,3 +87,12 @@ def test_hostile_pickles_are_not_run(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert checkpoint.load(tmp_path / "trial.ckpt", "key") is None
     assert not (tmp_path / "ran").exists()
     assert len(caplog.records) == 1
+
+
+def test_a_discarded_one_takes_along_what_killed_writers_left(path: Path) -> None:
+    (path.parent / f"{path.name}.0a.part").touch()
+    other = path.parent / "another.ckpt.0a.part"
+    other.touch()
+    checkpoint.discard(path)
+    checkpoint.discard(path)
+    assert list(path.parent.iterdir()) == [other]

@@ -33,7 +33,7 @@ TINY = ["--subset", "120", "--max-parameters", "10000"]
 
 
 def checkpointed(folder: Path) -> bool:
-    return any((folder / "optuna_de_runs").glob("*.pt"))
+    return any((folder / "optuna_de_artifacts" / "checkpoints").glob("*.pt"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -57,12 +57,12 @@ def test_an_interrupted_training_goes_on_where_it_was(
     assert last.user_attrs["epochs"] == 40
     losses = [row[1] for row in last.user_attrs["curve"]]
     assert losses[: len(done)] == [round(epoch[1], 6) for epoch in done]
-    assert not list((tmp_path / "optuna_de_runs").iterdir())
+    assert not list((tmp_path / "optuna_de_artifacts" / "checkpoints").iterdir())
 
 
 def _history(folder: Path) -> list[list[float]]:
     """Return the epochs that a search's only checkpoint holds."""
-    (file,) = (folder / "optuna_de_runs").iterdir()
+    (file,) = (folder / "optuna_de_artifacts" / "checkpoints").iterdir()
     body = io.BytesIO(file.read_bytes().partition(b"\n")[2])
     return list(torch.load(body, weights_only=True)["epochs"])
 
