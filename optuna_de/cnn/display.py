@@ -1,18 +1,23 @@
-"""Rich displays for notebooks: a network, a space and a front. Needs no torch."""
+"""Rich displays for notebooks: a network, a space and a front. Needs no torch.
+
+``%load_ext optuna_de.cnn.display`` lets networks and spaces show themselves.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial
 
 from optuna_de.cnn.drawing import Drawable, draw_svg
 from optuna_de.cnn.layers import ImageShape, trace
+from optuna_de.cnn.space import CNNSpace
 from optuna_de.cnn.stages import times
-from optuna_de.cnn.units import parse
+from optuna_de.cnn.units import Unit, parse, render
 from optuna_de.genome import Choices, Range
 from optuna_de.ranges import range_of
 from optuna_de.space import SequenceSpace
@@ -52,8 +57,10 @@ def show_network(
     return Display(_scrolling(draw_svg(genome, image_shape, classes)) + table, text)
 
 
-def show_space(space: SequenceSpace) -> Display:
-    """Show a space: its lengths, kinds and the range of each attribute."""
+def show_space(space: SequenceSpace | CNNSpace) -> Display:
+    """Show a space: its lengths, kinds and the range of each attribute, its images."""
+    if isinstance(space, CNNSpace):
+        return _show_cnn_space(space)
     rows = [
         (
             kind.name,
@@ -66,6 +73,17 @@ def show_space(space: SequenceSpace) -> Display:
     title = f"{space.name}: {space.min_length} to {space.max_length} units"
     text = "\n".join([title, *(" | ".join(row) for row in rows)])
     return Display(f"<p>{escape(title)}</p>{_table(head, rows)}", text)
+
+
+def _show_cnn_space(space: CNNSpace) -> Display:
+    title = f"Networks for images of {times(space.image_shape)} in {space.classes} classes"
+    shown, head = [show_space(space.layers)], space.head
+    if isinstance(head, SequenceSpace):
+        shown.append(show_space(head))
+    elif head:
+        title += f", their head {render(head)}"
+    html, text = "".join(s.html for s in shown), "\n".join(s.text for s in shown)
+    return Display(f"<p>{escape(title)}</p>{html}", f"{title}\n{text}")
 
 
 def _span(span: Range) -> str:
@@ -126,3 +144,21 @@ def _table(
     title = "".join(f"<th>{escape(name)}</th>" for name in head)
     body = "".join(f"<tr>{row}</tr>" for row in cells)
     return f"{_TABLE}<thead><tr>{title}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Register the displays with IPython, whose ``%load_ext`` calls this."""
+    html = shell.display_formatter.formatters["text/html"]
+    for kind in (SequenceSpace, CNNSpace):
+        html.for_type(kind, lambda space: show_space(space).html)
+    html.for_type(tuple, _tuple_html)
+
+
+def _tuple_html(value: tuple[object, ...]) -> str | None:
+    """Return the picture of a network; ``None`` leaves other tuples as they are."""
+    if not value or not all(isinstance(unit, Unit) for unit in value):
+        return None
+    try:
+        return show_network(value).html  # type: ignore[arg-type]  # units, as just seen
+    except ValueError:  # a part of a network
+        return None

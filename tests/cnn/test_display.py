@@ -1,14 +1,21 @@
 """Rich displays: what they show, that text is escaped, and that nothing to show is said."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution
 
-from optuna_de.cnn.display import Display, show_front, show_network, show_space
+from optuna_de.cnn.display import (
+    Display,
+    load_ipython_extension,
+    show_front,
+    show_network,
+    show_space,
+)
 from optuna_de.cnn.space import CNNSpace
+from optuna_de.cnn.units import parse
 from optuna_de.space import Kind, SequenceSpace
 from tests.visualization import kit
 
@@ -82,3 +89,30 @@ def test_one_objective_shows_the_best_trial() -> None:
     kit.add(study, 1.0, attrs={"architecture": "C7k3"})
     kit.add(study, 2.0, attrs={"architecture": "C8k3"})
     assert repr(show_front(study)).splitlines()[1:] == ["1 | 2 | C8k3"]
+
+
+class Shell:
+    """What IPython hands to an extension, down to the formatter."""
+
+    def __init__(self) -> None:
+        self.formatters = {"text/html": self}
+        self.display_formatter = self
+        self.known: dict[type, Any] = {}
+
+    def for_type(self, kind: type, show: Any) -> None:
+        self.known[kind] = show
+
+
+def test_networks_and_spaces_show_themselves_once_loaded() -> None:
+    shell = Shell()
+    load_ipython_extension(shell)
+    network = shell.known[tuple]
+    assert "<svg" in network(parse("C7k3-MP"))
+    assert [network(other) for other in [(), (1, "a"), parse("MP-MP-MP-MP-MP-MP-C7k3")]] == [
+        None
+    ] * 3
+    assert "their head GAP" in shell.known[CNNSpace](CNNSpace())
+    evolved = shell.known[CNNSpace](CNNSpace.seed((1, 8, 8), evolve_head=True))
+    assert "1\u00d78\u00d78 in 10 classes" in evolved
+    assert "head: 1 to 3 units" in evolved
+    assert "norm_conv" in shell.known[SequenceSpace](CNNSpace().layers)
