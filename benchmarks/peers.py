@@ -129,8 +129,11 @@ class SeedRules(_Evolution):
 
 def differential(seed: int, **options: Any) -> BaseSampler:
     """Return this package's sampler."""
-    from optuna_de import DESampler  # type: ignore[attr-defined,unused-ignore]
+    from optuna_de import DESampler
+    from optuna_de.screening import Screening
 
+    if isinstance(options.get("screening"), dict):
+        options["screening"] = Screening(**options["screening"])
     sampler: BaseSampler = DESampler(seed=seed, **options)
     return sampler
 

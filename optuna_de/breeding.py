@@ -5,8 +5,9 @@ A plan names the parents and the generator, so that a child can be bred again fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from optuna_de.genome import Genome, Value
 from optuna_de.population import History, Member
 from optuna_de.ranges import Distributions, Params, range_of
+from optuna_de.screening import Evidence, Known, Screening, screen
 from optuna_de.space import write
 from optuna_de.variation import Variation, draw, vary
 
@@ -30,12 +32,15 @@ class Plan:
         operator: ``"initial"``, ``"difference"``, or ``"edit"`` (a difference, then an edit).
         parents: Trial numbers of ``(best, r1, r2)``; empty for the initial population.
         key: Non-negative integers that seed the generator.
+        screened: Whether a model chose the child among many; where it should have, but did not,
+            the reason why.
     """
 
     generation: int
     operator: str
     parents: tuple[int, ...]
     key: tuple[int, ...]
+    screened: bool | str = False
 
     @classmethod
     def load(cls, stored: Any) -> Plan:
@@ -45,6 +50,7 @@ class Plan:
             str(stored["operator"]),
             tuple(stored["parents"]),
             tuple(stored["key"]),
+            stored.get("screened", False),
         )
 
     def rng(self, stream: int = 0) -> np.random.Generator:
@@ -61,6 +67,8 @@ class Settings:
     initial: Callable[[np.random.Generator], Params] | None
     accept: Callable[[Params], bool] | None
     deduplicate: bool | Literal["generation"]
+    known: Known = field(default_factory=dict)
+    screening: Screening | None = None
 
     def refuses(self, params: Params) -> bool:
         """Return whether a hard cap excludes these parameters."""
@@ -96,6 +104,87 @@ def _draw_initial(plan: Plan, settings: Settings, space: Distributions) -> dict[
 
 
 def breed(history: History, key: Key, settings: Settings) -> Planned:
+    """Plan the child that screening prefers, or one that is neither taken nor refused."""
+    if settings.screening is None:
+        return _breed_one(history, key, settings)
+    members, running = history.members, underway(history, settings, key[-1])
+    pool = _breed_pool(history, key, settings, settings.screening.pool, running)
+    verdict = screen(
+        Evidence(
+            [member.genome for member in members],
+            np.array([member.losses for member in members]),
+            np.array([member.violation == 0 for member in members]),
+            running,
+            history.catalog,
+            history.weights,
+        ),
+        [child for _, child in pool],
+        {j: partial(_signed, f, history.signs[j]) for j, f in settings.known.items()},
+        settings.screening,
+        np.random.default_rng((*key, 2)),
+        history.memo,
+    )
+    if verdict.chosen is None:
+        plan, params = _breed_one(history, key, settings)
+        return replace(plan, screened=verdict.reason), params
+    plan, child = pool[verdict.chosen]
+    return replace(plan, screened=True), write(child)
+
+
+def _signed(price: Callable[[Params], float], sign: float, params: Params) -> float:
+    return sign * float(price(params))
+
+
+def underway(history: History, settings: Settings, but: int) -> list[Genome]:
+    """Return the genomes of all running trials but one.
+
+    A trial that has not suggested all of its parameters yet counts with its stored plan, so that
+    workers see each other's choices as soon as they are made.
+    """
+    found = []
+    for number in history.open_numbers:
+        size, genome = history.suggested(number)
+        if number in history.plans:
+            _, params = replay(Plan.load(history.plans[number]), history, settings, {})
+            genome = history.canonical(params) if len(params) > size else genome
+        if number != but and (genome.flat or genome.sequences):
+            found.append(genome)
+    return found
+
+
+def _breed_pool(
+    history: History, key: Key, settings: Settings, size: int, running: Sequence[Genome]
+) -> list[tuple[Plan, Genome]]:
+    """Breed up to ``size`` different children, none of them taken or refused."""
+    pool: dict[Hashable, tuple[Plan, Genome]] = {}
+    barred = {spelling(genome) for genome in running} if settings.deduplicate is True else set()
+    for attempt in range(2 * size):
+        plan, child = _attempt(history, key, attempt, "difference", settings)
+        name = spelling(child)
+        taken = name in pool or name in barred or settings.is_taken(child, history)
+        if not taken and not settings.refuses(write(child)):
+            pool[name] = plan, child
+        if len(pool) == size:
+            break
+    return list(pool.values())
+
+
+def spelling(genome: Genome) -> Hashable:
+    """Return what two genomes share if and only if they are equal."""
+    return frozenset(genome.flat.items()), frozenset(genome.sequences.items())
+
+
+def _attempt(
+    history: History, key: Key, attempt: int, operator: str, settings: Settings
+) -> tuple[Plan, Genome]:
+    rng = np.random.default_rng((*key, attempt, 1))
+    parents = _choose(history.population, settings.n_best, rng)
+    numbers = tuple(member.number for member in parents)
+    plan = Plan(history.generation, operator, numbers, (*key, attempt))
+    return plan, _bear(plan, [m.genome for m in parents], history, settings.variation)
+
+
+def _breed_one(history: History, key: Key, settings: Settings) -> Planned:
     """Plan a child that is neither taken nor refused.
 
     Another is drawn otherwise, at most ``ATTEMPTS`` times; where duplicates are avoided, more
@@ -104,12 +193,8 @@ def breed(history: History, key: Key, settings: Settings) -> Planned:
     """
     for attempt in range(ATTEMPTS):
         late = settings.deduplicate is True and attempt >= ATTEMPTS // 2
-        rng = np.random.default_rng((*key, attempt, 1))
-        parents = _choose(history.population, settings.n_best, rng)
-        numbers = tuple(member.number for member in parents)
         operator = "edit" if late else "difference"
-        plan = Plan(history.generation, operator, numbers, (*key, attempt))
-        child = _bear(plan, [m.genome for m in parents], history, settings.variation)
+        plan, child = _attempt(history, key, attempt, operator, settings)
         params = write(child)
         if not settings.is_taken(child, history) and not settings.refuses(params):
             break

@@ -27,6 +27,7 @@ from optuna_de.space import catalog, parse_name, read, write
 from optuna_de.variation import Catalog
 
 Repair = Callable[[Params], Params]
+PLAN_KEY = "optuna_de:v1:plan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class History:
         self.study_name = study_name
         self.planned: dict[int, tuple[Any, dict[str, Value]]] = {}
         self._rules = rules
-        self._signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions]
+        self.signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions]
         self._reset()
 
     def _reset(self) -> None:
@@ -95,10 +96,12 @@ class History:
         self._catalog: Catalog | None = None
         self._ids: list[int] = []
         self._open: dict[int, tuple[int, Genome]] = {}  # index -> parameters known, genome
+        self.plans: dict[int, Any] = {}  # number of a running trial -> its stored plan
         self._finished: list[_Finished] = []
         self._genomes: dict[int, Genome] = {}
         self._known: dict[tuple[str, ...], set[Hashable]] = defaultdict(set)
         self._populations: list[tuple[Member, ...]] = []
+        self.memo: dict[Any, Any] = {}
 
     def update(self, trials: Sequence[FrozenTrial]) -> None:
         """Take in what is new; ``trials`` are all trials of the study, by number.
@@ -115,8 +118,12 @@ class History:
             trial = trials[i]
             if trial.state.is_finished():
                 self._open.pop(i, None)
+                self.plans.pop(i, None)
                 self._finish(trial)
-            elif i not in self._open or self._open[i][0] != len(trial.params):
+                continue
+            if PLAN_KEY in trial.system_attrs:
+                self.plans[i] = trial.system_attrs[PLAN_KEY]
+            if i not in self._open or self._open[i][0] != len(trial.params):
                 self._open[i] = len(trial.params), self._genome(trial.params)
         self._fold()
 
@@ -153,9 +160,9 @@ class History:
             return read(params)
 
     def _member(self, trial: FrozenTrial, genome: Genome) -> Member | None:
-        if trial.state != TrialState.COMPLETE or len(trial.values) != len(self._signs):
+        if trial.state != TrialState.COMPLETE or len(trial.values) != len(self.signs):
             return None
-        losses = tuple(s * v for s, v in zip(self._signs, trial.values, strict=True))
+        losses = tuple(s * v for s, v in zip(self.signs, trial.values, strict=True))
         violation = sum(max(0.0, c) for c in trial.constraints.values())
         return Member(trial.number, genome, losses, violation)
 
@@ -195,6 +202,16 @@ class History:
         return self._populations[-1] if self._populations else ()
 
     @property
+    def members(self) -> list[Member]:
+        """All evaluated individuals in the order of their completion."""
+        return [entry.member for entry in self._finished if entry.member is not None]
+
+    @property
+    def weights(self) -> tuple[float, ...] | None:
+        """The weights of the fold."""
+        return self._rules.weights
+
+    @property
     def generation(self) -> int:
         """The number of blocks folded so far; 0 while the initial population is drawn."""
         return len(self._populations)
@@ -219,16 +236,27 @@ class History:
         return any(
             all(name in genome.flat for name in signature) and _key(genome, signature) in keys
             for signature, keys in self._known.items()
-        ) or self._is_among(genome, self._running())
+        ) or self._is_among(genome, self.running)
 
     def is_in_generation(self, genome: Genome) -> bool:
         """Return whether a child of the generation that is under way has this genome."""
         entries = self._finished[self._start(len(self._populations)) :]
         finished = [entry.member.genome for entry in entries if entry.member is not None]
-        return self._is_among(genome, [*finished, *self._running()])
+        return self._is_among(genome, [*finished, *self.running])
 
-    def _running(self) -> list[Genome]:
+    @property
+    def running(self) -> list[Genome]:
+        """The genomes that are being evaluated, as far as they are suggested."""
         return [genome for size, genome in self._open.values() if size]
+
+    @property
+    def open_numbers(self) -> list[int]:
+        """The numbers of the trials that wait or run."""
+        return list(self._open)
+
+    def suggested(self, number: int) -> tuple[int, Genome]:
+        """Return how many parameters of a running trial are suggested, and their genome."""
+        return self._open[number]
 
     @staticmethod
     def _is_among(genome: Genome, others: Sequence[Genome]) -> bool:

@@ -23,13 +23,24 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import _compat
-from optuna_de.breeding import MIN_PARENTS, Plan, Settings, breed, replay, start
+from optuna_de.breeding import (
+    ATTEMPTS,
+    MIN_PARENTS,
+    Plan,
+    Settings,
+    breed,
+    replay,
+    spelling,
+    start,
+    underway,
+)
 from optuna_de.genome import Value
+from optuna_de.population import PLAN_KEY as PLAN_KEY
 from optuna_de.population import History, Repair, Rules
 from optuna_de.ranges import Distributions, Params, fitting, range_of
+from optuna_de.screening import Known, Screening
 from optuna_de.variation import Variation, draw
 
-PLAN_KEY = "optuna_de:v1:plan"
 DEDUPLICATE = (True, False, "generation")
 _logger = logging.getLogger(__name__)
 
@@ -61,10 +72,15 @@ class DESampler(BaseSampler):
             a bounded number of attempts: a hard cap that costs no trial.
         deduplicate: ``True``: no child equals a finished or running trial; ``"generation"``:
             none equals a child of its own generation; ``False``: no check.
+        known: Objectives that parameters alone tell, as ``{index: function(params) -> float}``:
+            they are exact in screening, in the study's own direction.
+        screening: Whether a model of the finished trials chooses each child among many
+            (:class:`optuna_de.screening.Screening` sets how); needs scikit-learn.
         seed: Non-negative integer; ``None`` draws one.
 
     Raises:
         ValueError: Where an argument is out of its range.
+        ImportError: Where screening is asked for, but scikit-learn is not installed.
     """
 
     def __init__(
@@ -82,6 +98,8 @@ class DESampler(BaseSampler):
         repair: Repair | None = None,
         accept: Callable[[Params], bool] | None = None,
         deduplicate: bool | Literal["generation"] = True,
+        known: Known | None = None,
+        screening: bool | Screening = False,
         seed: int | None = None,
     ) -> None:
         offspring = 1 if offspring is None else offspring
@@ -113,7 +131,10 @@ class DESampler(BaseSampler):
             startup,
         )
         variation = Variation(scale, crossover, mutation)
-        self._settings = Settings(n_best, variation, initial, accept, deduplicate)
+        chosen = Screening() if screening is True else screening or None
+        self._settings = Settings(
+            n_best, variation, initial, accept, deduplicate, dict(known or {}), chosen
+        )
         self._seed = secrets.randbits(64) if seed is None else seed
         self._clear()
 
@@ -179,6 +200,8 @@ class DESampler(BaseSampler):
             self._history(study).planned[trial.number] = plan, params
         if PLAN_KEY not in trial.system_attrs:
             _compat.set_system_attr(study, trial, PLAN_KEY, asdict(plan))
+            if plan.screened is True and self._settings.deduplicate is True:
+                params = self._differ(study, trial, plan, params)
         return {name: value for name, value in params.items() if name in search_space}
 
     def sample_independent(
@@ -204,6 +227,24 @@ class DESampler(BaseSampler):
             _logger.debug("Trial %d: %s is drawn at random.", trial.number, param_name)
         return draw(range_of(param_distribution), rng)
 
+    def _differ(
+        self, study: Study, trial: FrozenTrial, plan: Plan, params: dict[str, Value]
+    ) -> dict[str, Value]:
+        """Plan anew while another worker has planned the same child at the same time.
+
+        Each looks after it has written, so at least one of two sees the other.
+        """
+        for _ in range(ATTEMPTS):
+            with self._lock:
+                history = self._history(study, fresh=True)
+                others = underway(history, self._settings, trial.number)
+                if spelling(history.canonical(params)) not in set(map(spelling, others)):
+                    break
+                plan, params = breed(history, self._key(history, trial), self._settings)
+                history.planned[trial.number] = plan, params
+            _compat.set_system_attr(study, trial, PLAN_KEY, asdict(plan))
+        return params
+
     def after_trial(
         self,
         study: Study,
@@ -217,12 +258,14 @@ class DESampler(BaseSampler):
         if history is not None:
             history.planned.pop(trial.number, None)
 
-    def _history(self, study: Study) -> History:
+    def _history(self, study: Study, *, fresh: bool = False) -> History:
         storage, study_id = _compat.study_key(study)
         histories = self._histories.setdefault(storage, {})
         if study_id not in histories:
+            self._check_known(len(study.directions))
             histories[study_id] = History(self._rules, study.study_name, study.directions)
-        histories[study_id].update(_compat.trials_of(study))
+        trials = _compat.fresh_trials_of(study) if fresh else _compat.trials_of(study)
+        histories[study_id].update(trials)
         return histories[study_id]
 
     def _plan(
@@ -232,10 +275,21 @@ class DESampler(BaseSampler):
         stored = trial.system_attrs.get(PLAN_KEY)
         if stored is not None:
             return replay(Plan.load(stored), history, settings, search_space)
-        key = self._seed, crc32(history.study_name.encode()), trial.number
+        key = self._key(history, trial)
         if len(history.population) < MIN_PARENTS:
             return start(history, key, settings, search_space)
         return breed(history, key, settings)
+
+    def _key(self, history: History, trial: FrozenTrial) -> tuple[int, ...]:
+        return self._seed, crc32(history.study_name.encode()), trial.number
+
+    def _check_known(self, objectives: int) -> None:
+        for index in self._settings.known:
+            if index not in range(objectives):
+                raise ValueError(
+                    f"known has the objective {index}, but the study has {objectives}, "
+                    "counted from 0."
+                )
 
 
 def _are_weights(weights: Sequence[float] | None) -> bool:

@@ -20,10 +20,11 @@ from optuna.testing.pytest_samplers import (
 )
 from optuna.trial import TrialState
 
-from optuna_de import DESampler
+from optuna_de import DESampler, _compat
 from optuna_de.breeding import Plan
 from optuna_de.population import History, Rules
 from optuna_de.sampler import PLAN_KEY
+from optuna_de.screening import Screening
 from optuna_de.storage import open_storage
 
 TWO: list[Any] = ["minimize", "maximize"]
@@ -390,3 +391,108 @@ def test_late_trials_of_many_workers_all_enter_the_selection() -> None:
     last.suggest_float("x", 0, 1)
     plan = Plan.load(study.trials[-1].system_attrs[PLAN_KEY])
     assert plan.generation == 1 + (finished - 5)  # steady state: one block per finished trial
+
+
+def price(params: dict[str, Any]) -> float:
+    """The second objective of ``mixed``."""
+    return float(sum(v for k, v in params.items() if k.endswith("conv.c")))
+
+
+def screened(seed: int = 0, **options: Any) -> DESampler:
+    return DESampler(seed=seed, screening=Screening(pool=20), known={1: price}, **options)
+
+
+def plans(study: optuna.Study) -> list[Plan]:
+    return [Plan.load(t.system_attrs[PLAN_KEY]) for t in study.trials]
+
+
+def test_screened_children_are_marked_and_reach_better_values() -> None:
+    study, plain = run(60, screened()), run(60, DESampler(seed=0))
+    assert [p.screened for p in plans(study)] == [False] * 10 + [True] * 50
+    assert {p.screened for p in plans(plain)} == {False}
+
+    def volume(study: optuna.Study) -> float:
+        losses = np.array([[t.values[0], -t.values[1]] for t in study.trials])
+        inside = losses[(losses < np.array([5.0, 0.0])).all(axis=1)]
+        return _compat.hypervolume(inside[_compat.is_on_front(inside)], np.array([5.0, 0.0]))
+
+    assert volume(study) > volume(plain)
+
+
+def test_a_screened_study_repeats_and_resumes_alike(tmp_path: Path) -> None:
+    whole = params(run(45, screened()))
+    url = f"sqlite:///{tmp_path}/s.db"
+    run(30, screened(), storage=open_storage(url))
+    resumed = optuna.load_study(study_name="s", storage=open_storage(url), sampler=screened())
+    resumed.optimize(mixed, n_trials=15)
+    assert params(resumed) == whole
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_retried_screened_trial_keeps_its_genome_without_a_model() -> None:
+    study, whole = run(30, screened()), run(30, screened())
+    asked = study.ask()
+    asked.suggest_float("lr", 1e-5, 1e-1, log=True)
+    dead = study.trials[-1]
+    study.tell(asked, state=TrialState.FAIL)
+    twin = whole.ask()
+    mixed(twin)
+    optuna.storages.RetryHeartbeatStaleTrialCallback()(study, dead)
+    study.sampler = DESampler(seed=99)
+    study.optimize(mixed, n_trials=1)
+    assert study.trials[-1].params == twin.params
+
+
+def test_screened_workers_see_a_plan_before_its_parameters() -> None:
+    """Trials that are asked, but have suggested nothing, bar their planned genomes."""
+    study = optuna.create_study(directions=TWO, sampler=screened(), study_name="s")
+    study.optimize(mixed, n_trials=30)
+    waiting = [study.ask() for _ in range(6)]
+    for trial in waiting:
+        mixed(trial)
+    assert len({str(trial.params) for trial in waiting}) == 6
+
+
+def test_a_child_that_another_worker_planned_meanwhile_is_planned_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    study, twin = run(30, screened()), run(30, screened())
+    mixed(ahead := twin.ask())
+    plan = twin.trials[-1].system_attrs[PLAN_KEY]
+    write = _compat.set_system_attr
+    others: list[int] = []
+
+    def after_another(study: Any, trial: Any, key: str, value: Any) -> None:
+        if not others:
+            others.append(study._storage.create_new_trial(study._study_id))
+            study._storage.set_trial_system_attr(others[0], PLAN_KEY, plan)
+        write(study, trial, key, value)
+
+    monkeypatch.setattr(_compat, "set_system_attr", after_another)
+    mixed(trial := study.ask())
+    assert others
+    assert trial.params != ahead.params
+    stored = study.trials[30].system_attrs[PLAN_KEY]
+    assert stored["screened"] is True
+    assert stored["key"] != plan["key"]
+
+
+def test_known_objectives_must_exist() -> None:
+    study = optuna.create_study(directions=TWO, sampler=DESampler(known={2: price}))
+    with pytest.raises(ValueError, match="known has the objective 2, but the study has 2"):
+        study.ask().suggest_float("x", 0, 1)
+
+
+@pytest.mark.parametrize("objectives", [1, 3])
+def test_any_number_of_objectives_is_screened(objectives: int) -> None:
+    study = optuna.create_study(
+        directions=["minimize"] * objectives,
+        sampler=DESampler(seed=0, screening=Screening(pool=20)),
+    )
+
+    def objective(trial: optuna.Trial) -> list[float]:
+        x = [trial.suggest_float(f"x{i}", -1, 1) for i in range(3)]
+        return [abs(v) + 0.1 * sum(map(abs, x)) for v in x[:objectives]]
+
+    study.optimize(objective, n_trials=40)
+    assert True in {p.screened for p in plans(study)}

@@ -1,0 +1,115 @@
+"""Genomes as rows of numbers, for models of their losses. Knows NumPy; knows no model.
+
+A category is one-hot, a number lies in the unit interval of its transformed range, and a missing
+gene is a value of its own. A sequence gives its units position by position, then summaries that a
+shift by one unit hardly moves: depth, share and mean position of each kind, course of each
+attribute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optuna_de.genome import Choices, Gene, Genome, Range, Value
+from optuna_de.variation import Alphabet, Catalog
+
+Array = NDArray[np.float64]
+_HALF = 1 / sqrt(2)  # two one-hot columns differ: a change of category is a distance of 1
+_ABSENT = -0.5
+
+
+def features(genomes: Sequence[Genome], catalog: Catalog) -> Array:
+    """Return one row per genome, shape ``(n, d)``, entries in ``[-0.5, 1]``; ``d`` depends on all.
+
+    Args:
+        genomes: The genomes; rows of different calls cannot be compared.
+        catalog: The ranges of their genes.
+    """
+    blocks = [
+        _flat([genome.flat.get(name) for genome in genomes], name, genomes, span)
+        for name, span in catalog.flat.items()
+    ]
+    for name, alphabet in catalog.sequences.items():
+        units = [g.sequences.get(name, ()) for g in genomes]
+        depth = max(map(len, units), default=0)
+        blocks += [_positions(units, alphabet, depth), _summaries(units, alphabet, depth)]
+    rows = np.hstack(blocks) if blocks else np.zeros((len(genomes), 0))
+    return rows[:, np.ptp(rows, axis=0) > 0] if len(rows) else rows
+
+
+def _flat(values: Sequence[Value], name: str, genomes: Sequence[Genome], span: Range) -> Array:
+    held = [name in g.flat for g in genomes]
+    if isinstance(span, Choices):
+        slots = [span.values.index(v) if h else -1 for v, h in zip(values, held, strict=True)]
+        return np.eye(len(span.values) + 1)[slots] * _HALF
+    units = [span.to_unit(v) if h else _ABSENT for v, h in zip(values, held, strict=True)]  # type: ignore[arg-type]
+    return np.array(units)[:, None]
+
+
+def _positions(units: Sequence[Sequence[Gene]], alphabet: Alphabet, depth: int) -> Array:
+    """One-hot kind and the attributes of each position; attributes of one name share a column."""
+    kinds, names = _kinds(alphabet), _attributes(alphabet)
+    rows = np.zeros((len(units), depth, len(kinds) + 1 + len(names)))
+    rows[:, :, len(kinds)] = _HALF
+    rows[:, :, len(kinds) + 1 :] = _ABSENT
+    for row, sequence in zip(rows, units, strict=True):
+        for cell, unit in zip(row, sequence, strict=False):
+            cell[len(kinds)] = 0.0
+            cell[kinds[unit.kind]] = _HALF
+            for name, value in _numbers(unit, alphabet):
+                cell[len(kinds) + 1 + names[name]] = value
+    return rows.reshape(len(units), -1)
+
+
+def _summaries(units: Sequence[Sequence[Gene]], alphabet: Alphabet, depth: int) -> Array:
+    kinds, names = _kinds(alphabet), _attributes(alphabet)
+    return np.array(
+        [
+            [
+                len(sequence) / max(depth, 1),
+                *(v for kind in kinds for v in _share(sequence, kind, depth)),
+                *(v for name in names for v in _course(sequence, name, alphabet)),
+            ]
+            for sequence in units
+        ]
+    )
+
+
+def _share(sequence: Sequence[Gene], kind: str, depth: int) -> tuple[float, float]:
+    """Return how many units are of a kind, and where they are on average, both in ``[0, 1]``."""
+    places = [i / len(sequence) for i, unit in enumerate(sequence) if unit.kind == kind]
+    return len(places) / max(depth, 1), float(np.mean(places)) if places else _ABSENT
+
+
+def _course(sequence: Sequence[Gene], name: str, alphabet: Alphabet) -> tuple[float, ...]:
+    """Return mean, largest, first and last value of an attribute along the sequence."""
+    values = [v for unit in sequence for n, v in _numbers(unit, alphabet) if n == name]
+    if not values:
+        return (_ABSENT,) * 4
+    return float(np.mean(values)), max(values), values[0], values[-1]
+
+
+def _kinds(alphabet: Alphabet) -> dict[str, int]:
+    names = dict.fromkeys(kind for allowed in alphabet.kinds for kind in allowed)
+    return {name: i for i, name in enumerate(names)}
+
+
+def _attributes(alphabet: Alphabet) -> dict[str, int]:
+    names = sorted({name for spans in alphabet.attributes.values() for name in spans})
+    return {name: i for i, name in enumerate(names)}
+
+
+def _numbers(unit: Gene, alphabet: Alphabet) -> list[tuple[str, float]]:
+    """Return the attributes as numbers; the place among its choices stands for a category."""
+    spans: Mapping[str, Range] = alphabet.attributes.get(unit.kind, {})
+    return [(n, _number(v, spans[n])) for n, v in unit.attributes if n in spans]
+
+
+def _number(value: Value, span: Range) -> float:
+    if isinstance(span, Choices):
+        return span.values.index(value) / max(1, len(span.values) - 1)
+    return span.to_unit(value)  # type: ignore[arg-type]

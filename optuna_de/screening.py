@@ -1,0 +1,396 @@
+"""Which of many offspring is worth evaluating: a Gaussian process on genomes, known prices exact.
+
+Pure functions of the finished and running trials. One process per unknown objective predicts the
+logarithm of its loss; an offspring is judged by an optimistic estimate, mean less some standard
+deviations (Srinivas et al., 2010), of the hypervolume that it would add to the front. Front
+members count with their smoothed losses, so that one lucky evaluation is not trusted, and running
+trials with their predicted ones (the kriging believer, Ginsbourger et al., 2010). Needs
+scikit-learn, which is imported when the first model is fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optuna_de._features import features
+from optuna_de.genome import Genome
+from optuna_de.ranges import Params
+from optuna_de.space import write
+from optuna_de.variation import Catalog
+
+Array = NDArray[np.float64]
+Known = Mapping[int, Callable[[Params], float]]
+LENGTHS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+NOISES = (1e-4, 1e-3, 1e-2, 5e-2, 0.2, 1.0)
+
+
+@dataclass(frozen=True)
+class Screening:
+    """How offspring are screened.
+
+    Args:
+        pool: Offspring bred for one trial, at least 2.
+        optimism: Standard deviations below the mean at which a loss is expected, ``>= 0``.
+        smoothness: The Matern kernel's, 0.5 (exponential), 1.5 or 2.5.
+        limit: Finished trials that a model learns from, at least 20.
+        minimum: Finished trials before the first model, at least 5.
+        price: Whether known objectives describe a genome to the models of the others, too.
+
+    Raises:
+        ValueError: Where an argument is out of its range.
+        ImportError: Where scikit-learn is not installed.
+    """
+
+    pool: int = 100
+    optimism: float = 1.0
+    smoothness: float = 0.5
+    limit: int = 300
+    minimum: int = 8
+    price: bool = True
+
+    def __post_init__(self) -> None:
+        for name, right, allowed in (
+            ("pool", self.pool >= 2, "at least 2"),
+            ("optimism", self.optimism >= 0, "at least 0"),
+            ("smoothness", self.smoothness in (0.5, 1.5, 2.5), "0.5, 1.5 or 2.5"),
+            ("limit", self.limit >= 20, "at least 20"),
+            ("minimum", self.minimum >= 5, "at least 5"),
+        ):
+            if not right:
+                raise ValueError(f"{name} must be {allowed}, but is {getattr(self, name)!r}.")
+        if find_spec("sklearn") is None:
+            raise ImportError(
+                "Screening needs scikit-learn; install it with: pip install 'optuna-de[screening]'"
+            )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a study knows when a child is wanted.
+
+    Args:
+        genomes: Evaluated genomes, n, in the order of their completion.
+        losses: Their losses ``(n, m)``, minimised.
+        feasible: Which of them break no constraint, ``(n,)``.
+        running: Genomes that are being evaluated.
+        catalog: The ranges of all genes.
+        weights: Those of a weighted sum, or ``None``.
+    """
+
+    genomes: Sequence[Genome]
+    losses: Array
+    feasible: NDArray[np.bool_]
+    running: Sequence[Genome]
+    catalog: Catalog
+    weights: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The place of the offspring to evaluate in its pool, or why none was preferred."""
+
+    chosen: int | None
+    reason: str = ""
+
+
+Memo = dict[Any, Any]
+
+
+def screen(
+    evidence: Evidence,
+    pool: Sequence[Genome],
+    known: Known,
+    options: Screening,
+    rng: np.random.Generator,
+    memo: Memo,
+) -> Verdict:
+    """Return which offspring of a pool is worth evaluating.
+
+    Args:
+        evidence: Finished and running trials.
+        pool: Offspring, none of them known.
+        known: Objectives that are computed from parameters, by their index.
+        options: How to screen.
+        rng: Draws the weights of a scalarisation where there are more than two objectives.
+        memo: A disposable cache, one per study.
+    """
+    if len(evidence.genomes) < options.minimum:
+        return Verdict(None, "too few finished trials")
+    if not pool:
+        return Verdict(None, "no offspring that is new")
+    scales = [Scale.of(column, evidence.weights is None) for column in evidence.losses.T]
+    prices = {
+        j: scales[j].forward(
+            np.array([float(price(write(g))) for g in (*evidence.running, *pool)])
+        )
+        for j, price in known.items()
+    }
+    told = np.column_stack([s.forward(c) for s, c in zip(scales, evidence.losses.T, strict=True)])
+    found = _estimates(evidence, pool, told, prices, options, memo)
+    if isinstance(found, str):
+        return Verdict(None, found)
+    smooth, waiting, optimistic = found
+    incumbents = np.vstack([smooth[evidence.feasible], waiting])
+    low, high = told.min(axis=0), told.max(axis=0)
+    span = np.where(high > low, high - low, 1.0)
+    incumbents, optimistic = (incumbents - low) / span, (optimistic - low) / span
+    return Verdict(int(np.argmax(merits(incumbents, optimistic, evidence.weights, rng))))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Losses on a logarithmic scale where none is negative, else as they are.
+
+    Args:
+        shift: Added before the logarithm; ``None`` for losses as they are.
+        worst: The largest finite loss; losses beyond it count as much.
+        best: The smallest finite loss.
+    """
+
+    shift: float | None
+    best: float
+    worst: float
+
+    @classmethod
+    def of(cls, losses: Array, logarithmic: bool = True) -> Scale:
+        """Return the scale of an objective's losses ``(n,)``."""
+        finite = losses[np.isfinite(losses)]
+        if not len(finite):
+            return cls(None, 0.0, 0.0)
+        best, worst = float(finite.min()), float(finite.max())
+        if best < 0 or worst == 0 or not logarithmic:
+            return cls(None, best, worst)
+        return cls(0.0 if best > 0 else float(finite[finite > 0].min()) / 2, best, worst)
+
+    def forward(self, losses: Array) -> Array:
+        """Map losses; a known price beyond the worst one seen stays what it is."""
+        finite = np.where(np.isposinf(losses), self.worst, losses)
+        finite = np.where(np.isneginf(losses), self.best, finite)
+        if self.shift is None:
+            return finite
+        floor = self.best if self.shift == 0 else 0.0
+        return np.asarray(np.log(np.maximum(finite, floor * 1e-6) + self.shift))
+
+
+def _estimates(
+    evidence: Evidence,
+    pool: Sequence[Genome],
+    told: Array,
+    prices: Mapping[int, Array],
+    options: Screening,
+    memo: Memo,
+) -> tuple[Array, Array, Array] | str:
+    """Return smoothed losses of the evaluated, predicted of the running, optimistic of the new."""
+    n, running = len(told), len(evidence.running)
+    known = sorted(prices) if options.price else []
+    rows = _rows(
+        [*evidence.genomes, *evidence.running, *pool],
+        evidence.catalog,
+        np.vstack([told[:, known], np.column_stack([prices[j] for j in known])])
+        if known
+        else np.zeros((n + running + len(pool), 0)),
+        n,
+    )
+    kept = subset(told, options.limit)
+    columns = []
+    for j in range(told.shape[1]):
+        if j in prices:
+            columns.append((told[:, j], prices[j][:running], prices[j][running:]))
+            continue
+        theta = _hyperparameters(evidence, told, j, known, options, memo)
+        model = Model.fit(rows[kept], told[kept, j], options.smoothness, theta)
+        if not model.is_useful:
+            return "the model is no better than a constant"
+        waiting = model.predict(rows[n : n + running])[0]
+        believer = model.believing(rows[n : n + running], waiting)
+        mean, deviation = believer.predict(rows[n + running :])
+        optimistic = mean - options.optimism * deviation
+        columns.append((model.predict(rows[:n])[0], waiting, optimistic))
+    smooth, waiting, new = (np.column_stack(parts) for parts in zip(*columns, strict=True))
+    return smooth, waiting, new
+
+
+def _rows(genomes: Sequence[Genome], catalog: Catalog, prices: Array, told: int) -> Array:
+    """Return features and prices ``(n, p)``, these in units of their range in the first rows."""
+    low, high = prices[:told].min(axis=0), prices[:told].max(axis=0)
+    scaled = (prices - low) / np.where(high > low, high - low, 1.0)
+    return np.hstack([features(genomes, catalog), scaled])
+
+
+def _hyperparameters(
+    evidence: Evidence,
+    told: Array,
+    objective: int,
+    known: Sequence[int],
+    options: Screening,
+    memo: Memo,
+) -> tuple[float, float]:
+    """Return length scale and noise: those of the greatest likelihood on a grid.
+
+    They are sought anew only when the number of trials passes a step, and are a function of the
+    trials up to that step alone: any process finds the same.
+    """
+    n = len(told)
+    seen = n - n % (1 if n < 20 else 5 if n < 100 else 20)
+    name = told[:seen].tobytes(), evidence.catalog
+    if memo.get(objective, (None,))[0] != name:
+        kept = subset(told[:seen], options.limit)
+        genomes = [evidence.genomes[i] for i in kept]
+        x = _rows(genomes, evidence.catalog, told[kept][:, known], len(kept))
+        y = told[kept, objective]
+        fits = (Model.fit(x, y, options.smoothness, theta) for theta in product(LENGTHS, NOISES))
+        memo[objective] = name, max(fits, key=lambda model: model.likelihood).theta
+    theta: tuple[float, float] = memo[objective][1]
+    return theta
+
+
+def subset(losses: Array, limit: int) -> NDArray[np.intp]:
+    """Return which of ``(n, m)`` losses a model learns from: recent, best by any one, and spread.
+
+    Sixty per cent are the latest, a fifth have the lowest sums of ranks, the rest are evenly
+    spaced over the others.
+    """
+    n = len(losses)
+    if n <= limit:
+        return np.arange(n)
+    recent = np.arange(n - limit * 3 // 5, n)
+    ranks = losses.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable").sum(axis=1)
+    older = np.argsort(ranks[: recent[0]], kind="stable")
+    best, rest = older[: limit // 5], np.sort(older[limit // 5 :])
+    spaced = rest[np.linspace(0, len(rest) - 1, limit - len(recent) - len(best)).astype(int)]
+    return np.sort(np.concatenate([recent, best, spaced]))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A Gaussian process with a constant mean, a Matern kernel and noise (Rasmussen, 2006).
+
+    Args:
+        process: The fitted scikit-learn regressor of standardised losses, of unit amplitude.
+        mean: The losses' mean.
+        deviation: Their standard deviation.
+        theta: Length scale and noise.
+    """
+
+    process: Any
+    mean: float
+    deviation: float
+    x: Array
+    y: Array
+    smoothness: float
+    theta: tuple[float, float]
+
+    @classmethod
+    def fit(cls, x: Array, losses: Array, smoothness: float, theta: tuple[float, float]) -> Model:
+        """Condition on features ``(n, d)`` and losses ``(n,)``."""
+        mean, deviation = float(losses.mean()), float(losses.std()) or 1.0
+        y = (losses - mean) / deviation
+        return cls(_process(x, y, smoothness, theta), mean, deviation, x, y, smoothness, theta)
+
+    @cached_property
+    def amplitude(self) -> float:
+        """The kernel's most likely standard deviation, in units of ``deviation``."""
+        return float(np.sqrt(max(1e-12, self.y @ self.process.alpha_ / len(self.y))))
+
+    @property
+    def likelihood(self) -> float:
+        """The log likelihood at the most likely amplitude, up to a constant."""
+        return float(-len(self.y) * np.log(self.amplitude) - self._log_determinant / 2)
+
+    @property
+    def _log_determinant(self) -> float:
+        return float(2 * np.log(np.diag(self.process.L_)).sum())
+
+    @property
+    def left_out(self) -> Array:
+        """Standardised losses less their predictions from all others, in closed form.
+
+        Sundararajan and Keerthi (2001), equation 12.
+        """
+        factor = np.linalg.inv(self.process.L_)
+        return np.asarray(self.process.alpha_ / (factor**2).sum(axis=0))
+
+    @property
+    def is_useful(self) -> bool:
+        """Whether its leave-one-out errors are below those of the mean of the others."""
+        n = len(self.y)
+        constant = self.y * n / max(1, n - 1)
+        return bool((self.left_out**2).sum() < (constant**2).sum())
+
+    def predict(self, x: Array) -> tuple[Array, Array]:
+        """Return mean and deviation, noise left out, of the losses at features ``(n, d)``."""
+        if not len(x):
+            return np.zeros(0), np.zeros(0)
+        mean, deviation = self.process.predict(x, return_std=True)
+        noise = self.theta[1]
+        latent = np.sqrt(np.maximum(deviation**2 - noise, 0.0))
+        return self.mean + self.deviation * mean, self.deviation * self.amplitude * latent
+
+    def believing(self, x: Array, losses: Array) -> Model:
+        """Return this model, told that features ``(k, d)`` have these losses ``(k,)``."""
+        if not len(x):
+            return self
+        x, y = np.vstack([self.x, x]), np.append(self.y, (losses - self.mean) / self.deviation)
+        process = _process(x, y, self.smoothness, self.theta)
+        model = Model(process, self.mean, self.deviation, x, y, self.smoothness, self.theta)
+        model.__dict__["amplitude"] = self.amplitude
+        return model
+
+
+def _process(x: Array, y: Array, smoothness: float, theta: tuple[float, float]) -> Any:
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import Matern, WhiteKernel
+
+    length, noise = theta
+    kernel = Matern(length, nu=smoothness) + WhiteKernel(noise)
+    return GaussianProcessRegressor(kernel, alpha=1e-8, optimizer=None).fit(x, y)
+
+
+def merits(
+    incumbents: Array,
+    candidates: Array,
+    weights: Sequence[float] | None,
+    rng: np.random.Generator,
+) -> Array:
+    """Return how much each of ``(k, m)`` candidates is worth beside ``(n, m)`` incumbents.
+
+    One objective: the value; weights: the weighted sum; two objectives: the hypervolume that is
+    added; more: the augmented Chebyshev sum of random weights (Knowles, 2006).
+    """
+    if weights is not None:
+        return np.asarray(-(candidates @ np.asarray(weights, dtype=float)))
+    match candidates.shape[1]:
+        case 1:
+            return -candidates[:, 0]
+        case 2:
+            added = added_areas(incumbents, candidates, np.array([1.1, 1.1]))
+            return added if added.any() else -_depths(incumbents, candidates)
+        case m:
+            drawn = rng.dirichlet(np.ones(m))
+            chebyshev = (candidates * drawn).max(axis=1)
+            return np.asarray(-chebyshev - 0.05 * candidates @ drawn)
+
+
+def added_areas(front: Array, candidates: Array, reference: Array) -> Array:
+    """Return the area that each of ``(k, 2)`` candidates adds to that below ``(n, 2)``."""
+    steps = front[np.lexsort((front[:, 1], front[:, 0]))]
+    lefts = np.append(-np.inf, steps[:, 0])
+    levels = np.minimum.accumulate(np.append(reference[1], steps[:, 1]))
+    rights = np.minimum(np.append(lefts[1:], reference[0]), reference[0])
+    widths = rights - np.maximum(lefts, candidates[:, :1])
+    heights = levels - candidates[:, 1:]
+    return np.asarray((np.maximum(widths, 0.0) * np.maximum(heights, 0.0)).sum(axis=1))
+
+
+def _depths(incumbents: Array, candidates: Array) -> Array:
+    """Return by how much each candidate is dominated, 0 or less where it is not."""
+    gaps = candidates[:, None, :] - incumbents[None, :, :]
+    return np.asarray(gaps.min(axis=2).max(axis=1))
