@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -111,6 +111,16 @@ def fresh_trials_of(study: optuna.Study) -> Sequence[FrozenTrial]:
 def frozen(trial: optuna.Trial) -> FrozenTrial:
     """Return a running trial as the storage holds it now."""
     return trial.storage.get_trial(trial._trial_id)
+
+
+def wrap_channel(proxy: optuna.storages.GrpcStorageProxy, wrap: Callable[[Any], Any]) -> None:
+    """Send a proxy's requests through its channel as `wrap` returns it."""
+    from optuna.storages._grpc.auto_generated import api_pb2_grpc
+    from optuna.storages._grpc.client import GrpcClientCache
+
+    channel = wrap(proxy._channel)
+    proxy._stub = api_pb2_grpc.StorageServiceStub(channel)  # type: ignore[no-untyped-call]
+    proxy._cache = GrpcClientCache(proxy._stub)
 
 
 def is_on_front(losses: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -45,7 +45,8 @@ def reason(error: BaseException | None) -> str:
     return " ".join(words.split())
 
 
-def _announce(state: tenacity.RetryCallState) -> None:
+def announce(state: tenacity.RetryCallState) -> None:
+    """Log the first failure of a row."""
     if state.attempt_number == 1 and state.outcome is not None:
         _logger.warning(
             "The storage answers: %s; trying again.", reason(state.outcome.exception())
@@ -58,7 +59,7 @@ def repeated() -> tenacity.Retrying:
         retry=tenacity.retry_if_exception(is_transient),
         wait=tenacity.wait_random_exponential(multiplier=0.1, max=5.0),
         stop=tenacity.stop_after_delay(PATIENCE),
-        before_sleep=_announce,
+        before_sleep=announce,
         reraise=True,
     )
 

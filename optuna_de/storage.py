@@ -5,47 +5,31 @@ Knows URLs and what each kind of storage needs. Does not know samplers, objectiv
 
 from __future__ import annotations
 
-import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import sqlalchemy
 import tenacity
 from optuna.exceptions import StorageInternalError
-from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages import BaseStorage
 from sqlalchemy import exc
 
 from optuna_de import _rdb
+from optuna_de._journal import open_journal
+from optuna_de._proxy import open_proxy
 from optuna_de._reaper import MAX_RETRY, Requeue, quietly_experimental, requeue_stale
+from optuna_de._url import StorageError, failure, folder_of, parse, redact
 
 __all__ = ["StorageError", "open_storage", "redact", "requeue_stale"]
 
 HEARTBEAT_INTERVAL = 30
 """Seconds between two heartbeats of a running trial."""
-LOCK_GRACE = 15
-"""Seconds after which the journal's lock is taken from a holder that died."""
 CONNECT_TIMEOUT = 10
 """Seconds within which a server has to answer."""
-_DRIVERS = {
-    **dict.fromkeys(("postgresql", "postgres"), "postgresql+psycopg"),
-    **dict.fromkeys(("mysql", "mariadb", "mariadb+pymysql"), "mysql+pymysql"),
-}
+RESTART = 30.0
+"""Seconds for which a server that is down, as in a restart, is waited for when opening."""
 _KINDS = "sqlite:///file.db, postgresql://, mysql://, mariadb://, journal:///file.log, grpc://"
-
-
-class StorageError(ValueError):
-    """A storage that cannot be opened, said in one sentence without the password."""
-
-
-def redact(url: str) -> str:
-    """Return the URL with `***` in place of its password."""
-    try:
-        return sqlalchemy.make_url(url).render_as_string(hide_password=True)
-    except (exc.ArgumentError, ValueError):
-        head, at, tail = url.rpartition("@")
-        return f"{head.split('://')[0]}://***@{tail}" if at else url
 
 
 def open_storage(
@@ -69,13 +53,14 @@ def open_storage(
             gRPC proxy server wants about one per thread.
 
     Raises:
-        StorageError: bad URL, missing folder or driver, unreachable server, wrong password.
+        StorageError: at once for a bad URL, a missing folder or driver, an unknown host, a wrong
+            password; after `RESTART` seconds for a server that is down.
     """
     kind = url.split("://")[0] if "://" in url else ""
     if kind == "grpc":
-        return _open_grpc(url)
+        return open_proxy(url, RESTART)
     if kind == "journal":
-        return _open_journal(url)
+        return open_journal(url)
     if kind != "sqlite" and not kind.startswith(("sqlite+", "postgres", "mysql", "mariadb")):
         raise StorageError(f"The storage URL {redact(url)!r} is none of {_KINDS}.")
     if heartbeat_interval is not None:
@@ -87,14 +72,6 @@ def open_storage(
         heartbeat_stale_trial_callback=Requeue(max_retry),
         engine_kwargs=_engine(url, pool_size),
     )
-
-
-def _parse(url: str) -> sqlalchemy.URL:
-    try:
-        parsed = sqlalchemy.make_url(url)
-    except (exc.ArgumentError, ValueError):
-        raise StorageError(f"The storage URL {redact(url)!r} cannot be read.") from None
-    return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
 
 
 def _engine(url: str, pool_size: int) -> dict[str, Any]:
@@ -114,18 +91,28 @@ def _engine(url: str, pool_size: int) -> dict[str, Any]:
 
 
 def _open_database(url: str, **kwargs: Any) -> BaseStorage:
-    parsed = _parse(url)
+    parsed = parse(url)
     _require_folder(url, parsed)
     # Optuna fills the URL as a format string.
     text = parsed.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
-    fail = _failure(url, parsed.password)
+    fail = failure(url, parsed.password)
     with quietly_experimental():
         try:
-            return _first_use(lambda: _rdb.ResilientRDBStorage(text, **kwargs))
+            return _awaited(lambda: _first_use(lambda: _rdb.ResilientRDBStorage(text, **kwargs)))
         except ImportError:
             fail(f"the driver of {parsed.drivername} is not installed")
         except (RuntimeError, AssertionError, StorageInternalError, exc.SQLAlchemyError) as error:
             fail(_rdb.reason(error))
+
+
+def _require_folder(url: str, parsed: sqlalchemy.URL) -> None:
+    if not parsed.drivername.startswith("sqlite"):
+        return
+    database = parsed.database or ":memory:"
+    if database == ":memory:" or "mode=memory" in url:
+        raise StorageError(f"The storage URL {url!r} is memory, which no other worker can see.")
+    if not database.startswith("file:"):
+        folder_of(Path(database))
 
 
 def _lost_race(error: BaseException) -> bool:
@@ -145,74 +132,25 @@ def _first_use(build: Callable[[], BaseStorage]) -> BaseStorage:
     return again(build)
 
 
-def _require_folder(url: str, parsed: sqlalchemy.URL) -> None:
-    if not parsed.drivername.startswith("sqlite"):
-        return
-    database = parsed.database or ":memory:"
-    if database == ":memory:" or "mode=memory" in url:
-        raise StorageError(f"The storage URL {url!r} is memory, which no other worker can see.")
-    if not database.startswith("file:"):
-        _folder_of(Path(database))
+_DOWN = (
+    *("refused", "starting up", "shutting down", "recovery mode", "not yet accepting"),
+    *("closed the connection", "terminating connection", "terminated", "reset by peer"),
+    *("lost connection", "gone away", "shutdown in progress", "broken pipe"),
+)
+"""How PostgreSQL, MySQL, MariaDB and their drivers say that a server is down or about to be."""
 
 
-def _folder_of(file: Path) -> Path:
-    if not file.parent.is_dir():
-        raise StorageError(f"The folder {str(file.parent)!r} of the storage does not exist.")
-    if file.is_dir():
-        raise StorageError(f"The storage {str(file)!r} is a folder, not a file.")
-    return file.absolute()
+def _is_down(error: BaseException) -> bool:
+    return _rdb.is_transient(error) and any(w in _rdb.reason(error).lower() for w in _DOWN)
 
 
-def _failure(url: str, password: object) -> Callable[[str], NoReturn]:
-    def fail(why: str) -> NoReturn:
-        for secret in {str(password or ""), urllib.parse.quote(str(password or ""))} - {""}:
-            why = why.replace(secret, "***")
-        raise StorageError(f"Cannot open {redact(url)}: {why.rstrip('.')}.") from None
-
-    return fail
-
-
-def _open_grpc(url: str) -> BaseStorage:
-    parts = urllib.parse.urlsplit(url)
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = port = None
-    if not host or not port or parts.path not in ("", "/") or parts.username:
-        raise StorageError(f"The storage URL {redact(url)!r} is not grpc://host:port.")
-    try:
-        with quietly_experimental():
-            proxy = GrpcStorageProxy(host=host, port=port)
-        proxy.wait_server_ready(timeout=CONNECT_TIMEOUT)
-    except ImportError:
-        raise StorageError("A grpc:// storage needs the packages grpcio and protobuf.") from None
-    except ConnectionError:
-        proxy.close()
-        raise StorageError(f"No gRPC proxy answers at {host}:{port}.") from None
-    return proxy
-
-
-def _open_journal(url: str) -> BaseStorage:
-    # An absolute path: the lock looks at files relative to the link, not to this process.
-    file = _folder_of(Path(url.removeprefix("journal://")))
-    lock = JournalFileOpenLock(str(file), grace_period=LOCK_GRACE)
-    try:
-        if file.exists():
-            _cut_torn_tail(file, lock)
-        with quietly_experimental():
-            return JournalStorage(JournalFileBackend(str(file), lock_obj=lock))
-    except (ValueError, KeyError, OSError) as error:
-        raise StorageError(f"The journal {str(file)!r} cannot be read: {error}.") from None
-
-
-def _cut_torn_tail(file: Path, lock: JournalFileOpenLock) -> None:
-    """Cut what a dead writer left after the last whole line: it blocks all further writes."""
-    lock.acquire()
-    try:
-        with file.open("r+b") as stream:
-            end = stream.seek(0, 2)
-            while end > 0 and stream.seek(end - 1) >= 0 and stream.read(1) != b"\n":
-                end -= 1
-            stream.truncate(end)
-    finally:
-        lock.release()
+def _awaited(build: Callable[[], BaseStorage]) -> BaseStorage:
+    """Build, again while the server is down."""
+    again = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_is_down),
+        wait=tenacity.wait_random(0.2, 1.0),
+        stop=tenacity.stop_after_delay(RESTART),
+        before_sleep=_rdb.announce,
+        reraise=True,
+    )
+    return again(build)

@@ -6,15 +6,16 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from optuna.trial import TrialState
 
-from optuna_de.storage import StorageError, open_storage
 from optuna_de.worker import optimize
 from tests import servers, storage_worker
 from tests.storage_worker import CALM, PATIENCE, spawn, study_of
@@ -70,12 +71,23 @@ def test_the_kubernetes_job_is_sound(known: set[str]) -> None:
     assert all(type(v) in (int, str) for v in container["resources"]["limits"].values())
 
 
+def serve(url: str, port: int) -> subprocess.Popen[bytes]:
+    """Serve a storage by the example."""
+    command = [sys.executable, str(EXAMPLES / "grpc_proxy.py"), url, "--port", str(port)]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a proxy that starts as long as a busy machine needs."""
+    monkeypatch.setattr("optuna_de.storage.RESTART", PATIENCE)
+
+
 @contextmanager
 def proxy(url: str) -> Iterator[str]:
     """Serve a storage by the example; yield the proxy's URL."""
     port = servers.free_port()
-    command = [sys.executable, str(EXAMPLES / "grpc_proxy.py"), url, "--port", str(port)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    process = serve(url, port)
     try:
         yield f"grpc://127.0.0.1:{port}"
     finally:
@@ -83,19 +95,12 @@ def proxy(url: str) -> Iterator[str]:
         process.wait()
 
 
-def _open(url: str) -> bool:
-    try:
-        open_storage(url)
-    except StorageError:
-        return False
-    return True
-
-
+@pytest.mark.usefixtures("patient")
 def test_workers_share_a_study_through_the_proxy(tmp_path: Path) -> None:
     pytest.importorskip("grpc")
     database = f"sqlite:///{tmp_path}/a.db"
     with proxy(database) as url:
-        servers.wait_for(lambda: _open(url), PATIENCE, "no proxy")
+        study_of(url)._storage.close()  # type: ignore[attr-defined]
         workers = [spawn(storage_worker.work, url, 6, 0.05) for _ in range(2)]
         for worker in workers:
             worker.join(PATIENCE)
@@ -106,3 +111,27 @@ def test_workers_share_a_study_through_the_proxy(tmp_path: Path) -> None:
         study._storage.close()  # type: ignore[attr-defined]
     assert len(study_of(database, **CALM).trials) >= 7
     storage_worker.close_all()
+
+
+@pytest.mark.usefixtures("patient")
+def test_f9_a_worker_outlives_its_proxy(tmp_path: Path) -> None:
+    pytest.importorskip("grpc")
+    database, port = f"sqlite:///{tmp_path}/a.db", servers.free_port()
+    served = [serve(database, port)]
+    study = study_of(f"grpc://127.0.0.1:{port}")
+
+    def restart_inside(trial: optuna.Trial) -> float:
+        first = trial.suggest_int("a", 0, 9)
+        served[0].kill()
+        served[0].wait()
+        threading.Timer(0.5, lambda: served.append(serve(database, port))).start()
+        return first + trial.suggest_int("b", 0, 9)
+
+    try:
+        assert optimize(study, restart_inside, total=1).finished == 1
+        (trial,) = study.trials
+        assert trial.value == trial.params["a"] + trial.params["b"]
+    finally:
+        study._storage.close()  # type: ignore[attr-defined]
+        served[-1].kill()
+        served[-1].wait()

@@ -118,6 +118,36 @@ def test_f9_a_worker_outlives_its_database(postgres: servers.Server, how: int) -
     assert trial.value == trial.params["a"] + trial.params["b"]
 
 
+@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
+def test_f9_a_storage_opens_while_its_server_restarts(
+    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("optuna_de.storage.RESTART", storage_worker.PATIENCE)
+    server = request.getfixturevalue(kind)
+    url = server.database()
+    server.stop(signal.SIGKILL)
+    threading.Timer(1.0, server.start).start()
+    assert study_of(url, **CALM).trials == []
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
+def test_what_no_wait_would_cure_is_refused_at_once(
+    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def waits(_seconds: float) -> None:
+        raise AssertionError("it waits")
+
+    monkeypatch.setattr("tenacity.nap.time.sleep", waits)
+    right = sqlalchemy.make_url(request.getfixturevalue(kind).admin)
+    for wrong in (
+        right.set(password="no"),
+        right.set(host="no-such-host.invalid"),
+        right.set(database="no"),
+    ):
+        with pytest.raises(StorageError, match="Cannot open"):
+            open_storage(wrong.render_as_string(hide_password=False))
+
+
 def test_f9_a_connection_lost_between_two_reads_is_replaced(postgres: servers.Server) -> None:
     study = study_of(postgres.database(), **CALM)
     ask_quietly(study)

@@ -67,7 +67,7 @@ def test_f13_a_reaper_that_died_itself_is_repaired(sqlite: str) -> None:
 def test_f33_a_torn_journal_line_and_a_stale_lock_are_survived(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("optuna_de.storage.LOCK_GRACE", 3)
+    monkeypatch.setattr("optuna_de._journal.LOCK_GRACE", 3)
     file = tmp_path / "j.log"
     study_of(f"journal://{file}").optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=2)
     whole = file.read_bytes()

@@ -45,10 +45,15 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         ("mysql://u:hidden@127.0.0.1:1/d", "Cannot open mysql://u:\\*\\*\\*@127"),
         ("mysql+nodriver://u:hidden@h/d", "Cannot open mysql"),
         ("grpc://h", "not grpc://host:port"),
+        ("grpc://127.0.0.1:1", "No gRPC proxy answers at 127.0.0.1:1"),
+        ("grpc://no-such-host.invalid:1", "host 'no-such-host.invalid' of the gRPC proxy is"),
         ("grpc://h:99999", "not grpc://host:port"),
     ],
 )
-def test_a_bad_url_is_refused_in_one_sentence(url: str, words: str) -> None:
+def test_a_bad_url_is_refused_in_one_sentence(
+    url: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("optuna_de.storage.RESTART", 0.0)
     if url.startswith("postgresql"):
         pytest.importorskip("psycopg")
     if url.startswith("mysql:"):
