@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 
+from optuna_de.cli_compare import compare
+from optuna_de.cli_export import export, predict
 from optuna_de.cli_report import dashboard, report
 from optuna_de.cli_train import train
 from optuna_de.cnn.progress import finished, front_table, live
@@ -139,7 +141,10 @@ def search(
 
 app.command()(report)
 app.command()(dashboard)
+app.command()(export)
+app.command()(predict)
 app.command()(train)
+app.command()(compare)
 
 
 def run_search(described: Search, workers: int | None, timeout: float | None) -> int:
