@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from optuna_de.cnn import checkpoint
 from optuna_de.cnn.curves import csv_text, write_curves
 from optuna_de.cnn.drawing import draw_svg
 from optuna_de.cnn.final import BEST, CHECKPOINT, FinalTraining, Fitted
@@ -39,7 +40,7 @@ def write_all(
     write_text(folder / "model_card.md", model_card(result))
     write_text(folder / RESULT, json.dumps(result, indent=1) + "\n")
     for name in (CHECKPOINT, BEST):
-        (folder / name).unlink(missing_ok=True)
+        checkpoint.discard(folder / name)
     return result
 
 

@@ -18,6 +18,7 @@ from optuna_de.cnn.claim import SETUP_KEY
 from optuna_de.cnn.data import NAMES, ImageData, Split, load_data, load_test
 from optuna_de.cnn.units import Genome, parse
 
+_NEEDED = {"data", "split seed", "images", "data fingerprint"}
 _ENDS = {
     TrialState.FAIL: "failed",
     TrialState.PRUNED: "was stopped early",
@@ -68,7 +69,7 @@ def recorded_setup(study: optuna.Study) -> Mapping[str, Any]:
         ValueError: Where the study is not one of ``optuna-de search``.
     """
     setup = study.user_attrs.get(SETUP_KEY)
-    if not isinstance(setup, Mapping):
+    if not isinstance(setup, Mapping) or not setup.keys() >= _NEEDED:
         raise ValueError(
             f"Study {study.study_name!r} was not begun by optuna-de search, so its data are "
             "unknown; give --architecture and --data instead of the study."
