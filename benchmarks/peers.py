@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from benchmarks.common import Array
 
 Space = dict[str, BaseDistribution]
 Genome = dict[str, Any]
+Known = Mapping[int, Callable[[Mapping[str, Any]], float]]
 MakeSampler = Callable[[int], BaseSampler]  # seed -> sampler
 
 
@@ -138,6 +140,20 @@ def differential(seed: int, **options: Any) -> BaseSampler:
     return sampler
 
 
+def gaussian(seed: int) -> BaseSampler:
+    """Return Optuna's Gaussian process with expected hypervolume improvement; needs torch."""
+    from optuna.samplers import GPSampler
+
+    return GPSampler(seed=seed)
+
+
+def botorch(seed: int) -> BaseSampler:
+    """Return BoTorch's sampler of optuna-integration, where both are installed."""
+    module = import_module("optuna_integration")
+    sampler: BaseSampler = module.BoTorchSampler(seed=seed)
+    return sampler
+
+
 def hub_differential(seed: int) -> BaseSampler:
     """Return OptunaHub's sampler; it is downloaded, so this needs a network."""
     import optunahub
@@ -157,17 +173,27 @@ PEERS: dict[str, MakeSampler] = {
     "regevo": lambda seed: RegularizedEvolution(seed=seed),
     "seed-rules": lambda seed: SeedRules(seed),
     "hub-de": hub_differential,
+    "gp": gaussian,
+    "botorch": botorch,
 }
+SCREENED = 'de{"screening": true}'
 
 
-def maker(name: str) -> MakeSampler:
+def maker(name: str, known: Known | None = None) -> MakeSampler:
     """Return a factory: a key of ``PEERS``, or ``de{"option": value}`` with JSON options.
+
+    ``de-screened`` is ``de{"screening": true}``. Where screening is on and the options do not say
+    ``"known": null``, the known objectives are exact.
 
     Raises:
         ValueError: if there is no such sampler.
     """
+    name = SCREENED if name == "de-screened" else name
     if name.startswith("de{"):
-        return partial(differential, **json.loads(name[2:]))
+        options = json.loads(name[2:])
+        if options.get("screening"):
+            options = {"known": known, **options}
+        return partial(differential, **options)
     if name not in PEERS:
         raise ValueError(f"sampler must be one of {', '.join(PEERS)}, got {name!r}")
     return PEERS[name]

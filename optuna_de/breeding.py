@@ -5,6 +5,7 @@ A plan names the parents and the generator, so that a child can be bred again fr
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,7 +16,7 @@ import numpy as np
 from optuna_de.genome import Genome, Value
 from optuna_de.population import History, Member
 from optuna_de.ranges import Distributions, Params, range_of
-from optuna_de.screening import Evidence, Known, Screening, screen
+from optuna_de.screening import Evidence, Known, Losses, Screening, foretell, screen
 from optuna_de.space import write
 from optuna_de.variation import Variation, draw, vary
 
@@ -107,17 +108,10 @@ def breed(history: History, key: Key, settings: Settings) -> Planned:
     """Plan the child that screening prefers, or one that is neither taken nor refused."""
     if settings.screening is None:
         return _breed_one(history, key, settings)
-    members, running = history.members, underway(history, settings, key[-1])
+    running = underway(history, settings, key[-1])
     pool = _breed_pool(history, key, settings, settings.screening.pool, running)
     verdict = screen(
-        Evidence(
-            [member.genome for member in members],
-            np.array([member.losses for member in members]),
-            np.array([member.violation == 0 for member in members]),
-            running,
-            history.catalog,
-            history.weights,
-        ),
+        _evidence(history, running, settings.screening),
         [child for _, child in pool],
         {j: partial(_signed, f, history.signs[j]) for j, f in settings.known.items()},
         settings.screening,
@@ -129,6 +123,36 @@ def breed(history: History, key: Key, settings: Settings) -> Planned:
         return replace(plan, screened=verdict.reason), params
     plan, child = pool[verdict.chosen]
     return replace(plan, screened=True), write(child)
+
+
+def _evidence(history: History, running: Sequence[Genome], options: Screening) -> Evidence:
+    """Gather what was evaluated; a stopped trial counts with the losses that it was heading for.
+
+    It is foretold from its last rung and from trials that were complete before it ended.
+    """
+    genomes, losses, feasible = [], list[tuple[float, ...]](), list[bool]()
+    complete: dict[int, list[tuple[Losses, Losses]]] = defaultdict(list)
+    for trial in history.finished:
+        if trial.member is not None:
+            for at, early in trial.rungs.items():
+                complete[at].append((early, trial.member.losses))
+        elif not (trial.rungs and options.stopped):
+            continue
+        genomes.append(trial.genome)
+        feasible.append(trial.member is not None and trial.member.violation == 0)
+        if trial.member is not None:
+            losses.append(trial.member.losses)
+        else:
+            last = max(trial.rungs)
+            losses.append(foretell(trial.rungs[last], complete[last]))
+    return Evidence(
+        genomes,
+        np.array(losses),
+        np.array(feasible),
+        running,
+        history.catalog,
+        history.weights,
+    )
 
 
 def _signed(price: Callable[[Params], float], sign: float, params: Params) -> float:

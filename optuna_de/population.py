@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import _compat, selection
 from optuna_de.genome import Genome, Value
+from optuna_de.halving import rungs_of
 from optuna_de.ranges import Params, hull
 from optuna_de.space import catalog, parse_name, read, write
 from optuna_de.variation import Catalog
@@ -57,12 +58,17 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class _Finished:
-    """A trial that counts in the fold; pruned ones fill a block but are no members."""
+class Finished:
+    """A trial that counts in the fold; pruned ones fill a block but are no members.
+
+    ``rungs`` are the losses at the epochs where early stopping looked at it.
+    """
 
     completed: datetime
     number: int
     member: Member | None = field(compare=False)
+    genome: Genome = field(compare=False)
+    rungs: Mapping[int, tuple[float, ...]] = field(compare=False)
 
 
 class History:
@@ -97,7 +103,7 @@ class History:
         self._ids: list[int] = []
         self._open: dict[int, tuple[int, Genome]] = {}  # index -> parameters known, genome
         self.plans: dict[int, Any] = {}  # number of a running trial -> its stored plan
-        self._finished: list[_Finished] = []
+        self._finished: list[Finished] = []
         self._genomes: dict[int, Genome] = {}
         self._known: dict[tuple[str, ...], set[Hashable]] = defaultdict(set)
         self._populations: list[tuple[Member, ...]] = []
@@ -139,7 +145,8 @@ class History:
         self._known[_signature(genome)].add(_key(genome, _signature(genome)))
         if trial.state != TrialState.FAIL and trial.datetime_complete is not None:
             member = self._member(trial, genome)
-            entry = _Finished(trial.datetime_complete, trial.number, member)
+            rungs = {at: self._losses(r.values) for at, r in rungs_of(trial.user_attrs).items()}
+            entry = Finished(trial.datetime_complete, trial.number, member, genome, rungs)
             position = bisect(self._finished, entry)
             self._finished.insert(position, entry)
             self._forget_from(position)
@@ -162,9 +169,12 @@ class History:
     def _member(self, trial: FrozenTrial, genome: Genome) -> Member | None:
         if trial.state != TrialState.COMPLETE or len(trial.values) != len(self.signs):
             return None
-        losses = tuple(s * v for s, v in zip(self.signs, trial.values, strict=True))
+        losses = self._losses(trial.values)
         violation = sum(max(0.0, c) for c in trial.constraints.values())
         return Member(trial.number, genome, losses, violation)
+
+    def _losses(self, values: Sequence[float]) -> tuple[float, ...]:
+        return tuple(s * v for s, v in zip(self.signs, values, strict=False))
 
     def _start(self, block: int) -> int:
         """Return the position in completion order at which a block starts."""
@@ -202,9 +212,9 @@ class History:
         return self._populations[-1] if self._populations else ()
 
     @property
-    def members(self) -> list[Member]:
-        """All evaluated individuals in the order of their completion."""
-        return [entry.member for entry in self._finished if entry.member is not None]
+    def finished(self) -> Sequence[Finished]:
+        """All trials that completed or were pruned, in the order of their completion."""
+        return self._finished
 
     @property
     def weights(self) -> tuple[float, ...] | None:

@@ -27,6 +27,7 @@ from optuna_de.space import write
 from optuna_de.variation import Catalog
 
 Array = NDArray[np.float64]
+Losses = tuple[float, ...]
 Known = Mapping[int, Callable[[Params], float]]
 LENGTHS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 NOISES = (1e-4, 1e-3, 1e-2, 5e-2, 0.2, 1.0)
@@ -43,6 +44,7 @@ class Screening:
         limit: Finished trials that a model learns from, at least 20.
         minimum: Finished trials before the first model, at least 5.
         price: Whether known objectives describe a genome to the models of the others, too.
+        stopped: Whether trials that early stopping pruned teach the model.
 
     Raises:
         ValueError: Where an argument is out of its range.
@@ -55,6 +57,7 @@ class Screening:
     limit: int = 300
     minimum: int = 8
     price: bool = True
+    stopped: bool = True
 
     def __post_init__(self) -> None:
         for name, right, allowed in (
@@ -143,6 +146,22 @@ def screen(
     span = np.where(high > low, high - low, 1.0)
     incumbents, optimistic = (incumbents - low) / span, (optimistic - low) / span
     return Verdict(int(np.argmax(merits(incumbents, optimistic, evidence.weights, rng))))
+
+
+def foretell(early: Losses, complete: Sequence[tuple[Losses, Losses]]) -> Losses:
+    """Return the final losses that ``early`` ones lead to, from pairs of early and final losses.
+
+    Each loss changes by the median factor of the pairs, or by the median difference where a loss
+    is not positive; without pairs it stays what it is.
+    """
+    if not complete:
+        return early
+    first, last = np.array(complete, dtype=float).transpose(1, 0, 2)  # (k, m) each
+    now = np.array(early)
+    positive = (first > 0).all(axis=0) & (last > 0).all(axis=0) & (now > 0)
+    factor = np.median(last / np.where(first > 0, first, 1.0), axis=0)
+    moved = np.where(positive, now * factor, now + np.median(last - first, axis=0))
+    return tuple(float(loss) for loss in moved)
 
 
 @dataclass(frozen=True)

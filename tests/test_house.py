@@ -12,7 +12,7 @@ import optuna_de.cnn
 
 ROOT = Path(optuna_de.__file__).parent
 ORDER = [
-    ["_compat", "genome", "selection"],
+    ["_compat", "genome", "selection", "halving"],
     ["variation", "ranges"],
     ["space", "_features"],
     ["population", "screening"],
@@ -20,7 +20,7 @@ ORDER = [
     ["sampler"],
     ["_rdb", "_reaper", "_stop", "_url"],
     ["_beat", "_turn", "_journal", "_proxy"],
-    ["storage", "worker", "halving"],
+    ["storage", "worker"],
     ["visualization"],
     ["cnn.units", "cnn.recipes"],
     ["cnn.layers"],

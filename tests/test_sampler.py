@@ -3,7 +3,7 @@
 import logging
 import multiprocessing
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -393,7 +393,7 @@ def test_late_trials_of_many_workers_all_enter_the_selection() -> None:
     assert plan.generation == 1 + (finished - 5)  # steady state: one block per finished trial
 
 
-def price(params: dict[str, Any]) -> float:
+def price(params: Mapping[str, Any]) -> float:
     """The second objective of ``mixed``."""
     return float(sum(v for k, v in params.items() if k.endswith("conv.c")))
 
