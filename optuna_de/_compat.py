@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import optuna
 from numpy.typing import NDArray
 from optuna._hypervolume import compute_hypervolume
 from optuna.storages import RDBStorage
+from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
 from optuna.storages._rdb import models
 from optuna.study._multi_objective import _is_pareto_front
@@ -17,12 +19,29 @@ from optuna.trial import FrozenTrial, TrialState
 
 
 def trials_of(study: optuna.Study) -> Sequence[FrozenTrial]:
-    """Return all trials by number, without copies, from one storage read per asked trial.
+    """Return all trials by number, without copies, from one storage read per asked trial at most.
 
     Hyperband hands samplers a view of the study; the view's own cache would read anew each time.
     """
     whole = getattr(study, "_study", study)
+    local = whole._thread_local
+    if local.cached_all_trials is None:
+        local.cached_all_trials = _read_by_ask(*study_key(whole))
     return whole._get_trials(deepcopy=False, use_cache=True)
+
+
+def _read_by_ask(storage: optuna.storages.BaseStorage, study_id: int) -> list[FrozenTrial] | None:
+    """Return what `ask` read when it looked for waiting trials, where the storage has kept it.
+
+    What follows a trial that another process began between that read and this is left out.
+    """
+    if isinstance(storage, optuna.storages.GrpcStorageProxy):
+        known = storage._cache.studies[study_id].trials.copy()
+    elif isinstance(storage, _CachedStorage):
+        known = storage._studies[study_id].trials.copy()
+    else:
+        return None
+    return [known[number] for number in takewhile(known.__contains__, range(len(known)))]
 
 
 def study_key(study: optuna.Study) -> tuple[optuna.storages.BaseStorage, int]:

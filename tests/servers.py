@@ -131,7 +131,7 @@ def _postgres_user() -> str:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[Server]:
+def postgres(folder: Path, max_connections: int = 100) -> Iterator[Server]:
     if find_spec("psycopg") is None:
         raise Unavailable("the driver psycopg is not installed")
     home, user, port = _postgres_bin(), _postgres_user(), free_port()
@@ -142,8 +142,9 @@ def postgres(folder: Path) -> Iterator[Server]:
     init = [str(home / "initdb"), "-D", str(data), "-U", "tester", "-A", "scram-sha-256"]
     _check([*_as_user(user), *init, f"--pwfile={secret}", "-E", "UTF8", "--no-sync"])
     options = ["-p", str(port), "-k", str(data.parent), "-c", "listen_addresses=127.0.0.1"]
+    options += ["-c", f"max_connections={max_connections}"]
     options += ["-c", "fsync=off"]  # processes die here, not the machine
-    command = [str(home / "postgres"), "-D", str(data), *options, "-c", "max_connections=100"]
+    command = [str(home / "postgres"), "-D", str(data), *options]
     yield from _serve("postgresql+psycopg", "postgres", port, [*_as_user(user), *command], folder)
 
 

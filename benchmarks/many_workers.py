@@ -1,0 +1,220 @@
+"""Two hundred workers on one study: PostgreSQL directly and through the gRPC proxy.
+
+Run ``python -m benchmarks.many_workers --save`` in the repository's root; it starts a PostgreSQL
+server of its own (:mod:`tests.servers`). Workers are threads of a few processes, each process with
+one storage, as threads of one machine share it. A worker asks, suggests ten numbers, sleeps for
+the ``--duration`` of a trial and tells, until the window of ``--seconds`` closes. The samplers
+take turns, each on a new study, so that a busy machine slows all alike; DESampler's throughput is
+also given as a share of RandomSampler's of the same turn. Without ``--duration`` the processors
+are the limit, and these are the workers' and the server's together: more machines have more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import sqlalchemy
+
+from benchmarks.common import Row, cell, header, markdown, write
+from benchmarks.crew import CONTEXT
+from optuna_de import DESampler
+from optuna_de.storage import open_storage
+from tests import servers
+
+ROUTES = ("postgresql", "proxy")
+SAMPLERS = ("random", "de")
+PARAMETERS = 10
+PROXY = Path(__file__).parents[1] / "examples" / "grpc_proxy.py"
+ACTIVE = "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE 't%%'"
+COLUMNS = (
+    *("route", "sampler", "workers", "seconds of a trial", "trials/s", "share of random"),
+    *("ask ms, median", "p95", "suggest ms, median", "p95", "tell ms, median", "p95"),
+    *("connections", "errors"),
+)
+
+
+def study_of(url: str, name: str, threads: int, sampler: str) -> optuna.Study:
+    """Open or make the study as one process of workers does."""
+    samplers = {"random": optuna.samplers.RandomSampler, "de": DESampler}
+    return optuna.create_study(
+        study_name=name,
+        storage=open_storage(url, heartbeat_interval=None, pool_size=threads),
+        sampler=samplers[sampler](),
+        directions=["minimize"] * 2,
+        load_if_exists=True,
+    )
+
+
+def one(study: optuna.Study, duration: float, rng: np.random.Generator) -> list[float]:
+    """Run a trial; return the milliseconds of ask, of the suggestions, and of tell."""
+    marks = [time.perf_counter()]
+    trial = study.ask()
+    marks.append(time.perf_counter())
+    x = [trial.suggest_float(f"x{i}", 0, 1) for i in range(PARAMETERS)]
+    marks.append(time.perf_counter())
+    time.sleep(duration * rng.uniform(0.5, 1.5))
+    begun = time.perf_counter()
+    study.tell(trial, [sum(x), sum((v - 1) ** 2 for v in x)])
+    told = time.perf_counter() - begun
+    return [1e3 * v for v in (*np.diff(marks), told)]
+
+
+def crew(
+    url: str, name: str, sampler: str, args: argparse.Namespace, gate: Any, results: Any
+) -> None:
+    """Be one process of workers; put (times of trials told in the window, errors)."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.simplefilter("ignore")
+    threads = args.workers // args.processes
+    study = study_of(url, name, threads, sampler)
+    times: list[list[float]] = []
+    errors: list[str] = []
+    gate.wait(300)
+    closes = time.monotonic() + args.seconds
+
+    def work(seed: int) -> None:
+        rng = np.random.default_rng([os.getpid(), seed])
+        time.sleep(rng.uniform(0, max(args.duration, 0.5)))  # workers do not start as one
+        while time.monotonic() < closes:
+            try:
+                row = one(study, args.duration, rng)
+            except Exception as error:
+                errors.append(f"{type(error).__name__}: {error}"[:200])
+                continue
+            if time.monotonic() < closes:
+                times.append(row)
+
+    pool = [threading.Thread(target=work, args=(seed,)) for seed in range(threads)]
+    for thread in pool:
+        thread.start()
+    for thread in pool:
+        thread.join()
+    results.put((times, errors))
+
+
+def measure(
+    url: str, admin: str, name: str, sampler: str, args: argparse.Namespace
+) -> tuple[Row, list[list[float]]]:
+    """Let all workers run on a new study for a window."""
+    study_of(url, name, 1, sampler)
+    gate, results = CONTEXT.Barrier(args.processes), CONTEXT.Queue()
+    task = (url, name, sampler, args, gate, results)
+    processes = [CONTEXT.Process(target=crew, args=task) for _ in range(args.processes)]
+    for process in processes:
+        process.start()
+    engine, connections = sqlalchemy.create_engine(admin), 0
+    found: list[tuple[list[list[float]], list[str]]] = []
+    while len(found) < args.processes:
+        time.sleep(0.5)
+        with engine.connect() as connection:
+            count = connection.exec_driver_sql(ACTIVE).scalar() or 0
+        connections = max(connections, count)
+        while not results.empty():
+            found.append(results.get())
+    engine.dispose()
+    for process in processes:
+        process.join()
+    times = [row for rows, _ in found for row in rows]
+    errors = [error for _, some in found for error in some]
+    rate = len(times) / args.seconds
+    row = {"sampler": sampler, "rate": rate, "connections": connections, "errors": len(errors)}
+    return {**row, "example": errors[:1]}, times
+
+
+@contextmanager
+def route(name: str, server: servers.Server, threads: int) -> Iterator[str]:
+    """Yield the URL by which workers reach a new database."""
+    url = server.database()
+    if name == "postgresql":
+        yield url
+        return
+    port = servers.free_port()
+    command = [sys.executable, str(PROXY), url, "--port", str(port), "--threads", str(threads)]
+    process = subprocess.Popen(command)
+    try:
+        yield f"grpc://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def compare(name: str, server: servers.Server, args: argparse.Namespace) -> list[Row]:
+    """Measure the samplers in turns on one route and return a row for each."""
+    about = {"route": name, "workers": args.workers, "duration": args.duration}
+    rows: dict[str, Row] = {s: {**about, "sampler": s, "rates": [], "times": []} for s in SAMPLERS}
+    with route(name, server, args.threads) as url:
+        for turn in range(args.repeats):
+            for sampler in SAMPLERS:
+                found, times = measure(url, server.admin, f"{sampler}-{turn}", sampler, args)
+                row = rows[sampler]
+                row["rates"].append(round(found["rate"], 3))
+                row["times"] += times
+                row["connections"] = max(row.get("connections", 0), found["connections"])
+                row["errors"] = row.get("errors", 0) + found["errors"]
+                row["example"] = found["example"] or row.get("example", [])
+    return [summed(row, rows["random"]["rates"]) for row in rows.values()]
+
+
+def summed(row: Row, random: Sequence[float]) -> Row:
+    """Return a row with quantiles of the latencies in place of all times."""
+    times = np.array(row.pop("times"), dtype=float).reshape(-1, 3)
+    quantiles = np.quantile(times, [0.5, 0.95], axis=0).T if len(times) else np.zeros((3, 2))
+    names = ("ask", "suggest", "tell")
+    shares = [round(a / b, 3) for a, b in zip(row["rates"], random, strict=True) if b]
+    latencies = {n: np.round(q, 1).tolist() for n, q in zip(names, quantiles, strict=True)}
+    return {**row, "shares": shares, "trials": len(times), **latencies}
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return the table of all routes."""
+    lines = [
+        (
+            *(r["route"], r["sampler"], r["workers"], r["duration"], cell(r["rates"], 1)),
+            cell(r["shares"], 2),
+            *(value for name in ("ask", "suggest", "tell") for value in r[name]),
+            *(r["connections"], r["errors"]),
+        )
+        for r in rows
+    ]
+    return markdown(COLUMNS, lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("routes", nargs="*", default=list(ROUTES), help=", ".join(ROUTES))
+    parser.add_argument("--workers", type=int, default=200)
+    parser.add_argument("--processes", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=10, help="of the proxy")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of a window")
+    parser.add_argument("--duration", type=float, default=0.0, help="mean seconds of a trial")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--save", action="store_true", help="write benchmarks/results")
+    args = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)  # the server's user reads it
+        with servers.postgres(Path(folder), max_connections=args.workers + 60) as server:
+            rows = [row for name in args.routes for row in compare(name, server, args)]
+    print(table(rows))
+    if args.save:
+        about = {"seconds": args.seconds, "processes": args.processes, "threads": args.threads}
+        head = header(args.repeats, load=os.getloadavg()[0], **about)
+        print(write("many_workers", head, rows))
+
+
+if __name__ == "__main__":
+    main()
