@@ -141,6 +141,15 @@ class Search:
         )
 
     def _accepts(self, params: Params) -> bool:
+        """Tell whether a planned network is within the caps.
+
+        One with a kind that no trial had is not whole yet: its attributes are drawn when they are
+        suggested, and the objective counts then.
+        """
+        try:
+            self.space.decode(params)
+        except ValueError:
+            return True
         cap, macs = self.max_parameters, self.max_macs
         return (cap is None or self.space.count_parameters(params) <= cap) and (
             macs is None or self.space.count_macs(params) <= macs

@@ -103,6 +103,14 @@ def test_another_setup_is_refused_by_name(
     assert _dump(url) == before
 
 
+def test_a_kind_that_no_trial_had_is_left_to_the_objective(url: str) -> None:
+    accept = make(url, max_macs=1)._accepts
+    params = {"layers.length": 1, "layers.0.kind": "norm_conv"}
+    assert accept(params)
+    whole = {"layers.0.norm_conv.channels": 8, "layers.0.norm_conv.kernel": 3}
+    assert not accept(params | whole | {"layers.length": 2, "layers.1.kind": "max_pool"})
+
+
 def test_an_evolved_head_is_another_space(url: str) -> None:
     seed = make(url, preset="seed", population=20)
     seed.study(seed.objective())
