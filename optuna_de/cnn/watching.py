@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
 from rich.console import Console
@@ -11,10 +13,12 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
+from rich.text import Text
 
 if TYPE_CHECKING:
     from optuna_de.cnn.training import Epoch
@@ -39,21 +43,18 @@ def watched(epochs: int, label: str, held_out: bool) -> Iterator[Look]:
         BarColumn(bar_width=16),
         TextColumn("{task.fields[news]}", markup=False),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        _Left(),
     )
     live = progress_console.is_terminal
-    with Progress(
-        *columns, console=progress_console, disable=not live, speed_estimate_period=1e9
-    ) as bar:
-        task = bar.add_task(f"{label} " if label else "", total=epochs, news="")
+    with Progress(*columns, console=progress_console, disable=not live) as bar:
+        task = bar.add_task(f"{label} " if label else "", total=epochs, news="", end=None)
         spent: list[float] = []
 
         def look(epoch: Epoch) -> None:
             news = _news(epoch, held_out)
-            bar.update(task, completed=epoch.number, news=news)
             spent.append(epoch.seconds)
             left = (epochs - epoch.number) * sum(spent) / len(spent)
+            bar.update(task, completed=epoch.number, news=news, end=time.monotonic() + left)
             if not live:
                 say(
                     f"{label}{' ' if label else ''}epoch {epoch.number} of {epochs}: {news}, "
@@ -62,6 +63,16 @@ def watched(epochs: int, label: str, held_out: bool) -> Iterator[Look]:
                 )
 
         yield look
+
+
+class _Left(ProgressColumn):
+    """The time left as the seconds of the epochs so far foretell it, from the first epoch on."""
+
+    def render(self, task: Task) -> Text:
+        if task.fields["end"] is None:
+            return Text("time left not known yet")
+        left = max(0, round(task.fields["end"] - time.monotonic()))
+        return Text(f"{timedelta(seconds=left)} left")
 
 
 def _news(epoch: Epoch, held_out: bool) -> str:

@@ -14,7 +14,7 @@ from optuna_de.cnn.card import read_result, write_all
 from optuna_de.cnn.final import FinalTraining, fit, score
 from optuna_de.cnn.saved import load_model
 from optuna_de.cnn.scoring import evaluate
-from tests.cnn.training_kit import job
+from tests.cnn.training_kit import job, jumpy
 
 NAMES = {
     "curve.csv",
@@ -47,7 +47,7 @@ def table(path: Path) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("keep", [False, True])
 def test_the_saved_network_has_the_figures_of_the_card(tmp_path: Path, keep: bool) -> None:
-    training = job(keep_validation=keep)
+    training = jumpy() if keep else job()
     result = finish(training, tmp_path)
     assert read_result(tmp_path) == result
     assert {path.name for path in tmp_path.iterdir()} == NAMES | ({"last.pt"} if keep else set())
@@ -60,7 +60,13 @@ def test_the_saved_network_has_the_figures_of_the_card(tmp_path: Path, keep: boo
     assert f"Test accuracy {1 - error:.2%} at {result['parameters']:,} parameters" in card
     assert ("300 images trained" if keep else "500 images trained") in card
     assert ("chose the epoch" if keep else "no image was left") in card
-    for fact in ("final version 1", "seed: 0", "fingerprint: digits", "torch 2", "cores of"):
+    for fact in (
+        f"{training.recipe.name} version 1",
+        "seed: 0",
+        "fingerprint: digits",
+        "torch 2",
+        "cores of",
+    ):
         assert fact in card
 
 

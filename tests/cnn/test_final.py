@@ -20,7 +20,7 @@ from optuna_de.cnn.folder import claim_folder
 from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.training import Epoch
 from tests.cnn.kit import digits
-from tests.cnn.training_kit import job
+from tests.cnn.training_kit import job, jumpy
 
 
 @pytest.fixture(autouse=True)
@@ -83,12 +83,6 @@ def test_a_kept_validation_split_is_not_trained_on(tmp_path: Path) -> None:
     other = job(keep_validation=True, data=replace(training.data, validation=blank))
     (tmp_path / "other").mkdir()
     assert content(fit(other, tmp_path / "other"))[0][:5] == content(whole)[0][:5]
-
-
-def jumpy() -> FinalTraining:
-    """Return a training whose last epoch is not its best."""
-    recipe = Recipe("jumpy", 1, learning_rate=0.9, crop_padding=0)
-    return job(epochs=6, keep_validation=True, recipe=recipe)
 
 
 def test_the_epoch_that_validation_likes_best_is_kept(tmp_path: Path) -> None:

@@ -8,9 +8,8 @@ import optuna
 from optuna.trial import TrialState, create_trial
 
 from optuna_de.cnn import get_recipe, parse
-from optuna_de.cnn.begin import Begun, begin
 from optuna_de.cnn.final import FinalTraining
-from optuna_de.cnn.origin import DataChoice
+from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.search import Search, fit_recipe
 from tests.cnn.kit import digits
 
@@ -26,9 +25,10 @@ def job(text: str = SMALL, **changes: Any) -> FinalTraining:
     return FinalTraining(parse(text), **{"data": data, "recipe": recipe, **usual, **changes})
 
 
-def digits_begun() -> Begun:
-    """Return all digits without a study."""
-    return begin(None, DataChoice("digits"), named=True, split_seed=None)
+def jumpy() -> FinalTraining:
+    """Return a training whose last epoch is not its best."""
+    recipe = Recipe("jumpy", 1, learning_rate=0.9, crop_padding=0)
+    return job(epochs=6, keep_validation=True, recipe=recipe)
 
 
 def study(url: str, folder: Path, **changes: Any) -> optuna.Study:
