@@ -13,7 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import ablation, continuous, overhead, workers
+from benchmarks import (
+    ablation,
+    accuracy_table,
+    continuous,
+    overhead,
+    throughput_tables,
+    workers,
+)
 from benchmarks.common import RESULTS, Array, Row, markdown, read
 from benchmarks.search_quality import CHECKPOINTS, summary
 
@@ -63,6 +70,9 @@ SECTIONS: dict[str, tuple[str, Callable[[Row, Sequence[Row]], str]]] = {
     "continuous": ("Numeric spaces", numeric),
     "workers": ("Many workers", many_workers),
     "overhead": ("Overhead of one trial of ten numbers", cost),
+    "throughput": ("Images per second of training", throughput_tables.tables),
+    "accuracy": ("Validation error of `fast` at equal epochs", accuracy_table.table),
+    "gpu": ("Training on a graphics card", throughput_tables.card_tables),
 }
 
 

@@ -111,8 +111,8 @@ NETWORKS = {build.__name__: build for build in (normed, plain, deep)}
 
 
 @cache
-def load(sizes: Sizes) -> ImageData:
-    """Return a stratified subset of the training folder."""
+def load(sizes: Sizes, skip: int = 0) -> ImageData:
+    """Return a stratified subset of the training folder, after ``skip`` images of each class."""
     classes = sorted(p.name for p in (sizes.folder / "train").iterdir() if p.is_dir())
     cut, rest = sizes.train // len(classes), sizes.validation // len(classes)
     drawn = []
@@ -120,7 +120,10 @@ def load(sizes: Sizes) -> ImageData:
         paths = sorted((sizes.folder / "train" / name).iterdir())
         random.Random(SPLIT_SEED).shuffle(paths)
         drawn.append(
-            [(np.asarray(Image.open(p).convert("RGB")), label) for p in paths[: cut + rest]]
+            [
+                (np.asarray(Image.open(p).convert("RGB")), label)
+                for p in paths[skip : skip + cut + rest]
+            ]
         )
     return ImageData(
         name="tune_fast",

@@ -1,0 +1,176 @@
+"""The benchmarks of training run at tiny sizes, and their tables say what the rows say."""
+
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks import accuracy, accuracy_table, gpu, throughput_tables, training_rates, vanilla
+from benchmarks.common import Row
+from benchmarks.throughput import Lanes, macs
+from benchmarks.tune_fast import Sizes, load
+from optuna_de.cnn import augment
+from optuna_de.cnn.data import ImageData
+from optuna_de.cnn.search import Search
+from optuna_de.cnn.zoo import MODEL_2
+
+CLASSES = [f"class-{i}" for i in range(10)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten classes of eight images of noise."""
+    root: Path = tmp_path_factory.mktemp("images")
+    generator = np.random.default_rng(0)
+    for name in CLASSES:
+        (root / "train" / name).mkdir(parents=True)
+        for i in range(8):
+            pixels = generator.integers(256, size=(32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / "train" / name / f"{i}.png")
+    return root
+
+
+@pytest.fixture
+def lanes(folder: Path) -> Lanes:
+    """Lanes that are one thread of this process."""
+    thread = ThreadPoolExecutor(1)
+
+    def lane(data: ImageData, keep: bool) -> Executor:
+        thread.submit(training_rates.enter, data, False).result()
+        return thread
+
+    return Lanes(load(Sizes(folder, train=40, validation=10)), lane)
+
+
+def test_the_script_for_a_card_runs_on_the_cpu(
+    lanes: Lanes, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_rates, "_PEAK_SIDE", 64)
+    described = Search(
+        data=str(folder),
+        preset="seed",
+        trials=1,
+        epochs=1,
+        device="cpu",
+        validation_fraction=0.25,
+        max_parameters=200_000,
+    )
+    threads = torch.get_num_threads()
+    with lanes:
+        rows = list(gpu.rows(lanes, "cpu", 1, ["narrow"], 32))
+    torch.set_num_threads(threads)
+    rows.append(gpu.search(described, 1))
+    assert rows[0] == {"what": "macs", "network": "narrow", "macs": 12_896_768}
+    assert len(rows) == 1 + 2 * 2 * 2 + 1
+    assert all(row["rate"] > 0 for row in rows[1:-1])
+    text = throughput_tables.card_tables({"card": "No card."}, rows)
+    assert "The seed's search, 1 networks and 1 workers: " in text
+
+
+def test_one_sentence_says_that_there_is_no_card(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("sys.argv", ["gpu", "--folder", "nowhere"])
+    gpu.main()
+    assert capsys.readouterr().out == "There is no CUDA card here, so nothing was measured.\n"
+
+
+def test_package_seconds_are_those_outside_training(
+    lanes: Lanes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lanes:
+        few = training_rates.package_seconds(2, 64, first=1)
+        many = training_rates.package_seconds(2, 20_000, first=1)
+    assert 0 < few < many
+
+
+def test_both_data_paths_give_the_same_images(folder: Path) -> None:
+    data = load(Sizes(folder, train=40, validation=10))
+    ((images, labels),) = vanilla.loader(data, 10, train=False)
+    normalise = augment.normaliser(data.mean, data.std, (32, 32), torch.device("cpu"))
+    torch.testing.assert_close(normalise(data.validation.images), images)
+    assert torch.equal(data.validation.labels, labels)
+
+
+def test_skipped_images_are_not_loaded(folder: Path) -> None:
+    sizes = Sizes(folder, train=20, validation=20)
+    first, second = load(sizes), load(sizes, 4)
+    seen = [
+        {image.numpy().tobytes() for s in (d.train, d.validation) for image in s.images}
+        for d in (first, second)
+    ]
+    assert [len(images) for images in seen] == [40, 40]
+    assert not seen[0] & seen[1]
+
+
+def test_every_arm_of_the_accuracy_benchmark_trains(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accuracy, "TUNED", 2)
+    sizes = Sizes(folder, train=40, validation=10, epochs=1, seeds=1)
+    threads = torch.get_num_threads()
+    small = "B4k3-MP-MP-GAP"
+    for arm in ("fast", "adam", "sgd"):
+        case = accuracy.Case(small, arm, 1, 0, sizes)
+        found = accuracy.error(case)
+        assert 0 <= found <= 1
+        assert found == accuracy.error(case)
+    torch.set_num_threads(threads)
+
+
+def test_the_accuracy_table_pairs_the_seeds() -> None:
+    def rows(network: str, arm: str, *errors: float) -> list[Row]:
+        about = {"network": network, "arm": arm, "epochs": 5}
+        return [{**about, "seed": i, "error": e} for i, e in enumerate(errors)]
+
+    found = [
+        *rows(MODEL_2, "seed-search", 0.9, 0.9),
+        *rows(MODEL_2, "fast", 0.8, 0.7),
+        *rows(accuracy_table.MODEL_2_NORMED, "fast", 0.6, 0.7),
+    ]
+    text = accuracy_table.table({"train": 40, "validation": 10}, found)
+    assert "| seed-search | 2 | 90.0 [90.0, 90.0] | 15.0 [12.5, 17.5] |" in text
+    assert "gains 25.0 points with `fast` over `seed-search`" in text
+
+
+def throughput_rows() -> list[Row]:
+    """Rows of two repeats in which every figure of the table is a round number."""
+
+    def row(what: str, side: str, rate: float, loaders: int = 0) -> Row:
+        about = {"network": "narrow", "batch": 64, "side": side, "loaders": loaders}
+        peak = 6 * 12_896_768 * 400.0 if side == "ours" and what in ("one", "two") else None
+        return {"what": what, **about, "rate": rate, "peak": peak}
+
+    rows = list(macs(["narrow"]))
+    for scale in (1.0, 1.0):
+        rows += [
+            row("default allocator", "ours", 160 * scale),
+            row("one", "ours", 200 * scale),
+            row("one", "vanilla", 50 * scale),
+            row("one", "vanilla", 80 * scale, 2),
+            row("alone", "ours", 150 * scale),
+            row("two", "ours", 270 * scale),
+            row("two", "vanilla", 90 * scale),
+            {"what": "loader", "ours": 3000.0, "vanilla": 200.0},
+        ]
+    return [*rows, {"what": "package", "seconds": 0.9, "images": 45_000}]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "| ratio to vanilla, one process, geometric mean | 2.50 | 1.7 |",
+        "| ratio to vanilla, two workers, geometric mean | 3.00 | 2.0 |",
+        "ratio to the DataLoader | 15.0 [15.0, 15.0] | 10 |",
+        "| two workers over twice one alone | 0.90 [0.90, 0.90] | 0.90 |",
+        "| allocator's settings over its defaults | 1.25 [1.25, 1.25] | - |",
+        "(0.900 s), share of a narrow epoch | 0.40 % | at most 1 % |",
+        "| narrow | 64 | 200 [200, 200] | 80 [80, 80] | 2.50 [2.50, 2.50] | 0.50 [0.50, 0.50] |",
+    ],
+)
+def test_the_throughput_table_says_what_was_measured(line: str) -> None:
+    assert line in throughput_tables.tables({}, throughput_rows())
