@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from optuna_de.cnn.layers import count_macs, count_parameters, trace
-from optuna_de.cnn.model import build
+from optuna_de.cnn.layers import count_macs, count_parameters, expand, trace
+from optuna_de.cnn.model import _module, build
 from optuna_de.cnn.units import Genome, Unit, parse
 from optuna_de.cnn.zoo import MODEL_1, MODEL_2, ZOO
 from tests.cnn.architectures import random_genome
@@ -81,13 +81,15 @@ def test_shapes_are_those_of_the_table(image_shape: tuple[int, int, int], classe
     model = build(genome, image_shape, classes)
     seen: list[tuple[str, tuple[int, ...]]] = []
     for module in model.modules():
-        if not isinstance(module, nn.Sequential | nn.ModuleList):
+        if not isinstance(module, nn.Sequential | nn.ModuleList | nn.ReLU):
             module.register_forward_hook(
                 lambda m, _, out: seen.append((type(m).__name__, tuple(out.shape[1:])))
             )
     assert model(torch.zeros(2, *image_shape)).shape == (2, classes)
     table = [
-        (row.name.split("-")[0], row.output_shape) for row in trace(genome, image_shape, classes)
+        (row.name.split("-")[0], row.output_shape)
+        for row in trace(genome, image_shape, classes)
+        if not row.name.startswith("ReLU")  # moved behind maximum pools
     ]
     assert seen == table
 
@@ -204,3 +206,21 @@ def test_rectifiers_work_in_place() -> None:
     ]
     assert len(rectifiers) == 12
     assert all(rectifier.inplace for rectifier in rectifiers)
+
+
+def test_rectifiers_behind_maximum_pools_change_no_number() -> None:
+    text, shape = "C8k3-MP-MP-B6k3-MP-R6k3-AP-GAP", (3, 33, 40)
+    swapped = seeded(text, shape).eval()
+    stages = expand(parse(text), shape, 4)
+    plain = nn.Sequential(*(_module(p) for stage in stages for p in stage)).eval()
+    plain.load_state_dict(swapped.state_dict())
+    kinds = [type(m) for m in swapped]
+    assert kinds[:4] == [nn.Conv2d, nn.MaxPool2d, nn.MaxPool2d, nn.ReLU]
+    assert kinds != [type(m) for m in plain]
+    x = images(5, *shape)
+    for model in (swapped, plain):
+        F.cross_entropy(model(x), torch.arange(5) % 4).backward()  # type: ignore[no-untyped-call]
+    assert torch.equal(swapped(x), plain(x))
+    for left, right in zip(swapped.parameters(), plain.parameters(), strict=True):
+        assert left.grad is not None and right.grad is not None
+        assert torch.equal(left.grad, right.grad)
