@@ -9,13 +9,11 @@ import logging
 import os
 import re
 import signal
-import tempfile
 import threading
 import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -38,6 +36,7 @@ from tests.storage_worker import (
     together,
 )
 
+pytest_plugins = ["tests.databases"]
 pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals"),
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
@@ -47,38 +46,10 @@ pytestmark = [
 KILL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid<>pg_backend_pid()"
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[servers.Server]:
-    yield from _server(servers.postgres)
-
-
-@pytest.fixture(scope="module")
-def mariadb() -> Iterator[servers.Server]:
-    yield from _server(servers.mariadb)
-
-
-def _server(start: Any) -> Iterator[servers.Server]:
-    # Not pytest's folder: each pytest that starts closes it to the server's user.
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        try:
-            with start(Path(folder)) as server:
-                yield server
-        except servers.Unavailable as why:
-            pytest.skip(str(why))
-
-
 @pytest.fixture(autouse=True)
 def _close() -> Iterator[None]:
     yield
     storage_worker.close_all()
-
-
-@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/study.db"
-    return str(request.getfixturevalue(request.param).database())
 
 
 def test_f1_f2_f3_numbers_pops_and_retries_are_unique(url: str) -> None:
