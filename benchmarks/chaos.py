@@ -1,9 +1,10 @@
 """Chaos: workers that share a study are killed and paused at random; is a trial lost or repeated?
 
-Run ``python -m benchmarks.chaos sqlite --save`` (or journal, postgresql) in the repository's root;
-POSIX only. About once a second one of the workers is killed (SIGKILL) and replaced, or paused
-(SIGSTOP) for longer than its heartbeats may be silent. PostgreSQL's server is killed and started
-again now and then. After ``--seconds`` the peace lets the workers finish ``--trials``.
+Run ``python -m benchmarks.chaos sqlite --save`` (or journal, postgresql, proxy) in the root of the
+repository; POSIX only. About once a second one of the workers is killed (SIGKILL) and replaced, or
+paused (SIGSTOP) for longer than its heartbeats may be silent. PostgreSQL's server, or the gRPC
+proxy before it, is killed and started again now and then. After ``--seconds`` the peace lets the
+workers finish ``--trials``.
 
 A trial and its clones have one root. *Lost* is a root without a finished, waiting or running
 trial, *duplicated* one with two COMPLETE trials, a *crash* a worker that ended by an error.
@@ -28,14 +29,14 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.common import Row, header, markdown, write
-from benchmarks.crew import PAUSE, Crew
+from benchmarks.crew import PAUSE, Crew, Proxy
 from optuna_de import DESampler
 from optuna_de._reaper import parent, quietly_experimental
 from optuna_de.storage import open_storage
 from optuna_de.worker import optimize
 from tests import servers
 
-STORES = ("sqlite", "journal", "postgresql")
+STORES = ("sqlite", "journal", "postgresql", "proxy")
 COLUMNS = (
     *("store", "workers", "kills", "pauses", "restarts", "crashes", "trials", "complete"),
     *("lost", "duplicated", "running", "waiting", "front", "seconds"),
@@ -76,11 +77,18 @@ def opened(store: str) -> Iterator[tuple[str, Callable[[], None] | None]]:
     """Yield the URL of an empty store, and how to kill and start its server."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # a server's user reads it
-        if store == "postgresql":
-            with servers.postgres(Path(folder)) as server:
-                yield server.database(), lambda: server.restart(signal.SIGKILL)
-        else:
+        if store not in ("postgresql", "proxy"):
             yield f"{store}:///{folder}/study", None
+            return
+        with servers.postgres(Path(folder)) as server:
+            if store == "postgresql":
+                yield server.database(), lambda: server.restart(signal.SIGKILL)
+                return
+            proxy = Proxy(server.database())
+            try:
+                yield proxy.url, proxy.restart
+            finally:
+                proxy.kill()
 
 
 def disturb(

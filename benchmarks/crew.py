@@ -1,19 +1,53 @@
-"""A crew of worker processes that can be killed, paused and replaced; POSIX only."""
+"""Worker processes that can be killed, paused and replaced, and a gRPC proxy; POSIX only."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from tests.servers import free_port
 
 PAUSE = 6.0
 """Seconds of a pause."""
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["optuna_de", "optuna_de.storage", "tests.servers"])
+
+
+class Proxy:
+    """The example's gRPC proxy before a storage, on a free loopback port."""
+
+    def __init__(self, storage: str, threads: int = 10) -> None:
+        self._port = free_port()
+        script = str(Path(__file__).parents[1] / "examples" / "grpc_proxy.py")
+        options = ["--port", str(self._port), "--threads", str(threads)]
+        self._command = [sys.executable, "-W", "ignore", script, storage, *options]
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
+
+    @property
+    def url(self) -> str:
+        """The proxy's URL."""
+        return f"grpc://127.0.0.1:{self._port}"
+
+    def kill(self) -> None:
+        """Kill it."""
+        self._process.kill()
+        self._process.wait()
+
+    def restart(self) -> None:
+        """Kill it and start it again on the same port."""
+        self.kill()
+        self._process = self._start()
 
 
 class Crew:

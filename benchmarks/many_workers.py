@@ -12,14 +12,13 @@ are the limit, and these are the workers' and the server's together: more machin
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ import optuna
 import sqlalchemy
 
 from benchmarks.common import Row, cell, header, markdown, write
-from benchmarks.crew import CONTEXT
+from benchmarks.crew import CONTEXT, Proxy
 from optuna_de import DESampler
 from optuna_de.storage import open_storage
 from tests import servers
@@ -37,7 +36,6 @@ from tests import servers
 ROUTES = ("postgresql", "proxy")
 SAMPLERS = ("random", "de")
 PARAMETERS = 10
-PROXY = Path(__file__).parents[1] / "examples" / "grpc_proxy.py"
 ACTIVE = "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE 't%%'"
 COLUMNS = (
     *("route", "sampler", "workers", "seconds of a trial", "trials/s", "share of random"),
@@ -97,18 +95,15 @@ def crew(
             if time.monotonic() < closes:
                 times.append(row)
 
-    pool = [threading.Thread(target=work, args=(seed,)) for seed in range(threads)]
-    for thread in pool:
-        thread.start()
-    for thread in pool:
-        thread.join()
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, range(threads)))
     results.put((times, errors))
 
 
 def measure(
     url: str, admin: str, name: str, sampler: str, args: argparse.Namespace
-) -> tuple[Row, list[list[float]]]:
-    """Let all workers run on a new study for a window."""
+) -> tuple[list[list[float]], list[str], int]:
+    """Let all workers run on a new study for a window; return times, errors, connections."""
     study_of(url, name, 1, sampler)
     gate, results = CONTEXT.Barrier(args.processes), CONTEXT.Queue()
     task = (url, name, sampler, args, gate, results)
@@ -120,18 +115,14 @@ def measure(
     while len(found) < args.processes:
         time.sleep(0.5)
         with engine.connect() as connection:
-            count = connection.exec_driver_sql(ACTIVE).scalar() or 0
-        connections = max(connections, count)
+            connections = max(connections, connection.exec_driver_sql(ACTIVE).scalar() or 0)
         while not results.empty():
             found.append(results.get())
     engine.dispose()
     for process in processes:
         process.join()
     times = [row for rows, _ in found for row in rows]
-    errors = [error for _, some in found for error in some]
-    rate = len(times) / args.seconds
-    row = {"sampler": sampler, "rate": rate, "connections": connections, "errors": len(errors)}
-    return {**row, "example": errors[:1]}, times
+    return times, [error for _, some in found for error in some], connections
 
 
 @contextmanager
@@ -141,30 +132,28 @@ def route(name: str, server: servers.Server, threads: int) -> Iterator[str]:
     if name == "postgresql":
         yield url
         return
-    port = servers.free_port()
-    command = [sys.executable, str(PROXY), url, "--port", str(port), "--threads", str(threads)]
-    process = subprocess.Popen(command)
+    proxy = Proxy(url, threads)
     try:
-        yield f"grpc://127.0.0.1:{port}"
+        yield proxy.url
     finally:
-        process.kill()
-        process.wait()
+        proxy.kill()
 
 
 def compare(name: str, server: servers.Server, args: argparse.Namespace) -> list[Row]:
     """Measure the samplers in turns on one route and return a row for each."""
     about = {"route": name, "workers": args.workers, "duration": args.duration}
-    rows: dict[str, Row] = {s: {**about, "sampler": s, "rates": [], "times": []} for s in SAMPLERS}
+    rows: dict[str, Row] = {
+        s: {**about, "sampler": s, "rates": [], "times": [], "errors": [], "connections": 0}
+        for s in SAMPLERS
+    }
     with route(name, server, args.threads) as url:
-        for turn in range(args.repeats):
-            for sampler in SAMPLERS:
-                found, times = measure(url, server.admin, f"{sampler}-{turn}", sampler, args)
-                row = rows[sampler]
-                row["rates"].append(round(found["rate"], 3))
-                row["times"] += times
-                row["connections"] = max(row.get("connections", 0), found["connections"])
-                row["errors"] = row.get("errors", 0) + found["errors"]
-                row["example"] = found["example"] or row.get("example", [])
+        for turn, sampler in itertools.product(range(args.repeats), SAMPLERS):
+            found = measure(url, server.admin, f"{sampler}-{turn}", sampler, args)
+            row, (times, errors, connections) = rows[sampler], found
+            row["rates"].append(round(len(times) / args.seconds, 3))
+            row["times"] += times
+            row["errors"] += errors
+            row["connections"] = max(row["connections"], connections)
     return [summed(row, rows["random"]["rates"]) for row in rows.values()]
 
 
@@ -175,7 +164,8 @@ def summed(row: Row, random: Sequence[float]) -> Row:
     names = ("ask", "suggest", "tell")
     shares = [round(a / b, 3) for a, b in zip(row["rates"], random, strict=True) if b]
     latencies = {n: np.round(q, 1).tolist() for n, q in zip(names, quantiles, strict=True)}
-    return {**row, "shares": shares, "trials": len(times), **latencies}
+    errors = {"errors": len(row["errors"]), "example": row["errors"][:1]}
+    return {**row, **errors, "shares": shares, "trials": len(times), **latencies}
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -183,8 +173,7 @@ def table(rows: Sequence[Row]) -> str:
     lines = [
         (
             *(r["route"], r["sampler"], r["workers"], r["duration"], cell(r["rates"], 1)),
-            cell(r["shares"], 2),
-            *(value for name in ("ask", "suggest", "tell") for value in r[name]),
+            *(cell(r["shares"], 2), *r["ask"], *r["suggest"], *r["tell"]),
             *(r["connections"], r["errors"]),
         )
         for r in rows
@@ -204,7 +193,7 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="write benchmarks/results")
     args = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    warnings.simplefilter("ignore")
+    warnings.simplefilter("ignore")  # Optuna's experimental features
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # the server's user reads it
         with servers.postgres(Path(folder), max_connections=args.workers + 60) as server:

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Eight workers of one study on a Slurm cluster, one GPU each: sbatch examples/slurm_array.sh
 # Before: export STORAGE=postgresql://optuna@server/optuna and PGPASSWORD, or PGPASSFILE.
+# Submit from a folder that all nodes share: in it optuna_de_artifacts keeps files and checkpoints,
+# so that any node goes on with the trial of one that died.
 #SBATCH --job-name=optuna-de
 #SBATCH --array=0-7
 #SBATCH --gres=gpu:1

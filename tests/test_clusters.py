@@ -67,7 +67,9 @@ def test_the_kubernetes_job_is_sound(known: set[str]) -> None:
     assert container["image"]
     assert container["args"][:2] == ["optuna-de", "search"]
     assert {"--storage", "--trials"} <= options_of(" ".join(container["args"])) <= known
-    assert {m["name"] for m in container["volumeMounts"]} == {v["name"] for v in pod["volumes"]}
+    mounts = {m["name"]: m["mountPath"] for m in container["volumeMounts"]}
+    assert set(mounts) == {v["name"] for v in pod["volumes"]}
+    assert container["workingDir"] == mounts["files"]  # artifacts and checkpoints are shared
     assert all(type(v) in (int, str) for v in container["resources"]["limits"].values())
 
 
