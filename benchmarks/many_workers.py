@@ -18,10 +18,8 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import optuna
@@ -29,13 +27,11 @@ import sqlalchemy
 
 from benchmarks.common import Row, cell, header, markdown, write
 from benchmarks.crew import CONTEXT, Proxy
-from optuna_de import DESampler
-from optuna_de.storage import open_storage
+from benchmarks.simulated import begin, crew
 from tests import servers
 
 ROUTES = ("postgresql", "proxy")
 SAMPLERS = ("random", "de")
-PARAMETERS = 10
 ACTIVE = "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE 't%%'"
 COLUMNS = (
     *("route", "sampler", "workers", "seconds of a trial", "trials/s", "share of random"),
@@ -44,67 +40,11 @@ COLUMNS = (
 )
 
 
-def study_of(url: str, name: str, threads: int, sampler: str) -> optuna.Study:
-    """Open or make the study as one process of workers does."""
-    samplers = {"random": optuna.samplers.RandomSampler, "de": DESampler}
-    return optuna.create_study(
-        study_name=name,
-        storage=open_storage(url, heartbeat_interval=None, pool_size=threads),
-        sampler=samplers[sampler](),
-        directions=["minimize"] * 2,
-        load_if_exists=True,
-    )
-
-
-def one(study: optuna.Study, duration: float, rng: np.random.Generator) -> list[float]:
-    """Run a trial; return the milliseconds of ask, of the suggestions, and of tell."""
-    marks = [time.perf_counter()]
-    trial = study.ask()
-    marks.append(time.perf_counter())
-    x = [trial.suggest_float(f"x{i}", 0, 1) for i in range(PARAMETERS)]
-    marks.append(time.perf_counter())
-    time.sleep(duration * rng.uniform(0.5, 1.5))
-    begun = time.perf_counter()
-    study.tell(trial, [sum(x), sum((v - 1) ** 2 for v in x)])
-    told = time.perf_counter() - begun
-    return [1e3 * v for v in (*np.diff(marks), told)]
-
-
-def crew(
-    url: str, name: str, sampler: str, args: argparse.Namespace, gate: Any, results: Any
-) -> None:
-    """Be one process of workers; put (times of trials told in the window, errors)."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    warnings.simplefilter("ignore")
-    threads = args.workers // args.processes
-    study = study_of(url, name, threads, sampler)
-    times: list[list[float]] = []
-    errors: list[str] = []
-    gate.wait(300)
-    closes = time.monotonic() + args.seconds
-
-    def work(seed: int) -> None:
-        rng = np.random.default_rng([os.getpid(), seed])
-        time.sleep(rng.uniform(0, max(args.duration, 0.5)))  # workers do not start as one
-        while time.monotonic() < closes:
-            try:
-                row = one(study, args.duration, rng)
-            except Exception as error:
-                errors.append(f"{type(error).__name__}: {error}"[:200])
-                continue
-            if time.monotonic() < closes:
-                times.append(row)
-
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, range(threads)))
-    results.put((times, errors))
-
-
 def measure(
     url: str, admin: str, name: str, sampler: str, args: argparse.Namespace
 ) -> tuple[list[list[float]], list[str], int]:
     """Let all workers run on a new study for a window; return times, errors, connections."""
-    study_of(url, name, 1, sampler)
+    begin(url, name, sampler)
     gate, results = CONTEXT.Barrier(args.processes), CONTEXT.Queue()
     task = (url, name, sampler, args, gate, results)
     processes = [CONTEXT.Process(target=crew, args=task) for _ in range(args.processes)]
@@ -187,7 +127,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=200)
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--threads", type=int, default=10, help="of the proxy")
-    parser.add_argument("--seconds", type=float, default=30.0, help="of a window")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of a window")
     parser.add_argument("--duration", type=float, default=0.0, help="mean seconds of a trial")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--save", action="store_true", help="write benchmarks/results")
