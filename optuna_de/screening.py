@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from optuna_de import _compat
 from optuna_de._features import features
 from optuna_de.genome import Genome
 from optuna_de.ranges import Params
@@ -52,8 +53,8 @@ class Screening:
     """
 
     pool: int = 100
-    optimism: float = 1.0
-    smoothness: float = 0.5
+    optimism: float = 0.5
+    smoothness: float = 1.5
     limit: int = 300
     minimum: int = 8
     price: bool = True
@@ -137,11 +138,12 @@ def screen(
         for j, price in known.items()
     }
     told = np.column_stack([s.forward(c) for s, c in zip(scales, evidence.losses.T, strict=True)])
-    found = _estimates(evidence, pool, told, prices, options, memo)
+    kept = subset(told, options.limit)
+    found = _estimates(evidence, kept, pool, told, prices, options, memo)
     if isinstance(found, str):
         return Verdict(None, found)
     smooth, waiting, optimistic = found
-    incumbents = np.vstack([smooth[evidence.feasible], waiting])
+    incumbents = np.vstack([smooth[evidence.feasible[kept]], waiting])
     low, high = told.min(axis=0), told.max(axis=0)
     span = np.where(high > low, high - low, 1.0)
     incumbents, optimistic = (incumbents - low) / span, (optimistic - low) / span
@@ -201,31 +203,31 @@ class Scale:
 
 def _estimates(
     evidence: Evidence,
+    kept: NDArray[np.intp],
     pool: Sequence[Genome],
     told: Array,
     prices: Mapping[int, Array],
     options: Screening,
     memo: Memo,
 ) -> tuple[Array, Array, Array] | str:
-    """Return smoothed losses of the evaluated, predicted of the running, optimistic of the new."""
-    n, running = len(told), len(evidence.running)
+    """Return smoothed losses of the kept, predicted of the running, optimistic of the new."""
+    n, running = len(kept), len(evidence.running)
     known = sorted(prices) if options.price else []
     rows = _rows(
-        [*evidence.genomes, *evidence.running, *pool],
+        [*(evidence.genomes[i] for i in kept), *evidence.running, *pool],
         evidence.catalog,
-        np.vstack([told[:, known], np.column_stack([prices[j] for j in known])])
+        np.vstack([told[kept][:, known], np.column_stack([prices[j] for j in known])])
         if known
         else np.zeros((n + running + len(pool), 0)),
         n,
     )
-    kept = subset(told, options.limit)
     columns = []
     for j in range(told.shape[1]):
         if j in prices:
-            columns.append((told[:, j], prices[j][:running], prices[j][running:]))
+            columns.append((told[kept, j], prices[j][:running], prices[j][running:]))
             continue
         theta = _hyperparameters(evidence, told, j, known, options, memo)
-        model = Model.fit(rows[kept], told[kept, j], options.smoothness, theta)
+        model = Model.fit(rows[:n], told[kept, j], options.smoothness, theta)
         if not model.is_useful:
             return "the model is no better than a constant"
         waiting = model.predict(rows[n : n + running])[0]
@@ -272,20 +274,20 @@ def _hyperparameters(
 
 
 def subset(losses: Array, limit: int) -> NDArray[np.intp]:
-    """Return which of ``(n, m)`` losses a model learns from: recent, best by any one, and spread.
+    """Return which of ``(n, m)`` losses a model learns from, ``limit`` of them at most.
 
-    Sixty per cent are the latest, a fifth have the lowest sums of ranks, the rest are evenly
-    spaced over the others.
+    Those on the front (half of the limit at most, the latest first), then the latest, up to
+    three quarters; the rest are evenly spaced over the others.
     """
     n = len(losses)
     if n <= limit:
         return np.arange(n)
-    recent = np.arange(n - limit * 3 // 5, n)
-    ranks = losses.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable").sum(axis=1)
-    older = np.argsort(ranks[: recent[0]], kind="stable")
-    best, rest = older[: limit // 5], np.sort(older[limit // 5 :])
-    spaced = rest[np.linspace(0, len(rest) - 1, limit - len(recent) - len(best)).astype(int)]
-    return np.sort(np.concatenate([recent, best, spaced]))
+    front = np.flatnonzero(_compat.is_on_front(losses))[-limit // 2 :]
+    others = np.setdiff1d(np.arange(n), front)
+    recent = others[len(front) - limit * 3 // 4 :]
+    rest = others[: len(others) - len(recent)]
+    spaced = rest[np.linspace(0, len(rest) - 1, limit - len(front) - len(recent)).astype(int)]
+    return np.sort(np.concatenate([front, recent, spaced]))
 
 
 @dataclass(frozen=True)
@@ -391,7 +393,8 @@ def merits(
             return -candidates[:, 0]
         case 2:
             added = added_areas(incumbents, candidates, np.array([1.1, 1.1]))
-            return added if added.any() else -_depths(incumbents, candidates)
+            useful = added.any() or not len(incumbents)
+            return added if useful else -_depths(incumbents, candidates)
         case m:
             drawn = rng.dirichlet(np.ones(m))
             chebyshev = (candidates * drawn).max(axis=1)

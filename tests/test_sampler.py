@@ -22,6 +22,7 @@ from optuna.trial import TrialState
 
 from optuna_de import DESampler, _compat
 from optuna_de.breeding import Plan
+from optuna_de.halving import Halving
 from optuna_de.population import History, Rules
 from optuna_de.sampler import PLAN_KEY
 from optuna_de.screening import Screening
@@ -496,3 +497,39 @@ def test_any_number_of_objectives_is_screened(objectives: int) -> None:
 
     study.optimize(objective, n_trials=40)
     assert True in {p.screened for p in plans(study)}
+
+
+@pytest.mark.parametrize(("stopped", "says"), [(True, True), (False, "too few finished trials")])
+def test_stopped_trials_teach_the_model(stopped: bool, says: bool | str) -> None:
+    options = Screening(pool=10, stopped=stopped)
+    study = optuna.create_study(
+        directions=TWO, sampler=DESampler(seed=0, n_startup_trials=10, screening=options)
+    )
+    halving = Halving(rungs=(1,), full_share=0.0)
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        values = mixed(trial)
+        trial.set_user_attr(
+            "optuna_de:v1:rung:1",
+            {"trial": trial.number, "values": values, "stop": trial.number > 3},
+        )
+        if halving.should_stop(trial, 1, values):
+            raise optuna.TrialPruned
+        return values
+
+    study.optimize(objective, n_trials=12)
+    assert [t.state for t in study.trials[4:]] == [TrialState.PRUNED] * 8
+    assert plans(study)[-1].screened == says
+
+
+def test_screening_of_infeasible_trials_and_of_a_weighted_sum() -> None:
+    sampler = DESampler(seed=0, weights=(0.7, 0.3), screening=Screening(pool=10))
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        x, y = (trial.suggest_float(name, -1, 1) for name in "xy")
+        trial.set_constraint("never", 1.0)
+        return x * x + y, y * y
+
+    study.optimize(objective, n_trials=15)
+    assert plans(study)[-1].screened is True

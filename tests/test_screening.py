@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from optuna_de import _compat
-from optuna_de._features import features
+from optuna_de._features import Array, features
 from optuna_de.genome import Choices, Gene, Genome, Interval
 from optuna_de.screening import (
     Evidence,
@@ -12,6 +12,7 @@ from optuna_de.screening import (
     Scale,
     Screening,
     added_areas,
+    foretell,
     merits,
     screen,
     subset,
@@ -200,13 +201,26 @@ def test_a_scale_keeps_order() -> None:
         assert (np.diff(mapped) >= 0).all()
 
 
-def test_a_subset_is_bounded_and_keeps_the_best_and_the_latest() -> None:
-    losses = RNG(0).random((1000, 2))
-    losses[10] = 0.0
+@pytest.mark.parametrize("losses", [RNG(0).random((1000, 2)), np.arange(2000.0).reshape(-1, 2)])
+def test_a_subset_is_bounded_and_keeps_the_best_and_the_latest(losses: Array) -> None:
+    losses[10] = -1.0
     kept = subset(losses, 300)
     assert len(np.unique(kept)) == len(kept) == 300
-    assert {10, 820, 999} <= set(kept)
+    assert {10, 850, 999} <= set(kept)
     assert (subset(losses[:50], 300) == np.arange(50)).all()
+
+
+def test_a_subset_of_a_long_front_is_bounded() -> None:
+    losses = np.column_stack([np.arange(1000.0), -np.arange(1000.0)])
+    kept = subset(losses, 300)
+    assert len(np.unique(kept)) == len(kept) == 300
+
+
+def test_stopped_trials_are_foretold_by_the_median_factor() -> None:
+    pairs = [((0.8, 10.0), (0.4, 10.0)), ((0.6, 20.0), (0.3, 20.0)), ((0.5, 5.0), (0.5, 5.0))]
+    assert foretell((0.9, 7.0), pairs) == pytest.approx((0.45, 7.0))
+    assert foretell((-1.0, 7.0), pairs) == pytest.approx((-1.3, 7.0))
+    assert foretell((0.9, 7.0), []) == (0.9, 7.0)
 
 
 @pytest.mark.parametrize(
