@@ -246,6 +246,7 @@ def main() -> None:
     parser.add_argument("--dimension", type=int, default=5)
     parser.add_argument("--budget", type=int, default=500, choices=CHECKPOINTS)
     parser.add_argument("--save", action="store_true", help="write benchmarks/results")
+    parser.add_argument("--suffix", default="", help="end of the result file's name")
     args = parser.parse_args()
     biobj = args.kind == "biobj"
     names = (args.solvers or "de," + (BIOBJ if biobj else SINGLE)).split(",")
@@ -262,7 +263,7 @@ def main() -> None:
     print(table(rows, args.budget))
     if args.save:
         head = header(seeds, kind=args.kind, dimension=args.dimension, budget=args.budget)
-        print(write(f"continuous-{args.kind}-{args.dimension}d", head, rows))
+        print(write(f"continuous-{args.kind}-{args.dimension}d{args.suffix}", head, rows))
 
 
 if __name__ == "__main__":
