@@ -118,7 +118,7 @@ def _entity(found: re.Match[str]) -> str:
 
 
 def _page(study: optuna.Study, facts: Facts, refresh: float | None) -> str:
-    scripts = (get_plotlyjs(), _asset("report.js"))
+    plotly, script = get_plotlyjs(), _asset("report.js")
     return (
         _environment()
         .get_template("report.html.jinja")
@@ -126,8 +126,9 @@ def _page(study: optuna.Study, facts: Facts, refresh: float | None) -> str:
             facts=facts,
             figures={name: _plain(figure) for name, figure in _figures(study, facts)},
             curves=_curves(study, facts),
-            scripts=scripts,
-            digests=" ".join(f"'sha256-{_digest(script)}'" for script in scripts),
+            plotly=plotly,
+            script=script,
+            digests=" ".join(f"'sha256-{_digest(text)}'" for text in (plotly, script)),
             css=_asset("report.css"),
             refresh=refresh,
         )

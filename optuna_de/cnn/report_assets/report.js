@@ -70,6 +70,7 @@
 
   function drawCurve(number) {
     const place = panel.querySelector(".curve");
+    if (!window.Plotly) return; // again once it is there
     const data = curves.data[number];
     if (!data) {
       place.textContent = "This trial records no learning curve.";
@@ -135,13 +136,27 @@
     });
   });
 
+  /* Plotly's text lies inert in the page: to parse it takes longer than to show all the rest. */
+  function start() {
+    if (window.Plotly) return;
+    const script = document.createElement("script");
+    script.textContent = document.getElementById("plotly").textContent;
+    document.head.append(script); // runs at once
+    places.forEach((place) => observer.observe(place));
+    const front = document.getElementById("front-plot");
+    if (front) draw(front);
+    if (shown !== null) setTimeout(() => drawCurve(shown));
+  }
+
   const places = [...document.querySelectorAll(".plot")];
   const observer = new IntersectionObserver(
     (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => draw(entry.target)),
     { rootMargin: "300px" },
   );
-  places.forEach((place) => observer.observe(place));
-  window.addEventListener("beforeprint", () => places.forEach(draw));
+  window.addEventListener("beforeprint", () => {
+    start();
+    places.forEach(draw);
+  });
 
   if (buttons.length) {
     const wanted = Number(location.hash.replace("#trial-", "") || NaN);
@@ -149,6 +164,7 @@
     if (known.includes(wanted)) pin(wanted);
     else show(known[0]);
   }
+  if (places.length) requestAnimationFrame(() => setTimeout(start)); // after the first picture
   const seconds = Number(document.documentElement.dataset.refresh);
   if (seconds > 0) setTimeout(() => location.reload(), seconds * 1000);
 })();
