@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import replace
@@ -108,7 +109,9 @@ def measure(lanes: Lanes, setting: str, job: Job) -> Row:
     else:
         rates = together(lanes.of(job.side)[:1], rate, job)
     about = {"network": job.name, "batch": job.batch_size, "side": job.side}
-    return {"what": setting, **about, "loaders": job.loaders, "rate": round(sum(rates), 1)}
+    wall, cpu = zip(*rates, strict=True)
+    found = {"rate": round(sum(wall), 1), "cpu_rate": round(statistics.mean(cpu), 1)}
+    return {"what": setting, **about, "loaders": job.loaders, **found}
 
 
 def macs(names: Sequence[str]) -> Iterator[Row]:

@@ -17,12 +17,12 @@ def cells(rows: Sequence[Row]) -> list[Cell]:
     return list(dict.fromkeys((r["network"], r["batch"]) for r in rows if "batch" in r))
 
 
-def rates(rows: Sequence[Row], what: str, side: str, at: Cell) -> list[float]:
+def rates(rows: Sequence[Row], what: str, side: str, at: Cell, key: str = "rate") -> list[float]:
     """Return images per second by repeat; the better of several numbers of loader processes."""
     found: dict[int, list[float]] = {}
     for row in rows:
         if row["what"] == what and row["side"] == side and (row["network"], row["batch"]) == at:
-            found.setdefault(row["loaders"], []).append(row["rate"])
+            found.setdefault(row["loaders"], []).append(row[key])
     return max(found.values(), key=statistics.median)
 
 
@@ -41,15 +41,15 @@ def shares(rows: Sequence[Row], what: str, at: Cell) -> list[float]:
     ]
 
 
-def speedups(rows: Sequence[Row], what: str, at: Cell) -> list[float]:
+def speedups(rows: Sequence[Row], what: str, at: Cell, key: str = "rate") -> list[float]:
     """Return the ratio to vanilla by repeat."""
-    return ratios(rates(rows, what, "ours", at), rates(rows, what, "vanilla", at))
+    return ratios(rates(rows, what, "ours", at, key), rates(rows, what, "vanilla", at, key))
 
 
-def mean_ratio(rows: Sequence[Row], what: str) -> float:
+def mean_ratio(rows: Sequence[Row], what: str, key: str = "rate") -> float:
     """Return the geometric mean over the cells of the median ratios to vanilla."""
     return statistics.geometric_mean(
-        statistics.median(speedups(rows, what, at)) for at in cells(rows)
+        statistics.median(speedups(rows, what, at, key)) for at in cells(rows)
     )
 
 
@@ -95,6 +95,7 @@ def _summary(rows: Sequence[Row]) -> str:
     lines = [
         ["ratio to vanilla, one process, geometric mean", f"{mean_ratio(rows, 'one'):.2f}", "1.7"],
         ["ratio to vanilla, two workers, geometric mean", f"{mean_ratio(rows, 'two'):.2f}", "2.0"],
+        ["the same per CPU second", f"{mean_ratio(rows, 'two', 'cpu_rate'):.2f}", "-"],
         ["data path alone per CPU second, ratio to the DataLoader", cell(loader, 1), "10"],
         ["two workers over twice one alone", over_cells(_efficiency), "0.90"],
         ["allocator's settings over its defaults", over_cells(_allocator), "-"],

@@ -111,14 +111,20 @@ def prepare(job: Job) -> Callable[[], float]:
     return epoch
 
 
-def rate(job: Job) -> float:
-    """Return images per second of one epoch; the first of a job is preceded by a warm-up."""
+def rate(job: Job) -> tuple[float, float]:
+    """Return images per second and per CPU second of one epoch.
+
+    The first epoch of a job is preceded by one that is not counted. CPU seconds are those of this
+    process, its DataLoader's processes left out; on a busy machine they tell more.
+    """
     torch.set_num_threads(job.threads)
     known = prepare.cache_info().misses
     epoch = prepare(job)
     if prepare.cache_info().misses > known:
         epoch()
-    return min(job.images, len(_Process.data.train.labels)) / epoch()
+    images, began = min(job.images, len(_Process.data.train.labels)), time.process_time()
+    seconds = epoch()
+    return images / seconds, images / (time.process_time() - began)
 
 
 def peak(threads: int, device: str = "cpu", dtype: torch.dtype = torch.float32) -> float:
