@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from collections.abc import Sequence
+from typing import SupportsFloat
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from optuna_de import _compat
@@ -44,6 +47,19 @@ def ask(study: optuna.Study, total: int | None) -> Trial | None:
         return trial
     _compat.set_state(study, frozen, TrialState.WAITING)
     return None
+
+
+def refuse_endless(study: optuna.Study, values: object) -> None:
+    """Refuse an infinitely good value: no trial could ever beat it.
+
+    Raises:
+        ValueError: a value is -inf where it is minimised, or inf where it is maximised.
+    """
+    several = values if isinstance(values, Sequence) else [values]
+    for value, direction in zip(several, study.directions, strict=False):
+        best = -math.inf if direction == StudyDirection.MINIMIZE else math.inf
+        if isinstance(value, SupportsFloat) and float(value) == best:
+            raise ValueError(f"A value is {value}, but must not be infinitely good.")
 
 
 def give_back(study: optuna.Study, trial: Trial) -> None:

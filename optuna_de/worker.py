@@ -22,7 +22,7 @@ from optuna_de import _compat
 from optuna_de._beat import beating
 from optuna_de._reaper import Reaper
 from optuna_de._stop import GiveBack, Stop, handling, stop_requested
-from optuna_de._turn import DONE, ask, give_back, has_room, is_done, tell
+from optuna_de._turn import DONE, ask, give_back, has_room, is_done, refuse_endless, tell
 
 __all__ = ["GiveBack", "Outcome", "TooManyFailuresError", "optimize", "stop_requested"]
 
@@ -58,6 +58,7 @@ def _run(study: optuna.Study, trial: Trial, objective: Objective, stop: Stop) ->
     try:
         with stop.interrupting():
             values = objective(trial)
+        refuse_endless(study, values)
         state = tell(study, trial, values)
     except TrialPruned:
         state = tell(study, trial, state=TrialState.PRUNED)
@@ -103,7 +104,8 @@ def optimize(
 
     Args:
         study: a study in a storage from `open_storage`.
-        objective: called with a trial; an `Exception` fails the trial.
+        objective: called with a trial; an `Exception` fails the trial, and so does a value that
+            is no number, or infinitely good.
         total: finished trials over all workers and all time, None for no limit.
         timeout: seconds after which this worker starts no trial, None for no limit.
         max_failures: consecutive failed trials of this worker after which it stops, at least 1.

@@ -20,7 +20,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_de import _compat, _rdb, _reaper
+from optuna_de import DESampler, _compat, _rdb, _reaper
 from optuna_de.storage import open_storage
 from optuna_de.worker import GiveBack, optimize, stop_requested
 
@@ -198,3 +198,19 @@ def assert_each_root_complete_once(study: optuna.Study, total: int) -> None:
     done = Counter(root(study, t) for t in study.trials if t.state == TrialState.COMPLETE)
     assert set(done.values()) == {1}
     assert sum(done.values()) == total
+
+
+def decide(url: str) -> list[tuple[list[int], list[int]]]:
+    """Work with others; return the finished trials and the population behind each decision."""
+    warnings.simplefilter("ignore")
+    study = study_of(url, **CALM)
+    sampler = study.sampler = DESampler(seed=0, population_size=5)
+    _barrier.wait(PATIENCE)
+    seen = []
+    for _ in range(12):
+        trial = study.ask()
+        history = sampler._history(study)
+        finished = [entry.number for entry in history._finished]
+        seen.append((finished, [member.number for member in history.population]))
+        study.tell(trial, trial.suggest_float("x", 0, 1))
+    return seen
