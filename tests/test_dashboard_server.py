@@ -12,6 +12,7 @@ import pytest
 
 from optuna_de import open_storage
 from optuna_de.cnn.artifacts import open_store, upload
+from optuna_de.cnn.record import record_violation
 from optuna_de.cnn.units import parse
 from optuna_de.dashboard_server import Server, serve
 from tests.browser import chromium, opened
@@ -30,6 +31,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     store = open_store(folder / "artifacts")
     upload(trial, store, parse("B8k3-MP-GAP"), (1, 8, 8), 10, [[1, 2.0, 0.5]])
     study.tell(trial, 0.25)
+    over = study.ask()
+    record_violation(over, "parameters", 5.0, "15 parameters are over the cap of 10")
+    study.tell(over, state=optuna.trial.TrialState.PRUNED)
     with serve(storage, 0, folder / "artifacts") as started:
         thread = threading.Thread(target=started.serve_forever)
         thread.start()
@@ -87,3 +91,10 @@ def test_a_browser_sees_trials_and_files(server: Server, tmp_path: Path) -> None
         page.wait_for_function(
             "[...document.images].some(i => i.src.includes('/artifacts/') && i.naturalWidth > 0)"
         )
+
+
+def test_a_browser_sees_that_a_trial_is_not_feasible(server: Server, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{server.server_port}/dashboard/studies/1/trials?numbers=1"
+    with chromium(tmp_path) as context, opened(context, url) as page:
+        page.get_by_text("feasible False").first.wait_for()
+        page.get_by_text("reason 15 parameters are over the cap of 10").first.wait_for()
