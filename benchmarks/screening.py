@@ -96,7 +96,7 @@ def volumes(trials: Sequence[FrozenTrial]) -> list[float]:
     done = [t.values for t in trials if t.state == TrialState.COMPLETE]
     low, high = np.log10([[LOWEST, LEAST], [0.9, MOST]])
     losses = (np.log10(np.maximum(np.array(done, dtype=float), LOWEST)) - low) / (high - low)
-    return [round(hypervolume(losses[: n + 1], np.ones(2)), 5) for n in range(len(done))]
+    return [round(float(hypervolume(losses[: n + 1], np.ones(2))), 5) for n in range(len(done))]
 
 
 def run(job: tuple[str, int, int, Path]) -> Row:

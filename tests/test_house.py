@@ -12,7 +12,7 @@ import optuna_de.cnn
 
 ROOT = Path(optuna_de.__file__).parent
 ORDER = [
-    ["_compat", "genome", "selection", "halving"],
+    ["_compat", "genome", "selection", "halving", "_gaussian", "_merits"],
     ["variation", "ranges"],
     ["space", "_features"],
     ["population", "screening"],

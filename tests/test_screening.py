@@ -5,15 +5,14 @@ import pytest
 
 from optuna_de import _compat
 from optuna_de._features import Array, features
+from optuna_de._gaussian import Model
+from optuna_de._merits import added_areas, merits
 from optuna_de.genome import Choices, Gene, Genome, Interval
 from optuna_de.screening import (
     Evidence,
-    Model,
     Scale,
     Screening,
-    added_areas,
     foretell,
-    merits,
     screen,
     subset,
 )

@@ -1,0 +1,97 @@
+"""A Gaussian process of one loss, by scikit-learn, which is imported when a model is fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A Gaussian process with a constant mean, a Matern kernel and noise (Rasmussen, 2006).
+
+    Args:
+        process: The fitted scikit-learn regressor of standardised losses, of unit amplitude.
+        mean: The losses' mean.
+        deviation: Their standard deviation.
+        theta: Length scale and noise.
+    """
+
+    process: Any
+    mean: float
+    deviation: float
+    x: Array
+    y: Array
+    smoothness: float
+    theta: tuple[float, float]
+
+    @classmethod
+    def fit(cls, x: Array, losses: Array, smoothness: float, theta: tuple[float, float]) -> Model:
+        """Condition on features ``(n, d)`` and losses ``(n,)``."""
+        mean, deviation = float(losses.mean()), float(losses.std()) or 1.0
+        y = (losses - mean) / deviation
+        return cls(_process(x, y, smoothness, theta), mean, deviation, x, y, smoothness, theta)
+
+    @cached_property
+    def amplitude(self) -> float:
+        """The kernel's most likely standard deviation, in units of ``deviation``."""
+        return float(np.sqrt(max(1e-12, self.y @ self.process.alpha_ / len(self.y))))
+
+    @property
+    def likelihood(self) -> float:
+        """The log likelihood at the most likely amplitude, up to a constant."""
+        return float(-len(self.y) * np.log(self.amplitude) - self._log_determinant / 2)
+
+    @property
+    def _log_determinant(self) -> float:
+        return float(2 * np.log(np.diag(self.process.L_)).sum())
+
+    @property
+    def left_out(self) -> Array:
+        """Standardised losses less their predictions from all others, in closed form.
+
+        Sundararajan and Keerthi (2001), equation 12.
+        """
+        factor = np.linalg.inv(self.process.L_)
+        return np.asarray(self.process.alpha_ / (factor**2).sum(axis=0))
+
+    @property
+    def is_useful(self) -> bool:
+        """Whether its leave-one-out errors are below those of the mean of the others."""
+        n = len(self.y)
+        constant = self.y * n / max(1, n - 1)
+        return bool((self.left_out**2).sum() < (constant**2).sum())
+
+    def predict(self, x: Array) -> tuple[Array, Array]:
+        """Return mean and deviation, noise left out, of the losses at features ``(n, d)``."""
+        if not len(x):
+            return np.zeros(0), np.zeros(0)
+        mean, deviation = self.process.predict(x, return_std=True)
+        noise = self.theta[1]
+        latent = np.sqrt(np.maximum(deviation**2 - noise, 0.0))
+        return self.mean + self.deviation * mean, self.deviation * self.amplitude * latent
+
+    def believing(self, x: Array, losses: Array) -> Model:
+        """Return this model, told that features ``(k, d)`` have these losses ``(k,)``."""
+        if not len(x):
+            return self
+        x, y = np.vstack([self.x, x]), np.append(self.y, (losses - self.mean) / self.deviation)
+        process = _process(x, y, self.smoothness, self.theta)
+        model = Model(process, self.mean, self.deviation, x, y, self.smoothness, self.theta)
+        model.__dict__["amplitude"] = self.amplitude
+        return model
+
+
+def _process(x: Array, y: Array, smoothness: float, theta: tuple[float, float]) -> Any:
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import Matern, WhiteKernel
+
+    length, noise = theta
+    kernel = Matern(length, nu=smoothness) + WhiteKernel(noise)
+    return GaussianProcessRegressor(kernel, alpha=1e-8, optimizer=None).fit(x, y)
