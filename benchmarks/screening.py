@@ -53,7 +53,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"screening": True, "known": None},
     {"screening": {"price": False}},
     *({"screening": {"pool": n}} for n in (25, 400)),
-    *({"screening": {"smoothness": nu}} for nu in (1.5, 2.5)),
+    *({"screening": {"smoothness": nu}} for nu in (0.5, 2.5)),
     *({"screening": {"optimism": k}} for k in (0.0, 0.5, 2.0)),
     {},
 )

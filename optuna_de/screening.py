@@ -54,7 +54,7 @@ class Screening:
     """
 
     pool: int = 100
-    optimism: float = 0.5
+    optimism: float = 1.0
     smoothness: float = 1.5
     limit: int = 300
     minimum: int = 8
