@@ -29,7 +29,7 @@ CONTEXT.set_forkserver_preload([__name__])
 INTERVAL, GRACE = 1, 2
 CALM: dict[str, Any] = {"heartbeat_interval": 60, "grace_period": 120}
 """Heartbeats under which no trial goes stale by the slowness of a busy machine."""
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds for which a test waits for a process; an idle machine needs a few."""
 _barrier: Any = None
 _opened: list[Any] = []
