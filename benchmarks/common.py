@@ -17,7 +17,17 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 Row = dict[str, Any]
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("optuna", "optuna-de", "numpy", "scipy", "pymoo", "pymoode", "cmaes", "moocore")
+PACKAGES = (
+    "optuna",
+    "optuna-de",
+    "numpy",
+    "scipy",
+    "pymoo",
+    "pymoode",
+    "cmaes",
+    "moocore",
+    "scikit-learn",
+)
 
 
 def machine() -> str:

@@ -16,11 +16,16 @@ import numpy as np
 from benchmarks import (
     ablation,
     accuracy_table,
+    chaos,
     continuous,
+    halving_search,
     overhead,
+    soak,
+    storage_cost,
     throughput_tables,
     workers,
 )
+from benchmarks import many_workers as crowd
 from benchmarks.common import RESULTS, Array, Row, markdown, read
 from benchmarks.search_quality import CHECKPOINTS, summary
 
@@ -64,11 +69,27 @@ def defaults(head: Row, rows: Sequence[Row]) -> str:
     return f"At {head['budget']} evaluations.\n\n{ablation.table(keyed)}"
 
 
+def fire(head: Row, rows: Sequence[Row]) -> str:
+    """Return the table of one file of :mod:`benchmarks.chaos`."""
+    return markdown(chaos.COLUMNS, [[row[name] for name in chaos.COLUMNS] for row in rows])
+
+
 SECTIONS: dict[str, tuple[str, Callable[[Row, Sequence[Row]], str]]] = {
     "ablation": ("Defaults of DESampler: one option changed at a time", defaults),
     "search": ("Search quality: regret after so many evaluations", search),
     "continuous": ("Numeric spaces", numeric),
     "workers": ("Many workers", many_workers),
+    "many_workers": ("Two hundred workers on a server", lambda head, rows: crowd.table(rows)),
+    "chaos": ("Workers under fire", fire),
+    "soak": ("Memory of a worker over an hour", lambda head, rows: soak.table(rows)),
+    "storage_cost": (
+        "A trial of 45 parameters on SQLite",
+        lambda head, rows: storage_cost.table(rows),
+    ),
+    "halving_search": (
+        "Early stopping in real searches",
+        lambda head, rows: halving_search.table(rows, head["budget"]),
+    ),
     "overhead": ("Overhead of one trial of ten numbers", cost),
     "throughput": ("Images per second of training", throughput_tables.tables),
     "accuracy": ("Validation error of `fast` at equal epochs", accuracy_table.table),

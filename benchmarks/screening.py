@@ -182,7 +182,7 @@ def main() -> None:
     head = header(args.seeds, budget=args.budget)
     if args.what == "ablation":
         names = ["de" + json.dumps(options) for options in CHANGES]
-        regret = measure(names, args.table, args.seeds, args.budget)
+        regret = measure(names, args.table, range(args.seeds), args.budget)
         points = [n for n in (60, 110, 200) if n <= args.budget]
         lines = [[name, *summary(values, points)] for name, values in regret.items()]
         print(markdown(["sampler", *map(str, points)], lines))

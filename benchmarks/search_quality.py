@@ -71,21 +71,25 @@ def _job(job: tuple[str, str, int, int]) -> Array:
     return run(maker(sampler, known(content)), content, seed, budget)
 
 
-def measure(samplers: Sequence[str], table: str, seeds: int, budget: int) -> dict[str, Array]:
-    """Return sampler -> regrets (seeds, budget), the seeds 0, 1, ... spread over two processes."""
+def measure(
+    samplers: Sequence[str], table: str, seeds: Sequence[int], budget: int
+) -> dict[str, Array]:
+    """Return sampler -> regrets (seeds, budget), spread over two processes."""
     load(table)  # before the fork
-    jobs = [(name, table, seed, budget) for name in samplers for seed in range(seeds)]
+    jobs = [(name, table, seed, budget) for name in samplers for seed in seeds]
     with Pool(2) as pool:
         found = pool.map(_job, jobs, chunksize=1)
-    return {name: np.stack(found[i * seeds :][:seeds]) for i, name in enumerate(samplers)}
+    return {
+        name: np.stack(found[i * len(seeds) :][: len(seeds)]) for i, name in enumerate(samplers)
+    }
 
 
-def rows(table: str, found: dict[str, Array]) -> list[Row]:
+def rows(table: str, found: dict[str, Array], first: int = 0) -> list[Row]:
     """Return one row a sampler and seed: its regret at every tenth evaluation from the tenth."""
     return [
         {"table": table, "sampler": name, "seed": seed, "every": 10, "regret": values.tolist()}
         for name, regret in found.items()
-        for seed, values in enumerate(np.round(regret[:, 9::10], 6))
+        for seed, values in enumerate(np.round(regret[:, 9::10], 6), first)
     ]
 
 
@@ -97,16 +101,21 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--budget", type=int, default=500)
     parser.add_argument("--save", action="store_true", help="write benchmarks/results")
+    parser.add_argument("--suffix", default="", help="end of the result file's name")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     args = parser.parse_args()
     samplers = [*filter(None, args.samplers.split(",")), *(f"de{text}" for text in args.de)]
-    found = measure(samplers, args.table, args.seeds, args.budget)
+    seeds = range(args.first, args.first + args.seeds)
+    found = measure(samplers, args.table, seeds, args.budget)
     points = [n for n in CHECKPOINTS if n <= args.budget]
     lines = [[name, *summary(regret, points)] for name, regret in found.items()]
     print(f"{args.table}: regret, median and quartiles, n = {args.seeds} seeds")
     print(markdown(["sampler", *map(str, points)], lines))
     if args.save:
         head = header(args.seeds, table=args.table, budget=args.budget)
-        print(write(f"search-{args.table}", head, rows(args.table, found)))
+        print(
+            write(f"search-{args.table}{args.suffix}", head, rows(args.table, found, args.first))
+        )
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from optuna.study import Study, StudyDirection
 
 from benchmarks.common import Array, Row, cell, header, markdown, write
 from benchmarks.peers import MakeSampler, maker, quiet
+from benchmarks.search_quality import known
 from benchmarks.tables import NAMES, Table, load
 
 WORKERS = (1, 8, 32, 100, 200, 600)
@@ -95,8 +96,9 @@ def _job(job: tuple[str, str, int, int, int]) -> Row:
     warnings.simplefilter("ignore")  # Optuna's experimental features
     name, table_name, workers, seed, budget = job
     table = load(table_name)
-    missing, judged = lost(simulate(maker(name), table, workers, seed, budget, True))
-    losses = simulate(maker(name), table, workers, seed, budget, False).losses
+    make = maker(name, known(table))
+    missing, judged = lost(simulate(make, table, workers, seed, budget, True))
+    losses = simulate(make, table, workers, seed, budget, False).losses
     points = (budget // 4, budget // 2, budget)
     regret = {str(n): table.best - table.volume(losses[:n]) for n in points}
     row = {"sampler": name, "workers": workers, "seed": seed}

@@ -92,7 +92,7 @@ def search(
         str | None, Opt(help="Weights of error and parameters, e.g. 0.7,0.3 (default: Pareto).")
     ] = None,
     recipe: Annotated[
-        str | None, Opt(help="fast, seed-search or seed-final (default: the preset's).")
+        str | None, Opt(help="fast, final, seed-search or seed-final (default: the preset's).")
     ] = None,
     evolve_head: Annotated[
         bool, Opt("--evolve-head", help="Seed space: evolve the FC units too.")
@@ -105,10 +105,17 @@ def search(
         bool | None,
         Opt(help="Stop networks that others dominate (modern: on, seed: off)."),
     ] = None,
+    screening: Annotated[
+        bool, Opt(help="Let a model of past errors choose what is trained (seed: never).")
+    ] = True,
+    artifacts: Annotated[
+        Path, Opt(help="Folder of the trials' files; machines that share it share checkpoints.")
+    ] = Path("optuna_de_artifacts"),
     workers: Annotated[
-        int | None, Opt(help="Processes on this machine (default: one per GPU or core).")
+        int | None,
+        Opt(help="Processes on this machine (default: one per GPU or core); GPUs are shared."),
     ] = None,
-    warm_start: Annotated[str, Opt(help="First networks, e.g. resnet,B16k3-MP-B32k3-GAP.")] = "",
+    warm_start: Annotated[str, Opt(help="First networks, e.g. resnet20,B16k3-MP-B32k3-GAP.")] = "",
 ) -> None:
     """Search small, accurate networks; the same command again goes on, anywhere."""
     described = Search(
@@ -134,6 +141,8 @@ def search(
         max_parameters=max_parameters,
         max_macs=max_macs,
         halving=halving,
+        screening=screening,
+        artifacts=artifacts,
         warm_start=tuple(filter(None, warm_start.split(","))),
     )
     raise typer.Exit(run_search(described, workers, timeout))

@@ -39,7 +39,7 @@ def report(
     """Write a study's report: one page that needs no network."""
     from optuna_de.cnn.report import write_report  # plotly is loaded for this command only
 
-    study = _open(study_name, storage)
+    study = open_study(study_name, storage)
     path = out or Path(f"report.{fmt}")
 
     def write(refresh: float | None = None) -> None:
@@ -74,7 +74,12 @@ def _repeat(study: optuna.Study, write: Callable[[float], None], seconds: float)
         return
 
 
-def _open(study_name: str | None, storage: str) -> optuna.Study:
+def open_study(study_name: str | None, storage: str) -> optuna.Study:
+    """Return the study of that name, or the only one, of a storage that exists.
+
+    Raises:
+        ValueError: Where there is none, or a choice is needed.
+    """
     opened = _existing(storage)
     names = sorted(optuna.get_all_study_names(opened))
     where = redact(storage)

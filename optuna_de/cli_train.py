@@ -10,7 +10,7 @@ from zlib import crc32
 import optuna
 import typer
 
-from optuna_de.cli_report import _open
+from optuna_de.cli_report import open_study
 from optuna_de.cnn.units import render
 from optuna_de.cnn.watching import say, watched
 
@@ -115,7 +115,7 @@ def use_threads(threads: int | None) -> None:
 
 def open_named(study_name: str | None, storage: str, *, needed: bool) -> optuna.Study | None:
     """Return the study of that name; None where neither it nor a trial of one is asked for."""
-    return _open(study_name, storage) if needed or study_name is not None else None
+    return open_study(study_name, storage) if needed or study_name is not None else None
 
 
 def folder_name(network: Network) -> str:

@@ -136,11 +136,11 @@ def _decode_all(
 ) -> NDArray[np.uint8]:
     """Decode into one array (n, h, w, c)."""
     paths = [listing.folder / file for file in listing.files]
-    height, width = like[:2] if like else _decode(paths[0], image_size).shape[:2]
+    height, width = like[:2] if like else decode(paths[0], image_size).shape[:2]
     images = np.empty((len(paths), height, width, 3), np.uint8)
 
     def fill(i: int) -> bool:
-        pixels = _decode(paths[i], image_size)
+        pixels = decode(paths[i], image_size)
         if pixels.shape[:2] != (height, width):
             other = "the training images have" if like else f"{paths[0]} has"
             raise DataError(
@@ -163,7 +163,7 @@ def _decode_all(
     return images[..., :1].copy() if (like[2] == 1 if like else grey) else images
 
 
-def _decode(path: Path, image_size: int | None) -> NDArray[np.uint8]:
+def decode(path: Path, image_size: int | None) -> NDArray[np.uint8]:
     """Return one image, uint8 (h, w, 1) where it is grey, else (h, w, 3)."""
     try:
         with Image.open(path) as image:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from optuna_de.cnn.decode import DataError, _decode
+from optuna_de.cnn.decode import DataError, decode
 from optuna_de.cnn.layers import ImageShape
 from optuna_de.cnn.portable import Opened
 
@@ -85,7 +85,7 @@ def read_image(path: Path, shape: ImageShape) -> NDArray[np.uint8]:
     """
     if not path.is_file():
         raise DataError(f"There is no image {path}.")
-    pixels = _decode(path, None)
+    pixels = decode(path, None)
     return fit_to(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels), shape)
 
 

@@ -62,6 +62,7 @@ class Search:
     max_parameters: int | None = None
     max_macs: int | None = None
     halving: bool | None = None
+    screening: bool = True
     warm_start: tuple[str, ...] = ()
     checkpoints: Path | None = None
     artifacts: Path = Path("optuna_de_artifacts")
@@ -137,6 +138,8 @@ class Search:
             initial=space.initial,
             repair=space.repair,
             accept=self._accepts,
+            known={1: space.count_parameters},
+            screening=self.screening,
             seed=self.seed,
         )
 

@@ -222,5 +222,6 @@ def test_rectifiers_behind_maximum_pools_change_no_number() -> None:
         F.cross_entropy(model(x), torch.arange(5) % 4).backward()  # type: ignore[no-untyped-call]
     assert torch.equal(swapped(x), plain(x))
     for left, right in zip(swapped.parameters(), plain.parameters(), strict=True):
-        assert left.grad is not None and right.grad is not None
+        assert left.grad is not None
+        assert right.grad is not None
         assert torch.equal(left.grad, right.grad)
