@@ -241,3 +241,10 @@ def test_without_scikit_learn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("optuna_de.screening.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"optuna-de\[screening\]"):
         Screening()
+
+
+def test_the_added_hypervolume_is_exact_and_the_larger_one_wins() -> None:
+    """By hand: below (1.1, 1.1), beside one incumbent at (0.5, 0.5)."""
+    incumbents, candidates = np.array([[0.5, 0.5]]), np.array([[0.4, 0.4], [0.1, 1.0], [0.6, 0.6]])
+    added = merits(incumbents, candidates, None, np.random.default_rng(0))
+    assert added == pytest.approx([0.7**2 - 0.6**2, 0.4 * 0.1, 0.0])
