@@ -19,6 +19,7 @@ import optuna
 import torch
 from optuna.trial import FrozenTrial, TrialState
 
+from benchmarks.caps import NEVER, Caps
 from benchmarks.common import Array, Row, cell, header, markdown, write
 from benchmarks.halving_replay import hypervolume
 from benchmarks.peers import quiet
@@ -29,17 +30,11 @@ from optuna_de.cnn.recipes import get_recipe
 from optuna_de.cnn.search import fit_recipe
 from optuna_de.cnn.space import CNNSpace
 from optuna_de.halving import Halving
-from optuna_de.ranges import Params
 
 EPOCHS = 9
-LEAST, MOST, MACS = 100, 100_000, 1_000_000  # parameters, parameters, per image
+LEAST, CAPS = 100, Caps(100_000, 1_000_000)  # parameters; parameters and per image
 ARMS = ("de, stopping", "de", "random, stopping", "random")
 SHARES = (0.25, 0.5, 0.75, 1.0)
-NEVER = 100_000  # trials before which random search would begin to breed
-
-
-def accepts(space: CNNSpace, params: Params) -> bool:
-    return space.count_parameters(params) <= MOST and space.count_macs(params) <= MACS
 
 
 def sampler(arm: str, space: CNNSpace, seed: int) -> DESampler:
@@ -48,7 +43,7 @@ def sampler(arm: str, space: CNNSpace, seed: int) -> DESampler:
         n_startup_trials=NEVER if arm.startswith("random") else None,
         initial=space.initial,
         repair=space.repair,
-        accept=partial(accepts, space),
+        accept=partial(CAPS.accepts, space),
         seed=seed,
     )
 
@@ -66,7 +61,7 @@ def volume(trials: Iterable[FrozenTrial]) -> float:
     if not done:
         return 0.0
     error, size = np.array(done, dtype=float).T
-    span = np.log10(MOST / LEAST)
+    span = np.log10(CAPS.parameters / LEAST)
     losses = np.column_stack([error / 0.9, np.log10(size / LEAST) / span])
     return hypervolume(losses, np.ones(2))
 

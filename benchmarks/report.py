@@ -18,8 +18,10 @@ from benchmarks import (
     accuracy_table,
     chaos,
     continuous,
+    equal_cost_tables,
     halving_search,
     overhead,
+    screening,
     soak,
     storage_cost,
     throughput_tables,
@@ -89,6 +91,16 @@ SECTIONS: dict[str, tuple[str, Callable[[Row, Sequence[Row]], str]]] = {
     "halving_search": (
         "Early stopping in real searches",
         lambda head, rows: halving_search.table(rows, head["budget"]),
+    ),
+    "equal_cost": ("Searches at equal cost on CIFAR-10", equal_cost_tables.tables),
+    "screening-ablation": ("Screening: one option changed at a time", search),
+    "screening-digits": (
+        "Screening on real training",
+        lambda head, rows: screening.table(rows, head["budget"]),
+    ),
+    "screening-halved": (
+        "Screening with early stopping",
+        lambda head, rows: screening.table(rows, head["budget"]),
     ),
     "overhead": ("Overhead of one trial of ten numbers", cost),
     "throughput": ("Images per second of training", throughput_tables.tables),

@@ -27,6 +27,7 @@ import torch
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
+from benchmarks.caps import Caps
 from benchmarks.common import Array, Row, cell, header, markdown, write
 from benchmarks.halving_replay import hypervolume
 from benchmarks.peers import quiet
@@ -39,11 +40,10 @@ from optuna_de.cnn.recipes import get_recipe
 from optuna_de.cnn.search import fit_recipe
 from optuna_de.cnn.space import CNNSpace
 from optuna_de.halving import Halving
-from optuna_de.ranges import Params
 from optuna_de.screening import Screening
 
 EPOCHS, STARTUP = 6, 10
-LEAST, MOST, MACS = 100, 100_000, 1_000_000  # parameters, parameters, per image
+LEAST, CAPS = 100, Caps(100_000, 1_000_000)  # parameters; parameters and per image
 LOWEST = 0.002  # about one of the validation images
 POINTS = (30, 60, 110)
 ARMS = ("de-screened", "de", "nsga2", "tpe", "random")
@@ -59,10 +59,6 @@ CHANGES: tuple[dict[str, Any], ...] = (
 )
 
 
-def accepts(space: CNNSpace, params: Params) -> bool:
-    return space.count_parameters(params) <= MOST and space.count_macs(params) <= MACS
-
-
 def sampler(arm: str, space: CNNSpace, seed: int) -> BaseSampler:
     """Return an arm's sampler."""
     match arm:
@@ -75,26 +71,17 @@ def sampler(arm: str, space: CNNSpace, seed: int) -> BaseSampler:
     return DESampler(
         initial=space.initial,
         repair=space.repair,
-        accept=partial(accepts, space),
+        accept=partial(CAPS.accepts, space),
         known={1: space.count_parameters},
         screening="screened" in arm and Screening(stopped="blind" not in arm),
         seed=seed,
     )
 
 
-def first(space: CNNSpace, seed: int) -> list[dict[str, Any]]:
-    """Draw the networks from which every arm of a seed starts."""
-    rng, drawn = np.random.default_rng(seed), list[dict[str, Any]]()
-    while len(drawn) < STARTUP:
-        params = space.initial(rng)
-        drawn += [params] if accepts(space, params) else []
-    return drawn
-
-
 def volumes(trials: Sequence[FrozenTrial]) -> list[float]:
     """Return the hypervolume in [0, 1] after each network that was trained to the end."""
     done = [t.values for t in trials if t.state == TrialState.COMPLETE]
-    low, high = np.log10([[LOWEST, LEAST], [0.9, MOST]])
+    low, high = np.log10([[LOWEST, LEAST], [0.9, CAPS.parameters]])
     losses = (np.log10(np.maximum(np.array(done, dtype=float), LOWEST)) - low) / (high - low)
     return [round(float(hypervolume(losses[: n + 1], np.ones(2))), 5) for n in range(len(done))]
 
@@ -115,7 +102,7 @@ def run(job: tuple[str, int, int, Path]) -> Row:
         load_if_exists=True,
     )
     if not study.trials:
-        for params in first(space, seed):
+        for params in CAPS.first(space, seed, STARTUP):
             study.enqueue_trial(params)
     evaluate = CNNObjective(
         data,
@@ -123,8 +110,8 @@ def run(job: tuple[str, int, int, Path]) -> Row:
         fit_recipe(get_recipe("fast"), data),
         epochs=EPOCHS,
         seed=seed,
-        max_parameters=MOST,
-        max_macs=MACS,
+        max_parameters=CAPS.parameters,
+        max_macs=CAPS.macs,
         halving=Halving.within(EPOCHS) if "halved" in arm else None,
     )
     while spent(study) < budget:

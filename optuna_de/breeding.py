@@ -9,59 +9,33 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
+from optuna_de._checks import require
+from optuna_de._fold import Member
+from optuna_de._scales import Losses, foretell
 from optuna_de.genome import Genome, Value
-from optuna_de.population import History, Member
+from optuna_de.plan import Plan
+from optuna_de.population import History
 from optuna_de.ranges import Distributions, Params, range_of
-from optuna_de.screening import Evidence, Known, Losses, Screening, foretell, screen
+from optuna_de.screening import Evidence, Known, Screening, screen
 from optuna_de.space import write
 from optuna_de.variation import Variation, draw, vary
 
 ATTEMPTS = 100
 MIN_PARENTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How a trial's genome came to be; stored with the trial.
-
-    Args:
-        generation: Blocks folded when the trial was planned; 0 for the initial population.
-        operator: ``"initial"``, ``"difference"``, or ``"edit"`` (a difference, then an edit).
-        parents: Trial numbers of ``(best, r1, r2)``; empty for the initial population.
-        key: Non-negative integers that seed the generator.
-        screened: Whether a model chose the child among many; where it should have, but did not,
-            the reason why.
-    """
-
-    generation: int
-    operator: str
-    parents: tuple[int, ...]
-    key: tuple[int, ...]
-    screened: bool | str = False
-
-    @classmethod
-    def load(cls, stored: Any) -> Plan:
-        """Read a plan from a trial's system attribute."""
-        return cls(
-            int(stored["generation"]),
-            str(stored["operator"]),
-            tuple(stored["parents"]),
-            tuple(stored["key"]),
-            stored.get("screened", False),
-        )
-
-    def rng(self, stream: int = 0) -> np.random.Generator:
-        """Return one of the plan's generators."""
-        return np.random.default_rng((*self.key, stream))
+DEDUPLICATE = (True, False, "generation")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How trials are planned, see :class:`optuna_de.DESampler`."""
+    """How trials are planned, see :class:`optuna_de.DESampler`.
+
+    Raises:
+        ValueError: Where a value is out of its range.
+    """
 
     n_best: int
     variation: Variation
@@ -70,6 +44,11 @@ class Settings:
     deduplicate: bool | Literal["generation"]
     known: Known = field(default_factory=dict)
     screening: Screening | None = None
+
+    def __post_init__(self) -> None:
+        require(self.n_best >= 1, "n_best", self.n_best, "at least 1")
+        right = self.deduplicate in DEDUPLICATE
+        require(right, "deduplicate", self.deduplicate, f"one of {DEDUPLICATE}")
 
     def refuses(self, params: Params) -> bool:
         """Return whether a hard cap excludes these parameters."""
@@ -132,7 +111,7 @@ def _evidence(history: History, running: Sequence[Genome], options: Screening) -
     """
     genomes, losses, feasible = [], list[tuple[float, ...]](), list[bool]()
     complete: dict[int, list[tuple[Losses, Losses]]] = defaultdict(list)
-    for trial in history.finished:
+    for trial in history.fold.finished:
         if trial.member is not None:
             for at, early in trial.rungs.items():
                 complete[at].append((early, trial.member.losses))
@@ -151,7 +130,7 @@ def _evidence(history: History, running: Sequence[Genome], options: Screening) -
         np.array(feasible),
         running,
         history.catalog,
-        history.weights,
+        history.fold.rules.weights,
     )
 
 

@@ -1,74 +1,29 @@
 """Finished trials -> population, by replay: the only reader of a study's history.
 
-Trials are taken in the order of their completion, the first ``startup`` of them together, then
-``offspring`` at a time: ``population = survivors(population + block)``. Nothing is waited
-for and nothing is stored: a history is a cache that any process can rebuild from the storage.
+Nothing is waited for and nothing is stored: a history is a cache that any process can rebuild from
+the storage. :mod:`optuna_de._fold` selects, this file reads trials and knows genomes.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_de import _compat, selection
+from optuna_de import _compat
+from optuna_de._fold import Finished, Fold, Member, Rules
 from optuna_de.genome import Genome, Value
 from optuna_de.halving import rungs_of
+from optuna_de.plan import PLAN_KEY
 from optuna_de.ranges import Params, hull
 from optuna_de.space import catalog, parse_name, read, write
 from optuna_de.variation import Catalog
-
-Repair = Callable[[Params], Params]
-PLAN_KEY = "optuna_de:v1:plan"
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the fold needs to know, see :class:`optuna_de.DESampler`."""
-
-    population_size: int
-    offspring: int
-    weights: tuple[float, ...] | None = None
-    repair: Repair | None = None
-    startup: int | None = None
-
-    @property
-    def first(self) -> int:
-        """Trials of the first block."""
-        return self.population_size if self.startup is None else self.startup
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """An evaluated individual: losses are minimised, a violation of 0 is feasible."""
-
-    number: int
-    genome: Genome
-    losses: tuple[float, ...]
-    violation: float
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Finished:
-    """A trial that counts in the fold; pruned ones fill a block but are no members.
-
-    ``rungs`` are the losses at the epochs where early stopping looked at it.
-    """
-
-    completed: datetime
-    number: int
-    member: Member | None = field(compare=False)
-    genome: Genome = field(compare=False)
-    rungs: Mapping[int, tuple[float, ...]] = field(compare=False)
 
 
 class History:
@@ -103,10 +58,9 @@ class History:
         self._ids: list[int] = []
         self._open: dict[int, tuple[int, Genome]] = {}  # index -> parameters known, genome
         self.plans: dict[int, Any] = {}  # number of a running trial -> its stored plan
-        self._finished: list[Finished] = []
+        self.fold = Fold(self._rules)
         self._genomes: dict[int, Genome] = {}
         self._known: dict[tuple[str, ...], set[Hashable]] = defaultdict(set)
-        self._populations: list[tuple[Member, ...]] = []
         self.memo: dict[Any, Any] = {}
 
     def update(self, trials: Sequence[FrozenTrial]) -> None:
@@ -131,7 +85,7 @@ class History:
                 self.plans[i] = trial.system_attrs[PLAN_KEY]
             if i not in self._open or self._open[i][0] != len(trial.params):
                 self._open[i] = len(trial.params), self._genome(trial.params)
-        self._fold()
+        self.fold.run()
 
     def _continues(self, trials: Sequence[FrozenTrial]) -> bool:
         """Return whether this is the study seen so far, and not one that replaced it."""
@@ -146,10 +100,7 @@ class History:
         if trial.state != TrialState.FAIL and trial.datetime_complete is not None:
             member = self._member(trial, genome)
             rungs = {at: self._losses(r.values) for at, r in rungs_of(trial.user_attrs).items()}
-            entry = Finished(trial.datetime_complete, trial.number, member, genome, rungs)
-            position = bisect(self._finished, entry)
-            self._finished.insert(position, entry)
-            self._forget_from(position)
+            self.fold.add(Finished(trial.datetime_complete, trial.number, member, genome, rungs))
 
     def _merge(self, distributions: Mapping[str, BaseDistribution]) -> None:
         for name, distribution in distributions.items():
@@ -176,55 +127,15 @@ class History:
     def _losses(self, values: Sequence[float]) -> tuple[float, ...]:
         return tuple(s * v for s, v in zip(self.signs, values, strict=False))
 
-    def _start(self, block: int) -> int:
-        """Return the position in completion order at which a block starts."""
-        first, offspring = self._rules.first, self._rules.offspring
-        return 0 if block == 0 else first + (block - 1) * offspring
-
-    def _forget_from(self, position: int) -> None:
-        """Drop the populations that a trial inserted at a position changes."""
-        first, offspring = self._rules.first, self._rules.offspring
-        block = 0 if position < first else 1 + (position - first) // offspring
-        del self._populations[block:]
-
-    def _fold(self) -> None:
-        while len(self._finished) >= self._start(len(self._populations) + 1):
-            block = self._block(len(self._populations))
-            self._populations.append(self._survivors((*self.population, *block)))
-
-    def _block(self, block: int) -> list[Member]:
-        entries = self._finished[self._start(block) : self._start(block + 1)]
-        return [entry.member for entry in entries if entry.member is not None]
-
-    def _survivors(self, members: tuple[Member, ...]) -> tuple[Member, ...]:
-        if not members:
-            return ()
-        ranking = selection.order(
-            np.array([m.losses for m in members]),
-            weights=self._rules.weights,
-            violations=np.array([m.violation for m in members]),
-        )
-        return tuple(members[i] for i in ranking[: self._rules.population_size])
-
     @property
     def population(self) -> tuple[Member, ...]:
         """The current population, best first; empty before the first block is full."""
-        return self._populations[-1] if self._populations else ()
-
-    @property
-    def finished(self) -> Sequence[Finished]:
-        """All trials that completed or were pruned, in the order of their completion."""
-        return self._finished
-
-    @property
-    def weights(self) -> tuple[float, ...] | None:
-        """The weights of the fold."""
-        return self._rules.weights
+        return self.fold.population
 
     @property
     def generation(self) -> int:
         """The number of blocks folded so far; 0 while the initial population is drawn."""
-        return len(self._populations)
+        return self.fold.generation
 
     @property
     def catalog(self) -> Catalog:
@@ -250,7 +161,7 @@ class History:
 
     def is_in_generation(self, genome: Genome) -> bool:
         """Return whether a child of the generation that is under way has this genome."""
-        entries = self._finished[self._start(len(self._populations)) :]
+        entries = self.fold.under_way
         finished = [entry.member.genome for entry in entries if entry.member is not None]
         return self._is_among(genome, [*finished, *self.running])
 

@@ -23,10 +23,11 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import _compat
+from optuna_de._checks import require
+from optuna_de._fold import Repair, Rules
 from optuna_de.breeding import (
     ATTEMPTS,
     MIN_PARENTS,
-    Plan,
     Settings,
     breed,
     replay,
@@ -35,13 +36,12 @@ from optuna_de.breeding import (
     underway,
 )
 from optuna_de.genome import Value
-from optuna_de.population import PLAN_KEY as PLAN_KEY
-from optuna_de.population import History, Repair, Rules
+from optuna_de.plan import PLAN_KEY, Plan
+from optuna_de.population import History
 from optuna_de.ranges import Distributions, Params, fitting, range_of
 from optuna_de.screening import Known, Screening
 from optuna_de.variation import Variation, draw
 
-DEDUPLICATE = (True, False, "generation")
 _logger = logging.getLogger(__name__)
 
 
@@ -69,7 +69,8 @@ class DESampler(BaseSampler):
         repair: ``repair(params) -> params`` maps parameters to those that express the same
             thing canonically; children are stored, and duplicates judged, in this form.
         accept: ``accept(params) -> bool``; a draw or child that it refuses is drawn again, within
-            a bounded number of attempts: a hard cap that costs no trial.
+            a bounded number of attempts: a hard cap that costs no trial. A child with a kind that
+            no trial had comes without that kind's attributes, which are drawn later.
         deduplicate: ``True``: no child equals a finished or running trial; ``"generation"``:
             none equals a child of its own generation; ``False``: no check.
         known: Objectives that parameters alone tell, as ``{index: function(params) -> float}``:
@@ -102,38 +103,23 @@ class DESampler(BaseSampler):
         screening: bool | Screening = False,
         seed: int | None = None,
     ) -> None:
-        offspring = 1 if offspring is None else offspring
+        require(seed is None or seed >= 0, "seed", seed, "None or at least 0")
         startup = max(4, population_size // 2) if n_startup_trials is None else n_startup_trials
-        for name, value, right, allowed in (
-            ("population_size", population_size, population_size >= 4, "at least 4"),
-            ("n_startup_trials", startup, startup >= 4, "at least 4"),
-            ("offspring", offspring, offspring >= 1, "at least 1"),
-            (
-                "weights",
-                weights,
-                _are_weights(weights),
-                "None, or non-negative with a sum above 0",
-            ),
-            ("n_best", n_best, n_best >= 1, "at least 1"),
-            ("scale", scale, scale >= 0, "at least 0"),
-            ("crossover", crossover, 0 <= crossover <= 1, "in [0, 1]"),
-            ("mutation", mutation, mutation >= 0, "at least 0"),
-            ("deduplicate", deduplicate, deduplicate in DEDUPLICATE, f"one of {DEDUPLICATE}"),
-            ("seed", seed, seed is None or seed >= 0, "None or at least 0"),
-        ):
-            if not right:
-                raise ValueError(f"{name} must be {allowed}, but is {value!r}.")
         self._rules = Rules(
             population_size,
-            offspring,
+            1 if offspring is None else offspring,
             None if weights is None else tuple(weights),
             repair,
             startup,
         )
-        variation = Variation(scale, crossover, mutation)
-        chosen = Screening() if screening is True else screening or None
         self._settings = Settings(
-            n_best, variation, initial, accept, deduplicate, dict(known or {}), chosen
+            n_best,
+            Variation(scale, crossover, mutation),
+            initial,
+            accept,
+            deduplicate,
+            dict(known or {}),
+            Screening() if screening is True else screening or None,
         )
         self._seed = secrets.randbits(64) if seed is None else seed
         self._clear()
@@ -290,7 +276,3 @@ class DESampler(BaseSampler):
                     f"known has the objective {index}, but the study has {objectives}, "
                     "counted from 0."
                 )
-
-
-def _are_weights(weights: Sequence[float] | None) -> bool:
-    return weights is None or (min(weights, default=-1.0) >= 0 and sum(weights) > 0)

@@ -19,17 +19,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optuna_de import _compat
+from optuna_de._checks import require
 from optuna_de._features import features
 from optuna_de._gaussian import Model
 from optuna_de._merits import merits
+from optuna_de._scales import Scale, subset
 from optuna_de.genome import Genome
 from optuna_de.ranges import Params
 from optuna_de.space import write
 from optuna_de.variation import Catalog
 
 Array = NDArray[np.float64]
-Losses = tuple[float, ...]
 Known = Mapping[int, Callable[[Params], float]]
 LENGTHS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 NOISES = (1e-4, 1e-3, 1e-2, 5e-2, 0.2, 1.0)
@@ -62,15 +62,12 @@ class Screening:
     stopped: bool = True
 
     def __post_init__(self) -> None:
-        for name, right, allowed in (
-            ("pool", self.pool >= 2, "at least 2"),
-            ("optimism", self.optimism >= 0, "at least 0"),
-            ("smoothness", self.smoothness in (0.5, 1.5, 2.5), "0.5, 1.5 or 2.5"),
-            ("limit", self.limit >= 20, "at least 20"),
-            ("minimum", self.minimum >= 5, "at least 5"),
-        ):
-            if not right:
-                raise ValueError(f"{name} must be {allowed}, but is {getattr(self, name)!r}.")
+        smooth = self.smoothness in (0.5, 1.5, 2.5)
+        require(self.pool >= 2, "pool", self.pool, "at least 2")
+        require(self.optimism >= 0, "optimism", self.optimism, "at least 0")
+        require(smooth, "smoothness", self.smoothness, "0.5, 1.5 or 2.5")
+        require(self.limit >= 20, "limit", self.limit, "at least 20")
+        require(self.minimum >= 5, "minimum", self.minimum, "at least 5")
         if find_spec("sklearn") is None:
             raise ImportError(
                 "Screening needs scikit-learn; install it with: pip install 'optuna-de[screening]'"
@@ -151,57 +148,6 @@ def screen(
     return Verdict(int(np.argmax(merits(incumbents, optimistic, evidence.weights, rng))))
 
 
-def foretell(early: Losses, complete: Sequence[tuple[Losses, Losses]]) -> Losses:
-    """Return the final losses that ``early`` ones lead to, from pairs of early and final losses.
-
-    Each loss changes by the median factor of the pairs, or by the median difference where a loss
-    is not positive; without pairs it stays what it is.
-    """
-    if not complete:
-        return early
-    first, last = np.array(complete, dtype=float).transpose(1, 0, 2)  # (k, m) each
-    now = np.array(early)
-    positive = (first > 0).all(axis=0) & (last > 0).all(axis=0) & (now > 0)
-    factor = np.median(last / np.where(first > 0, first, 1.0), axis=0)
-    moved = np.where(positive, now * factor, now + np.median(last - first, axis=0))
-    return tuple(float(loss) for loss in moved)
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Losses on a logarithmic scale where none is negative, else as they are.
-
-    Args:
-        shift: Added before the logarithm; ``None`` for losses as they are.
-        worst: The largest finite loss; losses beyond it count as much.
-        best: The smallest finite loss.
-    """
-
-    shift: float | None
-    best: float
-    worst: float
-
-    @classmethod
-    def of(cls, losses: Array, logarithmic: bool = True) -> Scale:
-        """Return the scale of an objective's losses ``(n,)``."""
-        finite = losses[np.isfinite(losses)]
-        if not len(finite):
-            return cls(None, 0.0, 0.0)
-        best, worst = float(finite.min()), float(finite.max())
-        if best < 0 or worst == 0 or not logarithmic:
-            return cls(None, best, worst)
-        return cls(0.0 if best > 0 else float(finite[finite > 0].min()) / 2, best, worst)
-
-    def forward(self, losses: Array) -> Array:
-        """Map losses; a known price beyond the worst one seen stays what it is."""
-        finite = np.where(np.isposinf(losses), self.worst, losses)
-        finite = np.where(np.isneginf(losses), self.best, finite)
-        if self.shift is None:
-            return finite
-        floor = self.best if self.shift == 0 else 0.0
-        return np.asarray(np.log(np.maximum(finite, floor * 1e-6) + self.shift))
-
-
 def _estimates(
     evidence: Evidence,
     kept: NDArray[np.intp],
@@ -272,20 +218,3 @@ def _hyperparameters(
         memo[objective] = name, max(fits, key=lambda model: model.likelihood).theta
     theta: tuple[float, float] = memo[objective][1]
     return theta
-
-
-def subset(losses: Array, limit: int) -> NDArray[np.intp]:
-    """Return which of ``(n, m)`` losses a model learns from, ``limit`` of them at most.
-
-    Those on the front (half of the limit at most, the latest first), then the latest, up to
-    three quarters; the rest are evenly spaced over the others.
-    """
-    n = len(losses)
-    if n <= limit:
-        return np.arange(n)
-    front = np.flatnonzero(_compat.is_on_front(losses))[-limit // 2 :]
-    others = np.setdiff1d(np.arange(n), front)
-    recent = others[len(front) - limit * 3 // 4 :]
-    rest = others[: len(others) - len(recent)]
-    spaced = rest[np.linspace(0, len(rest) - 1, limit - len(front) - len(recent)).astype(int)]
-    return np.sort(np.concatenate([front, recent, spaced]))

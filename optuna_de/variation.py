@@ -13,6 +13,7 @@ from itertools import zip_longest
 
 import numpy as np
 
+from optuna_de._checks import require
 from optuna_de.genome import Choices, Gene, Genome, Interval, Range, Value, combine, difference
 
 
@@ -51,11 +52,19 @@ class Variation:
         scale: Factor F on numeric differences, ``>= 0``; 0 inherits numeric genes whole.
         crossover: Probability CR in ``[0, 1]`` that a gene takes part in the mutation.
         mutation: Expected number of genes of a child that are edited at random, ``>= 0``.
+
+    Raises:
+        ValueError: Where one is out of its range.
     """
 
     scale: float
     crossover: float
     mutation: float
+
+    def __post_init__(self) -> None:
+        require(self.scale >= 0, "scale", self.scale, "at least 0")
+        require(0 <= self.crossover <= 1, "crossover", self.crossover, "in [0, 1]")
+        require(self.mutation >= 0, "mutation", self.mutation, "at least 0")
 
 
 def draw(span: Range, rng: np.random.Generator) -> Value:

@@ -210,7 +210,7 @@ def decide(url: str) -> list[tuple[list[int], list[int]]]:
     for _ in range(12):
         trial = study.ask()
         history = sampler._history(study)
-        finished = [entry.number for entry in history._finished]
+        finished = [entry.number for entry in history.fold.finished]
         seen.append((finished, [member.number for member in history.population]))
         study.tell(trial, trial.suggest_float("x", 0, 1))
     return seen

@@ -18,9 +18,10 @@ import sqlalchemy
 from optuna.trial import TrialState
 
 from optuna_de import DESampler, _compat
+from optuna_de._fold import Rules
 from optuna_de._reaper import BEAT, OWED, Reaper
 from optuna_de.cnn import artifacts
-from optuna_de.population import History, Rules
+from optuna_de.population import History
 from optuna_de.storage import StorageError, open_storage, requeue_stale
 from optuna_de.worker import optimize
 from tests import storage_worker

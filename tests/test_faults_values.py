@@ -15,7 +15,8 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import DESampler
-from optuna_de.population import History, Rules
+from optuna_de._fold import Rules
+from optuna_de.population import History
 from optuna_de.worker import TooManyFailuresError, optimize
 from tests import storage_worker
 from tests.storage_worker import CALM, study_of, together

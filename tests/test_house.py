@@ -12,8 +12,8 @@ import optuna_de.cnn
 
 ROOT = Path(optuna_de.__file__).parent
 ORDER = [
-    ["_compat", "genome", "selection", "halving", "_gaussian", "_merits"],
-    ["variation", "ranges"],
+    ["_checks", "_compat", "genome", "selection", "halving", "plan", "_gaussian", "_merits"],
+    ["variation", "ranges", "_scales", "_fold"],
     ["space", "_features"],
     ["population", "screening"],
     ["breeding"],
@@ -22,7 +22,7 @@ ORDER = [
     ["_beat", "_turn", "_journal", "_proxy"],
     ["storage", "worker"],
     ["visualization"],
-    ["cnn.units", "cnn.recipes"],
+    ["cnn.units", "cnn.recipes", "cnn.primitives"],
     ["cnn.layers"],
     ["cnn.initial", "cnn.zoo"],
     ["cnn.space"],
@@ -34,7 +34,7 @@ ORDER = [
 TORCH_FREE = {
     *("units", "layers", "initial", "zoo", "space", "recipes", "drawing", "display", "artifacts"),
     *("machine", "record", "report", "report_facts", "report_rows", "stages", "blueprint"),
-    "canvas",
+    *("canvas", "primitives", "compare_page"),
 }
 FILES = sorted(ROOT.rglob("*.py"))
 

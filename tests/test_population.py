@@ -10,7 +10,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import selection
-from optuna_de.population import History, Rules
+from optuna_de._fold import Rules
+from optuna_de.population import History
 from optuna_de.ranges import Params
 
 MIN = [StudyDirection.MINIMIZE] * 2

@@ -21,10 +21,10 @@ from optuna.testing.pytest_samplers import (
 from optuna.trial import TrialState
 
 from optuna_de import DESampler, _compat
-from optuna_de.breeding import Plan
+from optuna_de._fold import Rules
 from optuna_de.halving import Halving
-from optuna_de.population import History, Rules
-from optuna_de.sampler import PLAN_KEY
+from optuna_de.plan import PLAN_KEY, Plan
+from optuna_de.population import History
 from optuna_de.screening import Screening
 from optuna_de.storage import open_storage
 

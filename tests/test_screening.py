@@ -7,15 +7,9 @@ from optuna_de import _compat
 from optuna_de._features import Array, features
 from optuna_de._gaussian import Model
 from optuna_de._merits import added_areas, merits
+from optuna_de._scales import Scale, foretell, subset
 from optuna_de.genome import Choices, Gene, Genome, Interval
-from optuna_de.screening import (
-    Evidence,
-    Scale,
-    Screening,
-    foretell,
-    screen,
-    subset,
-)
+from optuna_de.screening import Evidence, Screening, screen
 from optuna_de.variation import Alphabet, Catalog
 
 RNG = np.random.default_rng

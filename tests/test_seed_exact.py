@@ -7,10 +7,9 @@ import optuna
 import pytest
 
 from optuna_de import DESampler
-from optuna_de.breeding import Plan
 from optuna_de.cnn import CNNSpace, count_parameters
 from optuna_de.cnn.units import Genome, render, repair
-from optuna_de.sampler import PLAN_KEY
+from optuna_de.plan import PLAN_KEY, Plan
 
 SPACE = CNNSpace.seed()
 POPULATION, CHILDREN, WEIGHTS = 20, 10, (0.7, 0.3)

@@ -1,14 +1,26 @@
 """The benchmarks of training run at tiny sizes, and their tables say what the rows say."""
 
 from concurrent.futures import Executor, ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 import torch
 from PIL import Image
 
-from benchmarks import accuracy, accuracy_table, gpu, throughput_tables, training_rates, vanilla
+from benchmarks import (
+    accuracy,
+    accuracy_table,
+    equal_cost,
+    equal_cost_tables,
+    gpu,
+    throughput_tables,
+    training_rates,
+    vanilla,
+)
+from benchmarks.caps import Caps
 from benchmarks.common import Row
 from benchmarks.throughput import Lanes, macs
 from benchmarks.tune_fast import Sizes, load
@@ -22,14 +34,14 @@ CLASSES = [f"class-{i}" for i in range(10)]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten classes of eight images of noise."""
+    """Ten classes of eight images of noise, and two to test on."""
     root: Path = tmp_path_factory.mktemp("images")
     generator = np.random.default_rng(0)
-    for name in CLASSES:
-        (root / "train" / name).mkdir(parents=True)
-        for i in range(8):
+    for part, name in product(("train", "test"), CLASSES):
+        (root / part / name).mkdir(parents=True)
+        for i in range(8 if part == "train" else 2):
             pixels = generator.integers(256, size=(32, 32, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(root / "train" / name / f"{i}.png")
+            Image.fromarray(pixels).save(root / part / name / f"{i}.png")
     return root
 
 
@@ -176,3 +188,39 @@ def throughput_rows() -> list[Row]:
 )
 def test_the_throughput_table_says_what_was_measured(line: str) -> None:
     assert line in throughput_tables.tables({}, throughput_rows())
+
+
+def test_searches_at_equal_cost_begin_alike_and_keep_to_the_caps(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caps = Caps(20_000, 1_000_000)
+    for name, value in (("EPOCHS", 1), ("IMAGES", 60), ("STARTUP", 4), ("CAPS", caps)):
+        monkeypatch.setattr(equal_cost, name, value)
+    for name, value in (("FINAL_EPOCHS", 1), ("FINAL_IMAGES", 80)):
+        monkeypatch.setattr(equal_cost, name, value)
+    jobs = [equal_cost.Job(arm, 0, 6, folder, tmp_path) for arm in ("ours", "nsga2")]
+    rows = [equal_cost.search(job) for job in jobs]
+    begun, trained = [], []
+    for job in jobs:
+        done = equal_cost.done(job.study().trials)
+        begun.append([t.user_attrs["architecture"] for t in done[:4]])
+        trained.append(len(done))
+        assert all(t.values[1] <= 20_000 and t.user_attrs["macs"] <= 1_000_000 for t in done)
+    assert begun[0] == begun[1]
+    assert trained == [6, 6]
+    found = rows[0]["picks"]["300000"]
+    last = equal_cost.final(jobs[0], 300_000, found)
+    assert last["test error"] in [i / 20 for i in range(21)]
+    table = equal_cost_tables.tables({"budget": 6}, [last, {**last, "seed": 1, "error": 0.5}])
+    assert "at most 300,000 parameters" in table
+
+
+def test_a_pick_is_the_least_error_under_a_size(tmp_path: Path) -> None:
+    study = optuna.create_study(directions=["minimize"] * 2)
+    for error, size in ((0.5, 100), (0.4, 5_000), (0.3, 20_000)):
+        trial = study.ask()
+        trial.set_user_attr("architecture", f"{size}")
+        study.tell(trial, (error, size))
+    found = [equal_cost.pick(study.trials, size) for size in (50, 10_000, 50_000)]
+    assert [pick and pick["architecture"] for pick in found] == [None, "5000", "20000"]
+    assert equal_cost.volume([(0.3, 10_000)]) > equal_cost.volume([(0.4, 10_000)])

@@ -22,9 +22,10 @@ from optuna.trial import FrozenTrial
 
 from optuna_de import _compat
 from optuna_de.cnn.drawing import draw_svg
-from optuna_de.cnn.layers import ImageShape, trace
+from optuna_de.cnn.layers import trace
+from optuna_de.cnn.primitives import ImageShape
 from optuna_de.cnn.units import Unit
-from optuna_de.sampler import PLAN_KEY
+from optuna_de.plan import PLAN_KEY
 
 if TYPE_CHECKING:
     from optuna.artifacts._protocol import ArtifactStore

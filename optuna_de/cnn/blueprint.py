@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import sqrt
 
-from optuna_de.cnn.layers import Shape
+from optuna_de.cnn.primitives import Shape
 from optuna_de.cnn.stages import BAR, TIMES, Scale, Stage, amount, note, times
 from optuna_de.cnn.units import Parallel, Residual, Separable
 

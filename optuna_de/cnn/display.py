@@ -14,7 +14,8 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from optuna_de.cnn.drawing import Drawable, draw_svg
-from optuna_de.cnn.layers import ImageShape, trace
+from optuna_de.cnn.layers import trace
+from optuna_de.cnn.primitives import ImageShape
 from optuna_de.cnn.space import CNNSpace
 from optuna_de.cnn.stages import times
 from optuna_de.cnn.units import Unit, parse, render

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from optuna_de.cnn.blueprint import Picture, picture
 from optuna_de.cnn.canvas import to_figure, to_svg
-from optuna_de.cnn.layers import ImageShape
+from optuna_de.cnn.primitives import ImageShape
 from optuna_de.cnn.stages import Scale, Stage, amount, stages
 from optuna_de.cnn.units import Unit, parse, render
 

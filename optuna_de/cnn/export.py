@@ -19,10 +19,10 @@ from PIL import Image
 
 from optuna_de.cnn import augment, saved
 from optuna_de.cnn.decode import SUFFIXES
-from optuna_de.cnn.layers import ImageShape
-from optuna_de.cnn.opening import load_folder
 from optuna_de.cnn.portable import Run, runner
 from optuna_de.cnn.predict import fit_to, read_image
+from optuna_de.cnn.primitives import ImageShape
+from optuna_de.cnn.saved import load_model
 from optuna_de.cnn.writing import SUFFIX, WITH_WEIGHTS, WRITERS
 
 __all__ = ["SUFFIX", "TOLERANCE", "Exported", "export_model"]
@@ -68,7 +68,7 @@ def export_model(
     """
     out = Path(out)
     _check_target(fmt, out, Path(folder))
-    model = load_folder(folder)
+    model = load_model(folder)
     if not all(0 < s < inf for s in model.std) or not all(map(isfinite, model.mean)):
         raise ValueError(f"mean {model.mean} or std {model.std} of {folder} cannot normalise.")
     images, told = _real_images(model.image_shape, None if check is None else Path(check))

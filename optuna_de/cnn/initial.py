@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from optuna_de.cnn.layers import ImageShape
+from optuna_de.cnn.primitives import ImageShape
 from optuna_de.cnn.units import (
     AvgPool,
     Conv,

@@ -9,8 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Literal, TypeAlias
 
+from optuna_de.cnn.primitives import (
+    RELU,
+    Branches,
+    Conv2d,
+    ImageShape,
+    Linear,
+    Plain,
+    Primitive,
+    Shape,
+    macs_of,
+    normed,
+    parameters_of,
+    shape_after,
+    through,
+)
 from optuna_de.cnn.units import (
     FC,
     GAP,
@@ -28,56 +42,6 @@ from optuna_de.cnn.units import (
     repair,
     split_head,
 )
-
-Shape: TypeAlias = tuple[int, ...]
-ImageShape: TypeAlias = tuple[int, int, int]  # channels, height, width
-
-
-@dataclass(frozen=True, slots=True)
-class Conv2d:
-    """Convolution with padding ``kernel // 2``."""
-
-    inputs: int
-    outputs: int
-    kernel: int
-    stride: int = 1
-    groups: int = 1
-    bias: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class BatchNorm2d:
-    """Batch normalisation with scale and shift."""
-
-    channels: int
-
-
-@dataclass(frozen=True, slots=True)
-class Linear:
-    """Fully connected layer with bias."""
-
-    inputs: int
-    outputs: int
-
-
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """A layer without parameters."""
-
-    name: Literal["ReLU", "MaxPool2d", "AvgPool2d", "GlobalAvgPool2d", "Flatten", "Dropout"]
-
-
-@dataclass(frozen=True, slots=True)
-class Branches:
-    """Layers side by side on one input; outputs are added, or concatenated by channel."""
-
-    join: Literal["Add", "Concat"]
-    branches: tuple[tuple[Primitive, ...], ...]
-
-
-Primitive: TypeAlias = "Conv2d | BatchNorm2d | Linear | Plain | Branches"
-
-RELU = Plain("ReLU")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +87,7 @@ def expand(
     stages = []
     for unit in body:
         stages.append(tuple(_expand_unit(unit, shape[0])))
-        shape = _through(stages[-1], shape)
+        shape = through(stages[-1], shape)
     return (*stages, tuple(_expand_head(head, shape, classes)))
 
 
@@ -145,29 +109,23 @@ def _expand_unit(unit: Unit, inputs: int) -> Iterator[Primitive]:
         case AvgPool():
             yield Plain("AvgPool2d")
         case NormConv(channels, kernel):
-            yield from (*_normed(inputs, channels, kernel), RELU)
+            yield from (*normed(inputs, channels, kernel), RELU)
         case DownConv(channels, kernel):
-            yield from (*_normed(inputs, channels, kernel, stride=2), RELU)
+            yield from (*normed(inputs, channels, kernel, stride=2), RELU)
         case Residual(channels, kernel):
-            first = _normed(inputs, channels, kernel)
-            main = (*first, RELU, *_normed(channels, channels, kernel))
-            skip = () if inputs == channels else _normed(inputs, channels, 1)
+            first = normed(inputs, channels, kernel)
+            main = (*first, RELU, *normed(channels, channels, kernel))
+            skip = () if inputs == channels else normed(inputs, channels, 1)
             yield from (Branches("Add", (main, skip)), RELU)
         case Separable(channels, kernel):
-            yield from (*_normed(inputs, inputs, kernel, groups=inputs), RELU)
-            yield from (*_normed(inputs, channels, 1), RELU)
+            yield from (*normed(inputs, inputs, kernel, groups=inputs), RELU)
+            yield from (*normed(inputs, channels, 1), RELU)
         case Parallel(channels, kernel):
             half = channels // 2
-            wide = _normed(inputs, channels - half, kernel)
-            yield from (Branches("Concat", (_normed(inputs, half, 1), wide)), RELU)
+            wide = normed(inputs, channels - half, kernel)
+            yield from (Branches("Concat", (normed(inputs, half, 1), wide)), RELU)
         case _:
             raise ValueError(f"{unit!r} is a unit of the head.")
-
-
-def _normed(
-    inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1
-) -> tuple[Primitive, ...]:
-    return Conv2d(inputs, outputs, kernel, stride, groups), BatchNorm2d(outputs)
 
 
 def _expand_head(head: Sequence[Unit], shape: Shape, classes: int) -> Iterator[Primitive]:
@@ -192,15 +150,17 @@ def trace(
     for unit, stage in enumerate(expand(genome, image_shape, classes)):
         for primitive, before in _flatten(stage, shape):
             layers.append(_layer(primitive, before, unit, len(layers) + 1))
-        shape = _through(stage, shape)
+        shape = through(stage, shape)
     return tuple(layers)
 
 
 def _layer(primitive: Primitive, before: Shape, unit: int, number: int) -> Layer:
     kind = primitive.name if isinstance(primitive, Plain) else type(primitive).__name__
     name = primitive.join if isinstance(primitive, Branches) else kind
-    after = _after(primitive, before)
-    return Layer(f"{name}-{number}", unit, after, _parameters(primitive), _macs(primitive, after))
+    after = shape_after(primitive, before)
+    return Layer(
+        f"{name}-{number}", unit, after, parameters_of(primitive), macs_of(primitive, after)
+    )
 
 
 def _flatten(stage: Iterable[Primitive], shape: Shape) -> Iterator[tuple[Primitive, Shape]]:
@@ -210,56 +170,7 @@ def _flatten(stage: Iterable[Primitive], shape: Shape) -> Iterator[tuple[Primiti
             for branch in primitive.branches:
                 yield from _flatten(branch, shape)
         yield primitive, shape
-        shape = _after(primitive, shape)
-
-
-def _through(stage: Iterable[Primitive], shape: Shape) -> Shape:
-    for primitive in stage:
-        shape = _after(primitive, shape)
-    return shape
-
-
-def _after(primitive: Primitive, shape: Shape) -> Shape:
-    match primitive:
-        case Conv2d(outputs=outputs, stride=stride):
-            return outputs, *((side - 1) // stride + 1 for side in shape[1:])
-        case Linear(outputs=outputs):
-            return (outputs,)
-        case Plain("MaxPool2d" | "AvgPool2d"):
-            return shape[0], *(side // 2 for side in shape[1:])
-        case Plain("GlobalAvgPool2d"):
-            return shape[0], 1, 1
-        case Plain("Flatten"):
-            return (prod(shape),)
-        case Branches("Concat", branches):
-            ends = [_through(branch, shape) for branch in branches]
-            return sum(end[0] for end in ends), *ends[0][1:]
-        case Branches("Add", branches):
-            return _through(branches[0], shape)
-        case _:
-            return shape
-
-
-def _parameters(primitive: Primitive) -> int:
-    match primitive:
-        case Conv2d(inputs, outputs, kernel, _, groups, bias):
-            return outputs * (inputs // groups * kernel * kernel + bias)
-        case BatchNorm2d(channels):
-            return 2 * channels
-        case Linear(inputs, outputs):
-            return outputs * (inputs + 1)
-        case _:
-            return 0
-
-
-def _macs(primitive: Primitive, after: Shape) -> int:
-    match primitive:
-        case Conv2d(inputs=inputs, kernel=kernel, groups=groups):
-            return prod(after) * (inputs // groups) * kernel * kernel
-        case Linear(inputs, outputs):
-            return inputs * outputs
-        case _:
-            return 0
+        shape = shape_after(primitive, shape)
 
 
 def count_parameters(

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from optuna_de.cnn.layers import (
+from optuna_de.cnn.layers import expand
+from optuna_de.cnn.primitives import (
     BatchNorm2d,
     Branches,
     Conv2d,
@@ -20,7 +21,6 @@ from optuna_de.cnn.layers import (
     Linear,
     Plain,
     Primitive,
-    expand,
 )
 from optuna_de.cnn.units import Unit
 

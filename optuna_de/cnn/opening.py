@@ -22,7 +22,7 @@ from optuna_de.cnn.portable import (
     rebuild,
     runner,
 )
-from optuna_de.cnn.saved import Saved, load_model
+from optuna_de.cnn.saved import load_model
 
 
 def open_model(path: str | Path, *, trust: bool = False) -> Opened:
@@ -38,7 +38,7 @@ def open_model(path: str | Path, *, trust: bool = False) -> Opened:
     """
     path = Path(path)
     if path.is_dir():
-        saved = load_folder(path)
+        saved = load_model(path)
         classifier = Classifier(saved.module, saved.mean, saved.std).eval()
         return Opened(Facts.of(saved), runner(classifier))
     if not path.is_file():
@@ -54,19 +54,6 @@ def open_model(path: str | Path, *, trust: bool = False) -> Opened:
             "optuna-de export wrote."
         )
     return _OPEN[path.suffix](path)
-
-
-def load_folder(folder: str | Path) -> Saved:
-    """Read a model folder.
-
-    Raises:
-        ValueError: As :func:`optuna_de.cnn.saved.load_model`, and where a file is torn in a way
-            that has torch or Python stumble.
-    """
-    try:
-        return load_model(folder)
-    except (OSError, TypeError, LookupError, AttributeError):
-        raise ValueError(f"The model of the folder {folder} is torn or cannot be read.") from None
 
 
 def _open_onnx(path: Path) -> Opened:

@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from optuna_de.cnn.layers import ImageShape
 from optuna_de.cnn.model import build
+from optuna_de.cnn.primitives import ImageShape
 from optuna_de.cnn.saved import Saved
 from optuna_de.cnn.units import parse, render
 

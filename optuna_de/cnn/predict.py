@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from optuna_de.cnn.decode import DataError, decode
-from optuna_de.cnn.layers import ImageShape
 from optuna_de.cnn.portable import Opened
+from optuna_de.cnn.primitives import ImageShape
 
 _BATCH = 256
 

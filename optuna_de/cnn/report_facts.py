@@ -14,7 +14,8 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from optuna_de.cnn.drawing import draw_svg
-from optuna_de.cnn.layers import ImageShape, trace
+from optuna_de.cnn.layers import trace
+from optuna_de.cnn.primitives import ImageShape
 from optuna_de.cnn.report_rows import (
     SETUP_KEY,
     Rows,

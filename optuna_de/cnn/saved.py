@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from optuna_de.cnn.layers import ImageShape
 from optuna_de.cnn.model import build
+from optuna_de.cnn.primitives import ImageShape
 from optuna_de.cnn.units import Genome, Unit, parse, render
 
 FORMAT = "optuna_de model 1"
@@ -102,19 +102,25 @@ def load_model(folder: str | Path) -> Saved:
     folder = Path(folder)
     told = _description(folder)
     try:
-        genome, shape = parse(told["architecture"]), tuple(told["image_shape"])
-        module = build(genome, shape, len(told["classes"]))
-    except (TypeError, ValueError) as error:
+        saved = _described(told)
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
         raise ValueError(f"{folder / DESCRIPTION} describes no network: {error}") from None
-    _fill(module, folder / WEIGHTS)
-    return Saved(
-        genome=genome,
-        module=module.eval(),
-        image_shape=shape,
-        classes=tuple(map(str, told["classes"])),
-        mean=tuple(map(float, told["mean"])),
-        std=tuple(map(float, told["std"])),
+    _fill(saved.module, folder / WEIGHTS)
+    return saved
+
+
+def _described(told: Mapping[str, Any]) -> Saved:
+    """Build the network, with weights of no meaning yet."""
+    genome, shape, classes = (
+        parse(told["architecture"]),
+        tuple(told["image_shape"]),
+        told["classes"],
     )
+    mean, std = (tuple(map(float, told[name])) for name in ("mean", "std"))
+    if {len(mean), len(std)} != {shape[0]}:
+        raise ValueError(f"mean and std must have {shape[0]} numbers, one a channel.")
+    classes = tuple(map(str, told["classes"]))
+    return Saved(genome, build(genome, shape, len(classes)).eval(), shape, classes, mean, std)
 
 
 def _description(folder: Path) -> dict[str, Any]:
@@ -131,9 +137,6 @@ def _description(folder: Path) -> dict[str, Any]:
     missing = [key for key in _KEYS if key not in told]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}.")
-    channels = told["image_shape"][0]
-    if len(told["mean"]) != channels or len(told["std"]) != channels:
-        raise ValueError(f"mean and std of {path} must have {channels} numbers, one a channel.")
     return dict(told)
 
 
@@ -142,7 +145,7 @@ def _fill(module: nn.Module, path: Path) -> None:
         raise ValueError(f"There are no weights {path}.")
     try:
         module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (RuntimeError, EOFError, pickle.UnpicklingError, TypeError, AttributeError):
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, TypeError, AttributeError):
         raise ValueError(
             f"{path} does not hold whole weights of the network that {DESCRIPTION} describes."
         ) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,6 @@ from optuna_de.cnn.space import CNNSpace
 from optuna_de.cnn.units import repair
 from optuna_de.cnn.zoo import known
 from optuna_de.halving import Halving
-from optuna_de.ranges import Params
 from optuna_de.sampler import DESampler
 from optuna_de.storage import open_storage, redact
 
@@ -128,34 +127,20 @@ class Search:
     def sampler(self) -> DESampler:
         """Return a new sampler."""
         space = self.space
+        accept = partial(space.fits, max_parameters=self.max_parameters, max_macs=self.max_macs)
         if self.is_seed:
             return DESampler.seed_exact(
-                space.initial, repair=space.repair, accept=self._accepts, seed=self.seed
+                space.initial, repair=space.repair, accept=accept, seed=self.seed
             )
         return DESampler(
             population_size=self.population,
             weights=self.weights,
             initial=space.initial,
             repair=space.repair,
-            accept=self._accepts,
+            accept=accept,
             known={1: space.count_parameters},
             screening=self.screening,
             seed=self.seed,
-        )
-
-    def _accepts(self, params: Params) -> bool:
-        """Tell whether a planned network is within the caps.
-
-        One with a kind that no trial had is not whole yet: its attributes are drawn when they are
-        suggested, and the objective counts then.
-        """
-        try:
-            self.space.decode(params)
-        except ValueError:
-            return True
-        cap, macs = self.max_parameters, self.max_macs
-        return (cap is None or self.space.count_parameters(params) <= cap) and (
-            macs is None or self.space.count_macs(params) <= macs
         )
 
     def objective(self) -> CNNObjective:

@@ -10,7 +10,8 @@ import optuna
 from optuna.distributions import BaseDistribution, IntDistribution
 
 from optuna_de.cnn.initial import NARROWEST, WIDEST, draw_modern, draw_seed
-from optuna_de.cnn.layers import ImageShape, count_macs, count_parameters
+from optuna_de.cnn.layers import count_macs, count_parameters
+from optuna_de.cnn.primitives import ImageShape
 from optuna_de.cnn.units import (
     FC,
     GAP,
@@ -151,6 +152,24 @@ class CNNSpace:
     def count_macs(self, params: Params) -> int:
         """Return the multiply-accumulate operations of that network for one image."""
         return count_macs(self.decode(params), self.image_shape, self.classes)
+
+    def fits(
+        self, params: Params, *, max_parameters: int | None = None, max_macs: int | None = None
+    ) -> bool:
+        """Tell whether a network is within the caps, as ``DESampler(accept=)`` asks.
+
+        A planned child with a kind that no trial had is not whole yet: it passes, its attributes
+        are drawn when they are suggested, and the objective counts then.
+        """
+        try:
+            genome = self.decode(params)
+        except ValueError:
+            return True
+        counts = ((max_parameters, count_parameters), (max_macs, count_macs))
+        return all(
+            cap is None or count(genome, self.image_shape, self.classes) <= cap
+            for cap, count in counts
+        )
 
 
 def _convs(*units: type[Unit]) -> tuple[Kind, ...]:

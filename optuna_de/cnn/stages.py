@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-from optuna_de.cnn.layers import ImageShape, Layer, Shape, trace
+from optuna_de.cnn.layers import Layer, trace
+from optuna_de.cnn.primitives import ImageShape, Shape
 from optuna_de.cnn.units import Unit, render, split_head
 
 TIMES = "\u00d7"

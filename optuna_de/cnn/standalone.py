@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 
 import jinja2
 
-from optuna_de.cnn.layers import (
+from optuna_de.cnn.layers import expand, trace
+from optuna_de.cnn.primitives import (
     BatchNorm2d,
     Branches,
     Conv2d,
@@ -17,8 +18,6 @@ from optuna_de.cnn.layers import (
     Linear,
     Plain,
     Primitive,
-    expand,
-    trace,
 )
 from optuna_de.cnn.units import Unit, render, split_head
 

@@ -13,8 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import _compat
-from optuna_de.breeding import Plan
-from optuna_de.sampler import PLAN_KEY
+from optuna_de.plan import PLAN_KEY, Plan
 
 
 @dataclass(frozen=True, slots=True)

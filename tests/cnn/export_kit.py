@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from optuna_de.cnn.layers import ImageShape
 from optuna_de.cnn.model import build
+from optuna_de.cnn.primitives import ImageShape
 from optuna_de.cnn.saved import load_model, save_model
 from optuna_de.cnn.units import parse
 

@@ -14,7 +14,6 @@ from optuna_de.cnn import get_recipe
 from optuna_de.cnn.artifacts import open_store, read
 from optuna_de.cnn.claim import SETUP_KEY
 from optuna_de.cnn.search import Search, fit_recipe
-from optuna_de.genome import Value
 from optuna_de.storage import open_storage
 from optuna_de.worker import optimize
 from tests.cnn.kit import digits
@@ -102,14 +101,6 @@ def test_another_setup_is_refused_by_name(
     with pytest.raises(ValueError, match=f"was begun with .*{name}"):
         other.study(other.objective())
     assert _dump(url) == before
-
-
-def test_a_kind_that_no_trial_had_is_left_to_the_objective(url: str) -> None:
-    accept = make(url, max_macs=1)._accepts
-    params: dict[str, Value] = {"layers.length": 1, "layers.0.kind": "norm_conv"}
-    assert accept(params)
-    whole: dict[str, Value] = {"layers.0.norm_conv.channels": 8, "layers.0.norm_conv.kernel": 3}
-    assert not accept(params | whole | {"layers.length": 2, "layers.1.kind": "max_pool"})
 
 
 def test_an_evolved_head_is_another_space(url: str) -> None:

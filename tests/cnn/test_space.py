@@ -120,3 +120,21 @@ def test_impossible_images_are_refused(shape: tuple[int, int, int]) -> None:
 def test_one_class_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 2"):
         CNNSpace(classes=1)
+
+
+@pytest.mark.parametrize(
+    ("caps", "fits"),
+    [
+        ({}, True),
+        ({"max_macs": 1}, False),
+        ({"max_parameters": 1}, False),
+        ({"max_parameters": 10**6, "max_macs": 10**7}, True),
+    ],
+)
+def test_caps_hold_for_whole_networks(caps: dict[str, int], fits: bool) -> None:
+    space = CNNSpace()
+    assert space.fits(space.encode(parse("B8k3-MP-GAP")), **caps) is fits
+
+
+def test_a_kind_that_no_trial_had_is_left_to_the_objective() -> None:
+    assert CNNSpace().fits({"layers.length": 1, "layers.0.kind": "norm_conv"}, max_macs=1)

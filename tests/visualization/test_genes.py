@@ -8,7 +8,7 @@ import optuna
 import pytest
 from optuna.distributions import IntDistribution
 
-from optuna_de.breeding import Plan
+from optuna_de.plan import Plan
 from optuna_de.space import Kind, SequenceSpace
 from optuna_de.visualization import _genes, plot_gene_statistics
 from optuna_de.visualization._genes import Info, Row

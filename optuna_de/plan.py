@@ -1,0 +1,45 @@
+"""A trial's plan: its parents, operator and generator, so that it can be bred again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+PLAN_KEY = "optuna_de:v1:plan"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a trial's genome came to be; stored with the trial.
+
+    Args:
+        generation: Blocks folded when the trial was planned; 0 for the initial population.
+        operator: ``"initial"``, ``"difference"``, or ``"edit"`` (a difference, then an edit).
+        parents: Trial numbers of ``(best, r1, r2)``; empty for the initial population.
+        key: Non-negative integers that seed the generator.
+        screened: Whether a model chose the child among many; where it should have, but did not,
+            the reason why.
+    """
+
+    generation: int
+    operator: str
+    parents: tuple[int, ...]
+    key: tuple[int, ...]
+    screened: bool | str = False
+
+    @classmethod
+    def load(cls, stored: Any) -> Plan:
+        """Read a plan from a trial's system attribute."""
+        return cls(
+            int(stored["generation"]),
+            str(stored["operator"]),
+            tuple(stored["parents"]),
+            tuple(stored["key"]),
+            stored.get("screened", False),
+        )
+
+    def rng(self, stream: int = 0) -> np.random.Generator:
+        """Return one of the plan's generators."""
+        return np.random.default_rng((*self.key, stream))
