@@ -78,7 +78,7 @@ class Job:
             load_if_exists=True,
         )
 
-    def data(self, images: int = IMAGES) -> ImageData:
+    def data(self, images: int) -> ImageData:
         """Return training and validation images, split by the seed."""
         return load_data(
             self.folder, validation_fraction=HELD, split_seed=self.seed, subset=images
@@ -119,7 +119,7 @@ def search(job: Job) -> Row:
     quiet()
     keep_memory()
     torch.set_num_threads(1)
-    data = job.data()
+    data = job.data(IMAGES)
     space = CNNSpace(data.image_shape, len(data.classes))
     study = job.study(sampler(job.arm, space, job.seed))
     if not study.trials:

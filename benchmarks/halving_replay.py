@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from optuna.study import StudyDirection
 
 from optuna_de import selection
-from optuna_de.halving import Halving, dominators
+from optuna_de.halving import Halving, dominators, rate_margin
 
 Array = NDArray[np.float64]
 Point = tuple[float, ...]
@@ -32,28 +32,42 @@ MINIMIZE = [StudyDirection.MINIMIZE] * 2
 
 @dataclass(frozen=True)
 class Curves:
-    """Networks trained to the end: errors (n, epochs) in [0, 1], parameters and seconds (n,)."""
+    """Networks trained to the end: errors (n, epochs) in [0, 1], parameters and seconds (n,).
+
+    ``images`` are those that an error was counted on.
+    """
 
     name: str
     errors: Array
     parameters: Array
     seconds: Array
+    images: int
 
     def part(self, rows: NDArray[np.intp] | slice) -> Curves:
         """Return some of the rows."""
-        return Curves(self.name, self.errors[rows], self.parameters[rows], self.seconds[rows])
+        return replace(
+            self,
+            errors=self.errors[rows],
+            parameters=self.parameters[rows],
+            seconds=self.seconds[rows],
+        )
+
+
+def latest(errors: Array) -> float:
+    return float(errors[-1])
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of stopping: the shipped one by default."""
+    """A rule of stopping: the shipped one by default; ``margin`` multiplies the shipped one."""
 
     name: str
     halving: Halving
-    score: Score = min
+    score: Score = latest
     decide: Decide = lambda halving, own, others, number: halving.decide(
         own, others, MINIMIZE, number
     )
+    margin: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -70,12 +84,12 @@ class Outcome:
 
 
 def load(path: Path) -> Curves:
-    rows = [json.loads(line) for line in path.read_text().splitlines()[1:]]
+    head, *rows = (json.loads(line) for line in path.read_text().splitlines())
     errors, sizes, seconds = (
         np.array([row[key] for row in rows], dtype=float)
         for key in ("errors", "parameters", "seconds")
     )
-    return Curves(path.stem, errors, sizes, seconds)
+    return Curves(path.stem, errors, sizes, seconds, int(head["validation"]))
 
 
 def final_losses(curves: Curves) -> Array:
@@ -104,9 +118,10 @@ def replay(curves: Curves, order: Sequence[int], rule: Rule, workers: int) -> ND
     while events:
         now, number, row, epoch = heapq.heappop(events)
         if epoch in records:
-            own = (rule.score(curves.errors[row, :epoch]), curves.parameters[row])
-            stop = rule.decide(rule.halving, own, records[epoch], number)
-            records[epoch].append(own)
+            error, size = rule.score(curves.errors[row, :epoch]), curves.parameters[row]
+            doubt = rule.margin * rate_margin(error, curves.images, epoch / end)
+            stop = rule.decide(rule.halving, (error - doubt, size), records[epoch], number)
+            records[epoch].append((error, size))
         else:
             stop = epoch == end
         if stop:
@@ -185,10 +200,6 @@ def by_tolerance(halving: Halving, own: Point, others: Sequence[Point], number: 
     return not halving.runs_to_end(number) and bool(count > 0.08 * len(others))
 
 
-def latest(errors: Array) -> float:
-    return float(errors[-1])
-
-
 def extrapolated(errors: Array, end: int = 27) -> float:
     """Straight line in the logarithm of the epoch, read off at the end."""
     if len(errors) == 1:
@@ -199,7 +210,7 @@ def extrapolated(errors: Array, end: int = 27) -> float:
 
 def choose(curves: Curves, seeds: int) -> Halving:
     """Return the setting that saves most while it keeps within what is allowed to be lost."""
-    rungs = [(1, 3, 9), (3, 9), (3, 9, 18), (2, 6, 18), (2, 4, 8, 16)]
+    rungs = [(1, 3, 9), (3, 9), (3, 9, 18), (1, 3, 9, 18), (2, 6, 18), (2, 4, 8, 16)]
     grid = [Halving(*x) for x in product(rungs, (1.5, 1.75, 2.0, 2.25, 2.5, 3.0), (0.05, 0.1))]
     best, most = grid[0], -np.inf
     for halving in grid:
@@ -215,14 +226,17 @@ def choose(curves: Curves, seeds: int) -> Halving:
 def ablation(halving: Halving) -> Iterator[Rule]:
     """The shipped rule first, then one change at a time."""
     yield Rule("shipped", halving)
-    yield Rule("latest error", halving, latest)
+    yield Rule("lowest error so far", halving, min)
     yield Rule("extrapolated error", halving, extrapolated)
     yield Rule("extrapolated, only the front", halving, extrapolated, by_hope)
     yield Rule("half by layers (MO-ASHA)", halving, decide=by_layers)
     yield Rule("half by layers, crowding", halving, decide=by_crowding)
     yield Rule("half by error alone", halving, decide=by_error)
     yield Rule("half by chance", halving, decide=by_chance)
-    yield Rule("first rung at 1", replace(halving, rungs=(1, *halving.rungs)))
+    for margin in (0.0, 0.5, 1.5, 2.0):
+        yield Rule(f"margin times {margin}", halving, margin=margin)
+    yield Rule("no rung at 1", replace(halving, rungs=halving.rungs[1:]))
+    yield Rule("no rung at 1, no margin", replace(halving, rungs=halving.rungs[1:]), margin=0.0)
     yield Rule("dominated by 8 %", halving, decide=by_tolerance)
     for factor in (1.5, 1.75, 2.25, 2.5, 3.0):
         yield Rule(f"reduction factor {factor}", replace(halving, reduction_factor=factor))

@@ -1,6 +1,6 @@
 """Faults of what a study keeps: lost answers, dead reapers, copies, journals, clocks, names.
 
-Rows F2, F9, F13, F24, F33, F34 and F36 of the fault list on SQLite and journals; no server.
+Rows F2, F9, F13, F24, F26, F33, F34 and F36 of the fault list on SQLite and journals; no server.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from optuna_de import DESampler, _compat
 from optuna_de._fold import Rules
 from optuna_de._reaper import BEAT, OWED, Reaper
 from optuna_de.cnn import artifacts
+from optuna_de.plan import PLAN_KEY
 from optuna_de.population import History
 from optuna_de.storage import StorageError, open_storage, requeue_stale
 from optuna_de.worker import optimize
@@ -174,3 +175,20 @@ def test_f36_an_artifact_of_a_hostile_study_reads_no_file_outside(tmp_path: Path
         entry = {"drawing.svg": {"artifact": identity, "sha256": digest}}
         trial = optuna.trial.create_trial(value=0.0, system_attrs={artifacts.FILES_KEY: entry})
         assert artifacts.read(trial, store) == {}
+
+
+def test_f26_a_study_goes_on_under_other_options_as_if_it_had_them_from_the_start(
+    sqlite: str,
+) -> None:
+    study = study_of(sqlite)
+    study.sampler = DESampler(population_size=5, seed=0)
+    study.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=30)
+    study.sampler = DESampler(population_size=8, seed=0)
+    study.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=1)
+    parents = study.trials[-1].system_attrs[PLAN_KEY]["parents"]
+    best = sorted(study.trials[:-1], key=lambda t: t.value or 0.0)[:8]
+    assert set(parents) <= {t.number for t in best}
+    two = DESampler(population_size=5, weights=(0.7, 0.3), seed=0)
+    other = optuna.load_study(study_name="s", storage=open_storage(sqlite), sampler=two)
+    with pytest.raises(ValueError, match="the study has 1 objectives"):
+        other.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=1)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from optuna_de.halving import Halving, Rung, dominators, rivals, rungs_of
+from optuna_de.halving import Halving, Rung, dominators, rate_margin, rivals, rungs_of
 
 MIN, MAX = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
 NEVER_SPARED = Halving(rungs=(1, 3), reduction_factor=3.0, full_share=0.0)
@@ -54,7 +54,7 @@ def test_bad_settings_are_named(arguments: dict[str, object], part: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("epochs", "rungs"), [(2, (1,)), (3, (1, 2)), (10, (1, 3, 7)), (27, (3, 9, 18))]
+    ("epochs", "rungs"), [(2, (1,)), (3, (1, 2)), (10, (1, 3, 7)), (27, (1, 3, 9, 18))]
 )
 def test_rungs_lie_within_a_training(epochs: int, rungs: tuple[int, ...]) -> None:
     assert Halving.within(epochs).rungs == rungs
@@ -72,6 +72,37 @@ def test_bad_values_are_named(epoch: int, values: tuple[float, ...]) -> None:
     study = optuna.create_study(directions=[MIN, MIN])
     with pytest.raises(ValueError, match=r"epoch (is|at)? ?0|values at epoch 1"):
         NEVER_SPARED.should_stop(study.ask(), epoch, values)
+
+
+@pytest.mark.parametrize(
+    ("direction", "worse", "margin", "stops"),
+    [
+        (MIN, 0.6, 0.05, True),
+        (MIN, 0.6, 0.1, False),
+        (MAX, 0.4, 0.05, True),
+        (MAX, 0.4, 0.1, False),
+    ],
+)
+def test_a_value_gets_the_benefit_of_its_margin(
+    direction: StudyDirection, worse: float, margin: float, stops: bool
+) -> None:
+    study = study_of([(0.5, 1.0), (0.5, 1.0)], [direction, MIN])
+    trial = study.ask()
+    assert NEVER_SPARED.should_stop(trial, 1, (worse, 1.0), (margin, 0.0)) is stops
+    assert rungs_of(trial.user_attrs)[1].values == (worse, 1.0)
+
+
+@pytest.mark.parametrize("margins", [(0.1,), (-0.1, 0.0), (float("nan"), 0.0)])
+def test_bad_margins_are_named(margins: tuple[float, ...]) -> None:
+    study = optuna.create_study(directions=[MIN, MIN])
+    with pytest.raises(ValueError, match="must be 2 numbers of 0 or more"):
+        NEVER_SPARED.should_stop(study.ask(), 1, (0.5, 1.0), margins)
+
+
+def test_the_margin_of_a_rate_follows_the_standard_error() -> None:
+    assert rate_margin(0.5, 100, 1.0) == pytest.approx(0.75 * 0.05)
+    assert rate_margin(0.5, 400, 1 / 16) == pytest.approx(0.75 * 0.025 * 2)
+    assert rate_margin(0.0, 100, 1.0) > 0
 
 
 @given(POINT, POINTS)

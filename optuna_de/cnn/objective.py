@@ -30,7 +30,7 @@ from optuna_de.cnn.record import (
 from optuna_de.cnn.space import CNNSpace
 from optuna_de.cnn.training import Epoch, TrainingResult, train
 from optuna_de.cnn.units import Genome, render
-from optuna_de.halving import Halving
+from optuna_de.halving import Halving, rate_margin
 from optuna_de.worker import GiveBack, stop_requested
 
 _logger = logging.getLogger(__name__)
@@ -167,10 +167,13 @@ class CNNObjective:
     def _after(self, trial: optuna.Trial, epoch: Epoch, parameters: int) -> bool:
         _leave_if_asked()
         self.on_epoch(trial, epoch)
-        if epoch.number == (self.epochs or self.recipe.epochs) or self.halving is None:
+        last = self.epochs or self.recipe.epochs
+        if epoch.number == last or self.halving is None:
             return False
         error = self._bounded(epoch.validation_error)
-        return self.halving.should_stop(trial, epoch.number, (error, float(parameters)))
+        doubt = rate_margin(error, len(self.data.validation.labels), epoch.number / last)
+        values = error, float(parameters)
+        return self.halving.should_stop(trial, epoch.number, values, (doubt, 0.0))
 
     def _bounded(self, error: float | None) -> float:
         """Return an error that is never NaN, and that of a constant answer at worst."""
