@@ -17,6 +17,7 @@ from benchmarks import (
     ablation,
     accuracy_table,
     chaos,
+    cifar10_table,
     continuous,
     equal_cost_tables,
     halving_search,
@@ -92,6 +93,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Row, Sequence[Row]], str]]] = {
         "Early stopping in real searches",
         lambda head, rows: halving_search.table(rows, head["budget"]),
     ),
+    "cifar10": ("CIFAR-10: a search and what became of its front", cifar10_table.table),
     "equal_cost": ("Searches at equal cost on CIFAR-10", equal_cost_tables.tables),
     "screening-ablation": ("Screening: one option changed at a time", search),
     "screening-digits": (

@@ -6,6 +6,7 @@ the moment a constraint is known to be violated; optuna-dashboard 0.21 shows no 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -61,7 +62,9 @@ def record_training(trial: optuna.Trial, result: TrainingResult) -> Curve:
     Returns:
         The curve: rows of epoch, training loss (None where not finite), validation error.
     """
-    curve: Curve = [[e.number, _finite(e.train_loss), e.validation_error] for e in result.epochs]
+    curve: Curve = [
+        [e.number, _rounded(e.train_loss), _rounded(e.validation_error)] for e in result.epochs
+    ]
     for name, value in (
         ("curve", curve),
         ("epochs", len(curve)),
@@ -97,6 +100,6 @@ def checkpoint_file(trial: optuna.Trial, folder: Path | None) -> Path | None:
     return folder / f"{study:08x}-{int(history[0])}.pt"
 
 
-def _finite(loss: float) -> float | None:
-    """Return a loss that JSON can hold."""
-    return round(loss, 6) if abs(loss) < float("inf") else None
+def _rounded(value: float | None) -> float | None:
+    """Return a number that JSON can hold and that a dashboard's column can show."""
+    return round(value, 6) if value is not None and math.isfinite(value) else None
