@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests import servers
+from tests import servers, storage_worker
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +22,18 @@ def postgres() -> Iterator[servers.Server]:
 def mariadb() -> Iterator[servers.Server]:
     """A MariaDB server."""
     yield from _server(servers.mariadb)
+
+
+@pytest.fixture(autouse=True)
+def _close() -> Iterator[None]:
+    yield
+    storage_worker.close_all()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> str:
+    """The URL of a SQLite file that is not there yet."""
+    return f"sqlite:///{tmp_path}/study.db"
 
 
 def _server(start: Any) -> Iterator[servers.Server]:

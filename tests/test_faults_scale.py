@@ -47,12 +47,6 @@ pytestmark = [
 BOX = FloatDistribution(0, 1)
 
 
-@pytest.fixture(autouse=True)
-def _close() -> Iterator[None]:
-    yield
-    storage_worker.close_all()
-
-
 COPIED = {
     "trials": ("number", "study_id", "state", "datetime_start", "datetime_complete"),
     "trial_params": ("trial_id", "param_name", "param_value", "distribution_json"),

@@ -13,7 +13,6 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import optuna
@@ -44,12 +43,6 @@ pytestmark = [
 
 
 KILL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid<>pg_backend_pid()"
-
-
-@pytest.fixture(autouse=True)
-def _close() -> Iterator[None]:
-    yield
-    storage_worker.close_all()
 
 
 def test_f1_f2_f3_numbers_pops_and_retries_are_unique(url: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,21 +34,11 @@ from tests.storage_worker import (
     study_of,
 )
 
+pytest_plugins = ["tests.databases"]
 pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals"),
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _close() -> Iterator[None]:
-    yield
-    storage_worker.close_all()
-
-
-@pytest.fixture
-def sqlite(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/study.db"
 
 
 def test_f13_a_reaper_that_died_itself_is_repaired(sqlite: str) -> None:

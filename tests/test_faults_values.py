@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,6 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals"),
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _close() -> Iterator[None]:
-    yield
-    storage_worker.close_all()
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,6 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import optuna
 import pytest
@@ -31,21 +29,11 @@ from tests.storage_worker import (
     study_of,
 )
 
+pytest_plugins = ["tests.databases"]
 pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals"),
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _close() -> Iterator[None]:
-    yield
-    storage_worker.close_all()
-
-
-@pytest.fixture
-def sqlite(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/study.db"
 
 
 def wait_finished(study: optuna.Study, count: int) -> None:

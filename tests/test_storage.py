@@ -6,7 +6,6 @@ import pickle
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
@@ -19,11 +18,7 @@ from optuna_de.worker import TooManyFailuresError, optimize
 from tests import storage_worker
 from tests.storage_worker import spawn, study_of
 
-
-@pytest.fixture(autouse=True)
-def _close() -> Iterator[None]:
-    yield
-    storage_worker.close_all()
+pytest_plugins = ["tests.databases"]
 
 
 @pytest.fixture(params=["sqlite", "journal"])

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import optuna
 
 from optuna_de.cnn.claim import claim, setup_of
-from optuna_de.cnn.data import ImageData, load_data
+from optuna_de.cnn.data import ImageData
 from optuna_de.cnn.objective import CNNObjective
+from optuna_de.cnn.origin import DataChoice
 from optuna_de.cnn.recipes import Recipe, get_recipe
 from optuna_de.cnn.scoring import pick_device
 from optuna_de.cnn.space import CNNSpace
@@ -106,15 +107,15 @@ class Search:
     @cached_property
     def image_data(self) -> ImageData:
         """The training and validation images."""
-        return load_data(
+        return DataChoice(
             self.data,
-            data_dir=self.data_dir,
-            download=self.download,
-            validation_fraction=self.validation_fraction,
-            split_seed=self.split_seed,
-            subset=self.subset,
-            image_size=self.image_size,
-        )
+            self.data_dir,
+            self.download,
+            self.image_size,
+            self.subset,
+            self.validation_fraction,
+            self.split_seed,
+        ).load()
 
     @cached_property
     def space(self) -> CNNSpace:
