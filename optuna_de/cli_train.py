@@ -16,7 +16,7 @@ from optuna_de.cnn.watching import say, watched
 
 if TYPE_CHECKING:
     from optuna_de.cnn.begin import Network
-    from optuna_de.cnn.final import FinalTraining
+    from optuna_de.cnn.job import FinalTraining
     from optuna_de.cnn.origin import DataChoice
 
 Opt = typer.Option

@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 
 from optuna_de.cnn.data import ImageData
-from optuna_de.cnn.final import FinalTraining
+from optuna_de.cnn.job import FinalTraining
 from optuna_de.cnn.origin import (
     DataChoice,
     complete_trial,

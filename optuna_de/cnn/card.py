@@ -11,7 +11,8 @@ import torch
 from optuna_de.cnn import checkpoint
 from optuna_de.cnn.curves import csv_text, write_curves
 from optuna_de.cnn.drawing import draw_svg
-from optuna_de.cnn.final import BEST, CHECKPOINT, FinalTraining, Fitted
+from optuna_de.cnn.final import BEST, CHECKPOINT, Fitted
+from optuna_de.cnn.job import FinalTraining
 from optuna_de.cnn.layers import count_macs, count_parameters, trace
 from optuna_de.cnn.machine import machine, versions
 from optuna_de.cnn.report_rows import duration, number_text

@@ -23,8 +23,9 @@ from optuna_de.cnn.begin import Network
 from optuna_de.cnn.card import read_result, write_all
 from optuna_de.cnn.compare_page import LEAST_PICKS, comparison_page
 from optuna_de.cnn.data import Split
-from optuna_de.cnn.final import FinalTraining, TrainingFailedError, fit, score
+from optuna_de.cnn.final import TrainingFailedError, fit, score
 from optuna_de.cnn.folder import claim_folder
+from optuna_de.cnn.job import FinalTraining
 from optuna_de.cnn.layers import count_macs, count_parameters
 from optuna_de.cnn.machine import machine, versions
 from optuna_de.cnn.saved import write_text

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optuna_de.cnn.final import FinalTraining, Fitted
+from optuna_de.cnn.final import Fitted
+from optuna_de.cnn.job import FinalTraining
 from optuna_de.cnn.saved import write_text
 from optuna_de.cnn.units import render
 

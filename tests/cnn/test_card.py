@@ -11,7 +11,8 @@ import torch
 
 from optuna_de.cnn import count_macs, count_parameters
 from optuna_de.cnn.card import read_result, write_all
-from optuna_de.cnn.final import FinalTraining, fit, score
+from optuna_de.cnn.final import fit, score
+from optuna_de.cnn.job import FinalTraining
 from optuna_de.cnn.saved import load_model
 from optuna_de.cnn.scoring import evaluate
 from tests.cnn.training_kit import job, jumpy

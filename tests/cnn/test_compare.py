@@ -11,7 +11,7 @@ from optuna_de.cnn import parse
 from optuna_de.cnn.begin import Network
 from optuna_de.cnn.compare import Comparison, compare, rank_correlation
 from optuna_de.cnn.data import Split
-from optuna_de.cnn.final import FinalTraining
+from optuna_de.cnn.job import FinalTraining
 from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.training import Epoch
 from optuna_de.cnn.watching import watched

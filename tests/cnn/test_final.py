@@ -8,15 +8,9 @@ import pytest
 import torch
 
 from optuna_de.cnn.data import Split
-from optuna_de.cnn.final import (
-    FinalTraining,
-    Fitted,
-    TrainingFailedError,
-    fit,
-    joined,
-    score,
-)
+from optuna_de.cnn.final import Fitted, TrainingFailedError, fit, joined, score
 from optuna_de.cnn.folder import claim_folder
+from optuna_de.cnn.job import FinalTraining
 from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.training import Epoch
 from tests.cnn.kit import digits

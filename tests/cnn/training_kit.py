@@ -8,7 +8,7 @@ import optuna
 from optuna.trial import TrialState, create_trial
 
 from optuna_de.cnn import get_recipe, parse
-from optuna_de.cnn.final import FinalTraining
+from optuna_de.cnn.job import FinalTraining
 from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.search import Search, fit_recipe
 from tests.cnn.kit import digits
