@@ -46,8 +46,11 @@ def versions() -> dict[str, str]:
 
 
 def header(n: int, **about: Any) -> Row:
-    """Return the first line of a result file: what ran, where, with which versions, how often."""
-    command = " ".join([Path(sys.argv[0]).stem, *sys.argv[1:]])
+    """Return the first line of a result file: what ran, where, with which versions, how often.
+
+    Of a path in the command the last part is kept: where a folder lies is the machine's matter.
+    """
+    command = " ".join([Path(sys.argv[0]).stem, *(Path(part).name for part in sys.argv[1:])])
     return {"command": command, "machine": machine(), "versions": versions(), "n": n, **about}
 
 
