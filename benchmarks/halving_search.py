@@ -20,7 +20,7 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.caps import NEVER, Caps
-from benchmarks.common import Array, Row, cell, header, markdown, write
+from benchmarks.common import RESULTS, Array, Row, cell, header, markdown, read, write
 from benchmarks.halving_replay import hypervolume
 from benchmarks.peers import quiet
 from optuna_de import DESampler
@@ -110,11 +110,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--budget", type=int, default=540, help="epochs")
+    parser.add_argument("--arms", nargs="*", default=list(ARMS), help="others: as they were saved")
     parser.add_argument("--save", action="store_true", help="write benchmarks/results")
     args = parser.parse_args()
-    jobs = [(arm, seed, args.budget) for seed in range(args.seeds) for arm in ARMS]
+    jobs = [(arm, seed, args.budget) for seed in range(args.seeds) for arm in args.arms]
     with Pool(2) as pool:
         rows = pool.map(run, jobs, chunksize=1)
+    if set(args.arms) < set(ARMS):
+        rows += [
+            row for row in read(RESULTS / "halving_search.jsonl")[1] if row["arm"] not in args.arms
+        ]
     print(table(rows, args.budget))
     for one, other in (ARMS[:2], (ARMS[0], ARMS[2])):
         difference = paired(rows, one, other, args.budget)
