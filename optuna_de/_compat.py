@@ -11,6 +11,7 @@ import optuna
 from numpy.typing import NDArray
 from optuna._hypervolume import compute_hypervolume
 from optuna.storages import RDBStorage
+from optuna.storages._base import DEFAULT_STUDY_NAME_PREFIX
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
 from optuna.storages._rdb import models
@@ -47,6 +48,11 @@ def _read_by_ask(storage: optuna.storages.BaseStorage, study_id: int) -> list[Fr
 def study_key(study: optuna.Study) -> tuple[optuna.storages.BaseStorage, int]:
     """Return the storage of a study and the study's id in it."""
     return study._storage, study._study_id
+
+
+def given_name(study_name: str) -> str:
+    """Return a study's name, empty where Optuna made it up: no such name comes twice."""
+    return "" if study_name.startswith(DEFAULT_STUDY_NAME_PREFIX) else study_name
 
 
 def trial_id(trial: FrozenTrial | optuna.Trial) -> int:

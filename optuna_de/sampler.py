@@ -77,7 +77,8 @@ class DESampler(BaseSampler):
             they are exact in screening, in the study's own direction.
         screening: Whether a model of the finished trials chooses each child among many
             (:class:`optuna_de.screening.Screening` sets how); needs scikit-learn.
-        seed: Non-negative integer; ``None`` draws one.
+        seed: Non-negative integer; ``None`` draws one. With the study's name, where it was given
+            one, and a trial's number it seeds that trial.
 
     Raises:
         ValueError: Where an argument is out of its range.
@@ -267,7 +268,8 @@ class DESampler(BaseSampler):
         return breed(history, key, settings)
 
     def _key(self, history: History, trial: FrozenTrial) -> tuple[int, ...]:
-        return self._seed, crc32(history.study_name.encode()), trial.number
+        name = _compat.given_name(history.study_name)
+        return self._seed, crc32(name.encode()), trial.number
 
     def _check_known(self, objectives: int) -> None:
         for index in self._settings.known:

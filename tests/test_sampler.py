@@ -289,8 +289,19 @@ def test_hyperband_runs_and_uses_complete_trials_only() -> None:
     assert not pruned & {n for p in plans for n in p.parents}
 
 
+def test_a_seed_repeats_a_study_that_nobody_named() -> None:
+    found = []
+    for _ in range(2):
+        study = optuna.create_study(sampler=DESampler(seed=0))
+        study.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=25)
+        found.append([t.params for t in study.trials])
+    assert found[0] == found[1]
+
+
 def test_many_objectives_constraints_and_infinite_values() -> None:
-    study = optuna.create_study(directions=["minimize"] * 5, sampler=DESampler(seed=0))
+    study = optuna.create_study(
+        directions=["minimize"] * 5, sampler=DESampler(seed=0), study_name="five"
+    )
 
     def objective(trial: optuna.Trial) -> list[float]:
         x = [trial.suggest_float(f"x{i}", -1, 1) for i in range(5)]
