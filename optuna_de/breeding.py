@@ -54,6 +54,19 @@ class Settings:
         """Return whether a hard cap excludes these parameters."""
         return self.accept is not None and not self.accept(params)
 
+    def is_priced(self, genome: Genome) -> bool:
+        """Return whether all known objectives can be computed.
+
+        A genome with a kind that no trial had is not whole yet: its attributes are drawn later.
+        """
+        params = write(genome)
+        try:
+            for price in self.known.values():
+                price(params)
+        except (ValueError, LookupError):
+            return False
+        return True
+
     def is_taken(self, genome: Genome, history: History) -> bool:
         """Return whether a genome may not be tried (again)."""
         if self.deduplicate == "generation":
@@ -90,7 +103,7 @@ def breed(history: History, key: Key, settings: Settings) -> Planned:
     running = underway(history, settings, key[-1])
     pool = _breed_pool(history, key, settings, settings.screening.pool, running)
     verdict = screen(
-        _evidence(history, running, settings.screening),
+        _evidence(history, list(filter(settings.is_priced, running)), settings.screening),
         [child for _, child in pool],
         {j: partial(_signed, f, history.signs[j]) for j, f in settings.known.items()},
         settings.screening,
@@ -165,7 +178,7 @@ def _breed_pool(
         plan, child = _attempt(history, key, attempt, "difference", settings)
         name = spelling(child)
         taken = name in pool or name in barred or settings.is_taken(child, history)
-        if not taken and not settings.refuses(write(child)):
+        if not taken and not settings.refuses(write(child)) and settings.is_priced(child):
             pool[name] = plan, child
         if len(pool) == size:
             break

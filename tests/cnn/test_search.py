@@ -10,10 +10,13 @@ import pytest
 import torch
 from optuna.trial import FrozenTrial
 
-from optuna_de.cnn import get_recipe
+from optuna_de import DESampler
+from optuna_de.cnn import CNNSpace, count_parameters, get_recipe, parse
 from optuna_de.cnn.artifacts import open_store, read
 from optuna_de.cnn.claim import SETUP_KEY
 from optuna_de.cnn.search import Search, fit_recipe
+from optuna_de.plan import PLAN_KEY, Plan
+from optuna_de.screening import Screening
 from optuna_de.storage import open_storage
 from optuna_de.worker import optimize
 from tests.cnn.kit import digits
@@ -244,3 +247,24 @@ def _dump(url: str) -> list[str]:
         return list(connection.iterdump())
     finally:
         connection.close()
+
+
+def test_screening_leaves_out_what_has_no_price_yet(url: str) -> None:
+    space = CNNSpace((1, 8, 8), 10)
+    sampler = DESampler(
+        initial=lambda rng: space.encode(parse(f"B{4 + int(rng.integers(60))}k3-MP-GAP")),
+        repair=space.repair,
+        known={1: space.count_parameters},
+        screening=Screening(pool=10),
+        mutation=3.0,
+        seed=0,
+    )
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler, study_name="s")
+
+    def price(trial: optuna.Trial) -> tuple[float, float]:
+        size = count_parameters(space.suggest(trial), space.image_shape, space.classes)
+        return 1 / size, float(size)
+
+    study.optimize(price, n_trials=25)
+    plans = [Plan.load(t.system_attrs[PLAN_KEY]) for t in study.trials]
+    assert any(plan.screened is True for plan in plans)
