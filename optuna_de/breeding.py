@@ -55,10 +55,7 @@ class Settings:
         return self.accept is not None and not self.accept(params)
 
     def is_priced(self, genome: Genome) -> bool:
-        """Return whether all known objectives can be computed.
-
-        A genome with a kind that no trial had is not whole yet: its attributes are drawn later.
-        """
+        """Return whether all known objectives can be computed."""
         params = write(genome)
         try:
             for price in self.known.values():
@@ -178,11 +175,20 @@ def _breed_pool(
         plan, child = _attempt(history, key, attempt, "difference", settings)
         name = spelling(child)
         taken = name in pool or name in barred or settings.is_taken(child, history)
-        if not taken and not settings.refuses(write(child)) and settings.is_priced(child):
+        if not taken and not settings.refuses(write(child)) and _is_ready(child, settings):
             pool[name] = plan, child
         if len(pool) == size:
             break
     return list(pool.values())
+
+
+def _is_ready(child: Genome, settings: Settings) -> bool:
+    """Return whether a child can be screened: one with a kind that no trial had is not whole yet.
+
+    Of a child whose units all have attributes the price has to work; its error is the caller's.
+    """
+    units = (unit for sequence in child.sequences.values() for unit in sequence)
+    return all(unit.attributes for unit in units) or settings.is_priced(child)
 
 
 def spelling(genome: Genome) -> Hashable:

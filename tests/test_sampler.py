@@ -544,3 +544,13 @@ def test_screening_of_infeasible_trials_and_of_a_weighted_sum() -> None:
 
     study.optimize(objective, n_trials=15)
     assert plans(study)[-1].screened is True
+
+
+def test_the_error_of_a_price_is_not_hidden() -> None:
+    def broken(params: object) -> float:
+        raise ValueError("no such price")
+
+    sampler = DESampler(known={1: broken}, screening=Screening(pool=4), seed=0)
+    study = optuna.create_study(directions=TWO, sampler=sampler, study_name="s")
+    with pytest.raises(ValueError, match="no such price"):
+        study.optimize(lambda t: (t.suggest_float("x", 0, 1), 1.0), n_trials=20)

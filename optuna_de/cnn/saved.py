@@ -111,11 +111,7 @@ def load_model(folder: str | Path) -> Saved:
 
 def _described(told: Mapping[str, Any]) -> Saved:
     """Build the network, with weights of no meaning yet."""
-    genome, shape, classes = (
-        parse(told["architecture"]),
-        tuple(told["image_shape"]),
-        told["classes"],
-    )
+    genome, shape = parse(told["architecture"]), tuple(told["image_shape"])
     mean, std = (tuple(map(float, told[name])) for name in ("mean", "std"))
     if {len(mean), len(std)} != {shape[0]}:
         raise ValueError(f"mean and std must have {shape[0]} numbers, one a channel.")
