@@ -22,6 +22,7 @@ from benchmarks import (
     equal_cost_tables,
     halving_search,
     overhead,
+    report_page,
     screening,
     screening_cost,
     soak,
@@ -90,6 +91,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Row, Sequence[Row]], str]]] = {
         "A trial of 45 parameters on SQLite",
         lambda head, rows: storage_cost.table(rows),
     ),
+    "report_page": ("The report in a browser", lambda head, rows: report_page.table(rows)),
     "halving_search": (
         "Early stopping in real searches",
         lambda head, rows: halving_search.table(rows, head["budget"]),
