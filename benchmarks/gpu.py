@@ -3,8 +3,9 @@
 Run ``python -m benchmarks.gpu --folder FOLDER`` where there is a card; FOLDER holds
 ``train/<class>/`` images such as CIFAR-10's. Ours computes in bfloat16 by captured graphs;
 vanilla is :mod:`benchmarks.vanilla` with eight loader processes, in torch's defaults. Peaks are of
-``torch.mm`` in bfloat16. ``two``: two processes share the card. The search is the preset ``seed``:
-100 networks, 10 epochs each.
+``torch.mm`` in bfloat16. ``two``: two processes share the card. ``padding``: a network of odd
+numbers of channels, with and without padding to multiples of eight. The search is the preset
+``seed``: 100 networks, 10 epochs each.
 """
 
 from __future__ import annotations
@@ -23,19 +24,31 @@ import torch
 from benchmarks.common import Row, header, versions, write
 from benchmarks.throughput import Lanes, macs, measure, together
 from benchmarks.throughput_tables import card_tables
-from benchmarks.training_rates import BATCHES, NETWORKS, Job, peak
+from benchmarks.training_rates import BATCHES, NETWORKS, Job, peak, rate
 from benchmarks.tune_fast import Sizes, load
 from optuna_de.cnn.search import Search
 from optuna_de.cnn.workers import work_together
+
+ODD = "B17k3-B35k3-MP-B67k3-MP-B67k3-MP-GAP"
 
 
 def jobs(device: str, names: Sequence[str], images: int) -> Iterator[tuple[str, Job]]:
     """Yield what is measured in each repeat, sides next to each other, with its setting."""
     loaders = 0 if device == "cpu" else min(8, os.cpu_count() or 1)
     for name, batch in product(names, BATCHES):
-        job = Job("ours", name, NETWORKS[name], batch, 1, images, device=device)
+        card = device != "cpu"
+        job = Job("ours", name, NETWORKS[name], batch, 1, images, device=device, pad=card)
         plain = replace(job, side="vanilla", loaders=loaders)
         yield from (("one", job), ("one", plain), ("two", job), ("two", plain))
+
+
+def padding(lanes: Lanes, device: str, images: int) -> Iterator[Row]:
+    """Yield images per second with and without padded channels, next to each other."""
+    for size in BATCHES:
+        job = Job("ours", "odd", ODD, size, 1, images, device=device)
+        pairs = (together(lanes.ours[:1], rate, replace(job, pad=pad)) for pad in (True, False))
+        padded, plain = (found[0][0] for found in pairs)
+        yield {"what": "padding", "images": size, "padded": padded, "plain": plain}
 
 
 def rows(
@@ -51,6 +64,7 @@ def rows(
                 (row["peak"],) = together(lanes.ours[:1], peak, 1, device, half)
             print(*row.values(), flush=True)
             yield row
+        yield from padding(lanes, device, images)
 
 
 def search(described: Search, workers: int) -> Row:

@@ -2,8 +2,8 @@
 
 Run ``python -m benchmarks.report_page --save``; it needs playwright and a Chromium. Opening is
 timed from the address being entered until every trial has its mark in the front's plot and the
-first network its drawing, each time in a new tab. The networks are drawn by the space, their errors
-are made up.
+first network its drawing, each time in a new tab. The space drew the networks, their errors are
+made up.
 """
 
 from __future__ import annotations
@@ -50,8 +50,13 @@ def measure(trials: int, repeats: int, folder: Path) -> Row:
 def table(rows: Sequence[Row]) -> str:
     """Return the table of seconds."""
     lines = [
-        [f"{row['trials']:,}", row["mib"], cell(row["write"], 2), cell(row["open"], 2)]
-        + [f"{max(row['open']):.2f}"]
+        [
+            f"{row['trials']:,}",
+            row["mib"],
+            cell(row["write"], 2),
+            cell(row["open"], 2),
+            f"{max(row['open']):.2f}",
+        ]
         for row in rows
     ]
     return markdown(["trials", "MiB", "s to write", "s to open", "slowest"], lines)

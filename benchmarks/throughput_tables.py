@@ -121,12 +121,25 @@ def tables(head: Row, rows: Sequence[Row]) -> str:
     )
 
 
+def _padding(rows: Sequence[Row]) -> str:
+    lines = []
+    for size in dict.fromkeys(row["images"] for row in rows):
+        padded, plain = (
+            [row[key] for row in rows if row["images"] == size] for key in ("padded", "plain")
+        )
+        both = (cell(padded, 0), cell(plain, 0), cell(ratios(padded, plain), 2))
+        lines.append([size, *both])
+    return markdown(["batch", "padded images/s", "plain images/s", "ratio"], lines)
+
+
 def card_tables(head: Row, found: Sequence[Row]) -> str:
     """Return the tables of :mod:`benchmarks.gpu`; n is the number of repeats."""
     parts = []
     for what, title in (("one", "One process"), ("two", "Two processes on the card, summed")):
         ratio = f"geometric mean of the ratios {mean_ratio(found, what):.2f}"
         parts += [f"{title}; {ratio}:", by_cell(found, what)]
+    parts += ["Channels padded to multiples of eight, in a network of odd numbers:"]
+    parts += [_padding([row for row in found if row["what"] == "padding"])]
     for row in found:
         if row["what"] == "search":
             text = f"The seed's search, {row['trials']} networks and {row['workers']} workers: "

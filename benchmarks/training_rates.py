@@ -54,6 +54,7 @@ class Job:
         images: Of an epoch, at most all.
         loaders: Worker processes of the vanilla DataLoader.
         device: Where to train.
+        pad: Whether ours pads channels.
     """
 
     side: str
@@ -64,6 +65,7 @@ class Job:
     images: int
     loaders: int = 0
     device: str = "cpu"
+    pad: bool = False
 
 
 class _Process:
@@ -100,7 +102,7 @@ def prepare(job: Job) -> Callable[[], float]:
         optimiser = torch.optim.SGD(model.parameters(), lr=RECIPE.learning_rate)
         return Vanilla(model, batches, optimiser, device).epoch
     model = build(parse(job.text), data.image_shape, len(data.classes))
-    run = start(model, data, RECIPE, device, 0)
+    run = start(model, data, RECIPE, device, 0, pad=job.pad)
     size = job.batch_size
     loop = Loop(run, data, epochs=10**6, batch_size=size, micro=size, seed=0)
 

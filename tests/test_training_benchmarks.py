@@ -76,10 +76,12 @@ def test_the_script_for_a_card_runs_on_the_cpu(
     torch.set_num_threads(threads)
     rows.append(gpu.search(described, 1))
     assert rows[0] == {"what": "macs", "network": "narrow", "macs": 12_896_768}
-    assert len(rows) == 1 + 2 * 2 * 2 + 1
-    assert all(row["rate"] > 0 for row in rows[1:-1])
+    assert len(rows) == 1 + 2 * 2 * 2 + 2 + 1
+    assert all(row["rate"] > 0 for row in rows[1:-3])
+    assert all(row["padded"] > 0 and row["plain"] > 0 for row in rows[-3:-1])
     text = throughput_tables.card_tables({"card": "No card."}, rows)
     assert "The seed's search, 1 networks and 1 workers: " in text
+    assert "| batch | padded images/s | plain images/s | ratio |" in text
 
 
 def test_one_sentence_says_that_there_is_no_card(

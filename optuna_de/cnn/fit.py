@@ -1,6 +1,8 @@
-"""Building a network on a device, its memory checked before."""
+"""Whether networks and batches fit into memory, told before they are built."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -13,8 +15,13 @@ from optuna_de.cnn.memory import (
     fitting_micro_batch,
 )
 from optuna_de.cnn.model import build
+from optuna_de.cnn.recipes import Recipe
+from optuna_de.cnn.scoring import uses_bfloat16
 from optuna_de.cnn.space import CNNSpace
 from optuna_de.cnn.units import Genome
+
+if TYPE_CHECKING:
+    from optuna_de.cnn.data import ImageData
 
 
 def build_fitting(
@@ -44,3 +51,21 @@ def build_fitting(
     if built is None:
         raise TrainingOutOfMemory("The network's weights do not fit into memory.")
     return built[0]
+
+
+def micro_batch(
+    model: nn.Module, data: ImageData, recipe: Recipe, batch: int, device: torch.device
+) -> int:
+    """Return how many images of a batch can go through the model at once: all or half.
+
+    Raises:
+        TrainingOutOfMemory: Where half does not fit either.
+    """
+    copies = 2 + (recipe.momentum > 0) + (recipe.ema is not None)
+
+    def need(images: int) -> int:
+        return estimate_memory(
+            model, data.image_shape, images, copies=copies, bfloat16=uses_bfloat16(device)
+        )
+
+    return fitting_micro_batch(need, batch, device_memory(device))

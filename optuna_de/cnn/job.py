@@ -48,11 +48,6 @@ class FinalTraining:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be 1 or more.")
-        if self.keep_validation and self.recipe.ema is not None:
-            raise ValueError(
-                f"The recipe {self.recipe.name!r} scores a mean of weights, of which no epoch "
-                "can be kept; train without keep_validation."
-            )
         with torch.device("meta"):
             self._build()
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from optuna_de.cnn import augment
 from optuna_de.cnn.memory import TrainingOutOfMemory, attempt
+from optuna_de.cnn.padding import block, padded
 from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.scoring import uses_bfloat16
 
@@ -26,6 +26,7 @@ class Run:
 
     Args:
         model: On the device, in channels_last order and in training mode.
+        given: The caller's network: ``model`` itself, or what it is the padded form of.
         optimiser: SGD with its momentum already there, so that every step is alike.
         recipe: What to do.
         images: Training images on the device.
@@ -37,6 +38,7 @@ class Run:
     """
 
     model: nn.Module
+    given: nn.Module
     optimiser: torch.optim.SGD
     recipe: Recipe
     images: augment.PaddedImages
@@ -52,16 +54,31 @@ class Run:
         return self.labels.device
 
     def state(self) -> list[Tensor]:
-        """Return every tensor that outlives an epoch, in a fixed order."""
-        slots = self.optimiser.state
-        momentum = [slots[p]["momentum_buffer"] for p in self.model.parameters() if p in slots]
-        return [*self.model.parameters(), *self.model.buffers(), *momentum, *self.mean]
+        """Return every tensor that outlives an epoch, in a fixed order and without padding."""
+        slots, given = self.optimiser.state, self.given
+        trained = [
+            (slots[p]["momentum_buffer"], like)
+            for p, like in zip(self.model.parameters(), given.parameters(), strict=True)
+            if p in slots
+        ]
+        pairs = [
+            *zip(self.model.parameters(), given.parameters(), strict=True),
+            *zip(self.model.buffers(), given.buffers(), strict=True),
+            *trained,
+            *zip(self.mean, floats(given) if self.mean else (), strict=True),
+        ]
+        return [block(tensor, like) for tensor, like in pairs]
 
     def restore(self, state: list[Tensor]) -> None:
         """Put values of :meth:`state` back in place, so that captured graphs stay valid."""
         with torch.no_grad():
             for tensor, value in zip(self.state(), state, strict=True):
                 tensor.copy_(value)
+
+
+def floats(model: nn.Module) -> list[Tensor]:
+    """Return the tensors of a model that have a running mean."""
+    return [*model.parameters(), *(b for b in model.buffers() if b.is_floating_point())]
 
 
 @contextmanager
@@ -74,30 +91,39 @@ def own_randomness(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def start(
-    model: nn.Module, data: ImageData, recipe: Recipe, device: torch.device, seed: int
+    model: nn.Module,
+    data: ImageData,
+    recipe: Recipe,
+    device: torch.device,
+    seed: int,
+    *,
+    pad: bool = False,
 ) -> Run:
     """Move model and training split to the device and make what a training needs.
 
     Raises:
         TrainingOutOfMemory: Where they do not fit.
     """
-    made = attempt(lambda: _start(model, data, recipe, device, seed), device)
+    made = attempt(lambda: _start(model, data, recipe, device, seed, pad), device)
     if made is None:
         raise TrainingOutOfMemory("The network, its gradients and the images do not fit.")
     return made[0]
 
 
 def _start(
-    model: nn.Module, data: ImageData, recipe: Recipe, device: torch.device, seed: int
+    given: nn.Module, data: ImageData, recipe: Recipe, device: torch.device, seed: int, pad: bool
 ) -> Run:
     if recipe.initialisation == "he":
-        initialise(model, seed)
-    model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        initialise(given, seed)
+    given.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    model = padded(given, data.image_shape[0]) if pad else given
+    model.to(memory_format=torch.channels_last)
     split = data.train
     side = (split.images.shape[2], split.images.shape[3])
-    mean = (t.detach().clone() for t in _floats(model)) if recipe.ema is not None else ()
+    mean = (t.detach().clone() for t in floats(model)) if recipe.ema is not None else ()
     return Run(
         model=model,
+        given=given,
         optimiser=_optimiser(model, recipe, device),
         recipe=recipe,
         images=augment.pad(split.images.to(device), recipe.crop_padding),
@@ -157,42 +183,3 @@ def set_rate(run: Run, rate: float) -> None:
             group["lr"].fill_(rate)
         else:
             group["lr"] = rate
-
-
-def update_mean(run: Run, steps: int) -> None:
-    """Move the running mean after the ``steps``-th step, faster in the beginning."""
-    if run.recipe.ema is None:
-        return
-    decay = min(run.recipe.ema, (1 + steps) / (10 + steps))
-    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-    average(run.mean, [t.detach() for t in _floats(run.model)], steps)
-
-
-@contextmanager
-def averaged(run: Run) -> Iterator[None]:
-    """Put the running mean, where there is one, into the model for a while."""
-    if not run.mean:
-        yield
-        return
-    raw = [t.detach().clone() for t in _floats(run.model)]
-    adopt_mean(run)
-    try:
-        yield
-    finally:
-        _assign(run.model, raw)
-
-
-def adopt_mean(run: Run) -> None:
-    """Put the running mean, where there is one, into the model for good."""
-    if run.mean:
-        _assign(run.model, run.mean)
-
-
-def _floats(model: nn.Module) -> list[Tensor]:
-    return [*model.parameters(), *(b for b in model.buffers() if b.is_floating_point())]
-
-
-def _assign(model: nn.Module, values: list[Tensor] | tuple[Tensor, ...]) -> None:
-    with torch.no_grad():
-        for tensor, value in zip(_floats(model), values, strict=True):
-            tensor.copy_(value)

@@ -18,16 +18,15 @@ import torch
 from torch import nn
 
 from optuna_de.cnn import checkpoint as files
-from optuna_de.cnn.loop import Epoch, Guess, Loop
-from optuna_de.cnn.memory import (
-    TrainingOutOfMemory,
-    device_memory,
-    estimate_memory,
-    fitting_micro_batch,
-)
+from optuna_de.cnn.fit import micro_batch
+from optuna_de.cnn.guess import Guess
+from optuna_de.cnn.loop import Epoch, Loop
+from optuna_de.cnn.mean import publish, published
+from optuna_de.cnn.memory import TrainingOutOfMemory, estimate_memory
+from optuna_de.cnn.padding import padded
 from optuna_de.cnn.recipes import Recipe
-from optuna_de.cnn.run import adopt_mean, own_randomness, start
-from optuna_de.cnn.scoring import evaluate, pick_device, uses_bfloat16
+from optuna_de.cnn.run import own_randomness, start
+from optuna_de.cnn.scoring import evaluate, pick_device
 
 if TYPE_CHECKING:
     from optuna_de.cnn.data import ImageData
@@ -79,6 +78,7 @@ def train(
     on_step: Callable[[], None] = lambda: None,
     stop_dead: bool = False,
     checkpoint: Path | None = None,
+    pad_channels: bool | None = None,
 ) -> TrainingResult:
     """Train a network on the training split and score it on the validation split.
 
@@ -93,8 +93,9 @@ def train(
         seed: Seeds order, augmentation, dropout and the recipe's initialisation.
         device: Where to train.
         score_epochs: Epochs after which to score; None is every one. The last always is.
-        on_epoch: Called after each scored epoch; True stops. After a resumption it is called for
-            the last finished epoch again, as the kill may have come before the call.
+        on_epoch: Called after each scored epoch, while the model has the weights that were
+            scored; True stops. After a resumption it is called for the last finished epoch
+            again, as the kill may have come before the call.
         on_step: Called before each step. What it raises ends the training; the checkpoint is then
             that of the last whole epoch.
         stop_dead: Whether to stop after the first epoch where the network only guesses: its mean
@@ -102,6 +103,8 @@ def train(
             error at most two standard deviations below that of always answering the same. A first
             epoch under that suspicion is scored whether asked for or not.
         checkpoint: File to save every epoch to and to go on from. Its folder exists.
+        pad_channels: Whether to compute with channels padded to multiples of eight, where that is
+            exact; None is on CUDA only. Model and checkpoint stay without padding.
 
     Returns:
         The error and the learning curve.
@@ -116,6 +119,7 @@ def train(
         if value < 1:
             raise ValueError(f"{name} is {value}, but must be 1 or more.")
     guess = Guess.of(data, recipe.label_smoothing) if stop_dead else None
+    pad = place.type == "cuda" if pad_channels is None else pad_channels
 
     def scored(epoch: Epoch) -> bool:
         asked = score_epochs is None or epoch.number in score_epochs
@@ -123,10 +127,11 @@ def train(
         return asked or suspect or epoch.number == epochs
 
     with own_randomness(seed, place):
-        micro = _micro_batch(model.train(), data, recipe, batch, place)
+        computed = padded(model, data.image_shape[0]) if pad else model
+        micro = micro_batch(computed.train(), data, recipe, batch, place)
         key = _key(model, data, recipe, epochs, batch, seed)
         loop = Loop(
-            start(model, data, recipe, place, seed),
+            start(model, data, recipe, place, seed, pad=pad),
             data,
             epochs=epochs,
             batch_size=batch,
@@ -135,7 +140,7 @@ def train(
             on_step=on_step,
         )
         status = _go_through(loop, epochs, scored, guess, on_epoch, checkpoint, key)
-        adopt_mean(loop.run)
+        publish(loop.run)
     return _result(status, loop.history, len(data.classes))
 
 
@@ -152,7 +157,8 @@ def _go_through(
     if saved is not None:
         loop.resume(saved)
     while True:
-        status = _status(loop.history, guess, on_epoch)
+        with published(loop.run):
+            status = _status(loop.history, guess, on_epoch)
         if len(loop.history) == epochs:
             return "ok" if status == "stopped" else status
         if status != "ok":
@@ -186,19 +192,6 @@ def _result(status: Status, history: list[Epoch], classes: int) -> TrainingResul
         seconds=sum(epoch.seconds for epoch in history),
         status=status,
     )
-
-
-def _micro_batch(
-    model: nn.Module, data: ImageData, recipe: Recipe, batch: int, device: torch.device
-) -> int:
-    copies = 2 + (recipe.momentum > 0) + (recipe.ema is not None)
-
-    def need(images: int) -> int:
-        return estimate_memory(
-            model, data.image_shape, images, copies=copies, bfloat16=uses_bfloat16(device)
-        )
-
-    return fitting_micro_batch(need, batch, device_memory(device))
 
 
 def _key(

@@ -91,6 +91,14 @@ def test_the_epoch_that_validation_likes_best_is_kept(tmp_path: Path) -> None:
     assert figures["last"]["test error"] == errors[6]
 
 
+def test_of_a_running_mean_too_the_weights_that_were_scored_are_kept(tmp_path: Path) -> None:
+    training = jumpy(ema=0.9)
+    fitted = fit(training, tmp_path)
+    figures = score(training, fitted, training.data.validation)
+    for chosen in figures.values():
+        assert chosen["test error"] == chosen["validation error"]
+
+
 def test_a_lost_best_epoch_is_said(tmp_path: Path) -> None:
     fit(jumpy(), tmp_path)
     (tmp_path / "best.pt").unlink()
@@ -111,10 +119,6 @@ def test_a_diverged_training_is_one_sentence_again_and_again(tmp_path: Path) -> 
         ({"epochs": 0}, "epochs is 0"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"text": "C4k3-MP-MP-MP-MP"}, "MP"),
-        (
-            {"recipe": Recipe("mean", 1, learning_rate=0.1, ema=0.9), "keep_validation": True},
-            "'mean' scores a mean of weights",
-        ),
     ],
 )
 def test_what_cannot_be_trained_is_refused(changes: dict[str, Any], sentence: str) -> None:

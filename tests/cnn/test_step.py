@@ -6,9 +6,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from optuna_de.cnn import augment
+from optuna_de.cnn.mean import averaged, update_mean
 from optuna_de.cnn.memory import TrainingOutOfMemory
 from optuna_de.cnn.recipes import Recipe, get_recipe
-from optuna_de.cnn.run import Run, averaged, initialise, set_rate, start, update_mean
+from optuna_de.cnn.run import Run, initialise, set_rate, start
 from optuna_de.cnn.step import Stepper, static_step, step
 from tests.cnn.kit import digits, equal, network, weights
 

@@ -141,4 +141,3 @@ def test_workers_that_keep_dying_end_the_search(
     )
     with pytest.raises(TooManyFailuresError, match="Workers died 1 times, the last with exit"):
         workers.work_together(described, 1, watch=lambda: None)
-    assert optuna.logging.get_verbosity() == optuna.logging.WARNING

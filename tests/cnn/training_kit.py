@@ -25,9 +25,9 @@ def job(text: str = SMALL, **changes: Any) -> FinalTraining:
     return FinalTraining(parse(text), **{"data": data, "recipe": recipe, **usual, **changes})
 
 
-def jumpy() -> FinalTraining:
-    """Return a training whose last epoch is not its best."""
-    recipe = Recipe("jumpy", 1, learning_rate=0.9, crop_padding=0)
+def jumpy(ema: float | None = None) -> FinalTraining:
+    """Return a training whose last epoch is not its best, or with a running mean may be."""
+    recipe = Recipe("jumpy", 1, learning_rate=0.9, crop_padding=0, ema=ema)
     return job(epochs=6, keep_validation=True, recipe=recipe)
 
 
