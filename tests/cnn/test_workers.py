@@ -7,7 +7,6 @@ import signal
 import subprocess
 from pathlib import Path
 
-import optuna
 import pytest
 import torch
 from optuna.trial import TrialState
