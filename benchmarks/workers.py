@@ -1,7 +1,9 @@
 """Many workers: which finished trials a sampler never selects from, and what the haste costs.
 
-Run ``python -m benchmarks.workers``. One process simulates the workers by events: a free worker
-asks, its trial lasts a log-normal time (median 1, sigma 0.5), and it is told at its end.
+Run ``python -m benchmarks.workers --save``; for screening, whose budgets are small, add ``--samplers
+de-screened,de,nsga2,random --workers 1,8,50 --points 60,110,200 --name workers-screened``. One
+process simulates the workers by events: a free worker asks, its trial lasts a log-normal time
+(median 1, sigma 0.5), and it is told at its end.
 
 *Lost*, one black-box definition for all samplers: in a study of its own, every 50th finished
 trial is a probe, told losses that dominate all before it. A survivor selection in which a probe
@@ -31,7 +33,6 @@ from benchmarks.peers import MakeSampler, maker, quiet
 from benchmarks.search_quality import known
 from benchmarks.tables import NAMES, Table, load
 
-WORKERS = (1, 8, 32, 100, 200, 600)
 PLAN = "optuna_de:v1:plan"
 PROBE = 50
 
@@ -91,15 +92,18 @@ def lost(log: Log) -> tuple[int, int]:
     return len(set(judged) - parents(log.study)), len(judged)
 
 
-def _job(job: tuple[str, str, int, int, int]) -> Row:
+Job = tuple[str, str, int, int, tuple[int, ...]]
+"""Sampler, table, workers, seed, evaluations after which to look; the last is the budget."""
+
+
+def _job(job: Job) -> Row:
     quiet()
     warnings.simplefilter("ignore")  # Optuna's experimental features
-    name, table_name, workers, seed, budget = job
-    table = load(table_name)
+    name, table_name, workers, seed, points = job
+    budget, table = points[-1], load(table_name)
     make = maker(name, known(table))
     missing, judged = lost(simulate(make, table, workers, seed, budget, True))
     losses = simulate(make, table, workers, seed, budget, False).losses
-    points = (budget // 4, budget // 2, budget)
     regret = {str(n): table.best - table.volume(losses[:n]) for n in points}
     row = {"sampler": name, "workers": workers, "seed": seed}
     return {**row, "lost": missing, "judged": judged, "regret": regret}
@@ -119,27 +123,33 @@ def lines(rows: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
     return ["sampler", "workers", "lost", *(f"regret at {n}" for n in points)], body
 
 
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(",")))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--table", choices=NAMES, default="nb201-cifar10-params")
     parser.add_argument("--samplers", default="de,nsga2,nsga2-50", help="comma separated")
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--budget", type=int, default=2000)
+    parser.add_argument("--workers", type=_numbers, default=(1, 8, 32, 100, 200, 600))
+    parser.add_argument("--points", type=_numbers, default=(500, 1000, 2000))
+    parser.add_argument("--name", default="workers", help="of the result")
     parser.add_argument("--save", action="store_true", help="write benchmarks/results")
     args = parser.parse_args()
     jobs = [
-        (name, args.table, workers, seed, args.budget)
+        (name, args.table, workers, seed, args.points)
         for name in args.samplers.split(",")
-        for workers in WORKERS
+        for workers in args.workers
         for seed in range(args.seeds)
     ]
     with Pool(2) as pool:
         rows = pool.map(_job, jobs, chunksize=1)
-    print(f"{args.table}: {args.budget} evaluations, n = {args.seeds} seeds")
+    print(f"{args.table}: {args.points[-1]} evaluations, n = {args.seeds} seeds")
     print(markdown(*lines(rows)))
     if args.save:
-        head = header(args.seeds, table=args.table, budget=args.budget)
-        print(write("workers", head, rows))
+        head = header(args.seeds, table=args.table, budget=args.points[-1])
+        print(write(args.name, head, rows))
 
 
 if __name__ == "__main__":
