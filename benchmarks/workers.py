@@ -1,9 +1,9 @@
 """Many workers: which finished trials a sampler never selects from, and what the haste costs.
 
-Run ``python -m benchmarks.workers --save``; for screening, whose budgets are small, add ``--samplers
-de-screened,de,nsga2,random --workers 1,8,50 --points 60,110,200 --name workers-screened``. One
-process simulates the workers by events: a free worker asks, its trial lasts a log-normal time
-(median 1, sigma 0.5), and it is told at its end.
+Run ``python -m benchmarks.workers --save``; for screening, whose budgets are small, add
+``--samplers de-screened,de,nsga2,random --workers 1,8,50 --points 60,110,200 --name
+workers-screened``. One process simulates the workers by events: a free worker asks, its trial
+lasts a log-normal time (median 1, sigma 0.5), and it is told at its end.
 
 *Lost*, one black-box definition for all samplers: in a study of its own, every 50th finished
 trial is a probe, told losses that dominate all before it. A survivor selection in which a probe
