@@ -9,9 +9,10 @@ from __future__ import annotations
 import socket
 import urllib.parse
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import tenacity
+from optuna.exceptions import StorageInternalError
 from optuna.storages import GrpcStorageProxy
 
 from optuna_de import _compat
@@ -30,6 +31,10 @@ class PatientProxy(GrpcStorageProxy):
         _compat.wrap_channel(self, _patient)
 
 
+def _give_up(_state: tenacity.RetryCallState) -> NoReturn:
+    raise StorageInternalError(f"No gRPC proxy has answered for {PATIENCE:.0f} s.")
+
+
 def _patient(channel: Any) -> Any:
     import grpc  # type: ignore[import-untyped, unused-ignore]
 
@@ -40,7 +45,7 @@ def _patient(channel: Any) -> Any:
         retry=tenacity.retry_if_result(is_away),
         wait=tenacity.wait_random_exponential(multiplier=0.1, max=5.0),
         stop=tenacity.stop_after_delay(PATIENCE),
-        retry_error_callback=lambda state: state.outcome and state.outcome.result(),
+        retry_error_callback=_give_up,
     )
 
     class Again(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc, unused-ignore]

@@ -19,6 +19,7 @@ from sqlalchemy import event, exc
 
 from optuna_de._compat import RDB_READS, RDB_WRITES, HeartbeatRDBStorage
 from optuna_de._reaper import OWED, Watch
+from optuna_de._url import secrets_of
 
 PATIENCE = 120.0
 """Seconds for which a failed transaction is repeated; a database restart takes less."""
@@ -106,7 +107,7 @@ class ResilientRDBStorage(HeartbeatRDBStorage):
         Raises:
             TypeError: the URL holds a password.
         """
-        if sqlalchemy.make_url(self.url).password is not None:
+        if secrets_of(sqlalchemy.make_url(self.url)):
             raise TypeError("A storage whose URL holds a password is not pickled; open it anew.")
         return {**super().__getstate__(), "_silent": Watch()}
 

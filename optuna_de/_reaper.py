@@ -58,16 +58,31 @@ def parent(trial: FrozenTrial) -> int | None:
 
 
 class Requeue:
-    """Queue a dead trial again, unless its clone exists or it was retried `max_retry` times."""
+    """Queue a trial again, unless its clone exists or `max_retry` of its ancestors died.
+
+    An ancestor that its own worker gave back did not die, so it uses up no retry.
+    """
 
     def __init__(self, max_retry: int = MAX_RETRY) -> None:
+        self._max_retry = max_retry
         with quietly_experimental():
-            self._retry = RetryHeartbeatStaleTrialCallback(max_retry=max_retry)
+            self._retry = RetryHeartbeatStaleTrialCallback()
 
     def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Add the clone as a waiting trial."""
-        if all(parent(other) != trial.number for other in _compat.fresh_trials_of(study)):
+        if self.wants(trial, _compat.fresh_trials_of(study)):
             self._retry(study, copy.deepcopy(trial))
+
+    def wants(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
+        """Tell whether a clone of the trial is missing, given all trials of the study."""
+        ancestors = trial.system_attrs.get("retry_history") or []
+        died = sum(_is_owed(trials[number]) for number in ancestors)
+        cloned = any(parent(other) == trial.number for other in trials)
+        return died < self._max_retry and not cloned
+
+
+def _is_owed(trial: FrozenTrial) -> bool:
+    return bool(trial.system_attrs.get(OWED) == trial.number)
 
 
 def _requeue_of(study: optuna.Study) -> Requeue:
@@ -94,11 +109,11 @@ def _reap(study: optuna.Study, trial: FrozenTrial) -> bool:
     return True
 
 
-def _unpaid(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def _unpaid(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Return failed trials whose reaper died before it queued the clone."""
-    cloned = {parent(trial) for trial in trials}
-    owed = (t for t in trials if t.system_attrs.get(OWED) == t.number)
-    return [t for t in owed if t.state == TrialState.FAIL and t.number not in cloned]
+    requeue = _requeue_of(study)
+    owed = (t for t in trials if t.state == TrialState.FAIL and _is_owed(t))
+    return [t for t in owed if requeue.wants(t, trials)]
 
 
 def _running(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -126,7 +141,7 @@ def requeue_stale(study: optuna.Study, *, older_than: float) -> list[int]:
         limit = datetime.now() - timedelta(seconds=older_than)
         old = [t for t in running if t.datetime_start and t.datetime_start < limit]
         done = [t.number for t in old if _reap(study, t)]
-    unpaid = _unpaid(_compat.fresh_trials_of(study))
+    unpaid = _unpaid(study, _compat.fresh_trials_of(study))
     return done + [t.number for t in _pay(study, unpaid)]
 
 
@@ -157,6 +172,6 @@ class Reaper:
             beats = {number: t.system_attrs.get(BEAT) for number, t in running.items()}
             for number in self._beats.overdue(beats, self._grace):
                 _reap(self._study, running[number])
-        debts = {t.number: t for t in _unpaid(trials)}
+        debts = {t.number: t for t in _unpaid(self._study, trials)}
         due = self._debts.overdue(dict.fromkeys(debts, "owed"), self._grace)
         _pay(self._study, [debts[number] for number in due])

@@ -53,11 +53,12 @@ def foretell(early: Losses, complete: Sequence[tuple[Losses, Losses]]) -> Losses
     """Return the final losses that ``early`` ones lead to, from pairs of early and final losses.
 
     Each loss changes by the median factor of the pairs, or by the median difference where a loss
-    is not positive; without pairs it stays what it is.
+    is not positive; without pairs of finite losses it stays what it is.
     """
-    if not complete:
+    finite = [pair for pair in complete if np.isfinite(pair).all()]
+    if not finite:
         return early
-    first, last = np.array(complete, dtype=float).transpose(1, 0, 2)  # (k, m) each
+    first, last = np.array(finite, dtype=float).transpose(1, 0, 2)  # (k, m) each
     now = np.array(early)
     positive = (first > 0).all(axis=0) & (last > 0).all(axis=0) & (now > 0)
     factor = np.median(last / np.where(first > 0, first, 1.0), axis=0)

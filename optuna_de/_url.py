@@ -15,15 +15,21 @@ _DRIVERS = {
     **dict.fromkeys(("mysql", "mariadb", "mariadb+pymysql"), "mysql+pymysql"),
 }
 
+_SECRETS = frozenset({"password", "passwd", "sslpassword"})
+"""Names under which drivers take a password in the query."""
+
 
 class StorageError(ValueError):
     """A storage that cannot be opened, said in one sentence without the password."""
 
 
 def redact(url: str) -> str:
-    """Return the URL with `***` in place of its password."""
+    """Return the URL with `***` in place of its password, wherever it stands."""
     try:
-        return sqlalchemy.make_url(url).render_as_string(hide_password=True)
+        parsed = sqlalchemy.make_url(url)
+        hidden = dict.fromkeys(_SECRETS & parsed.query.keys(), "***")
+        shown = parsed.update_query_dict(hidden).render_as_string(hide_password=True)
+        return shown.replace("=%2A%2A%2A", "=***")
     except (exc.ArgumentError, ValueError):
         head, at, tail = url.rpartition("@")
         return f"{head.split('://')[0]}://***@{tail}" if at else url
@@ -55,12 +61,19 @@ def folder_of(file: Path) -> Path:
     return file.absolute()
 
 
-def failure(url: str, password: object) -> Callable[[str], NoReturn]:
-    """Return a function that raises why a storage cannot be opened, the password masked."""
+def secrets_of(url: sqlalchemy.URL) -> set[str]:
+    """Return the passwords that a URL holds."""
+    told = [url.password, *(url.query.get(name) for name in _SECRETS)]
+    return {str(secret) for secret in told if secret}
+
+
+def failure(url: str) -> Callable[[str], NoReturn]:
+    """Return a function that raises why a storage cannot be opened, passwords masked."""
 
     def fail(why: str) -> NoReturn:
-        for secret in {str(password or ""), urllib.parse.quote(str(password or ""))} - {""}:
-            why = why.replace(secret, "***")
+        for secret in secrets_of(sqlalchemy.make_url(url)):
+            for spelt in (secret, urllib.parse.quote(secret)):
+                why = why.replace(spelt, "***")
         raise StorageError(f"Cannot open {redact(url)}: {why.rstrip('.')}.") from None
 
     return fail

@@ -170,10 +170,10 @@ def _breed_pool(
 ) -> list[tuple[Plan, Genome]]:
     """Breed up to ``size`` different children, none of them taken or refused."""
     pool: dict[Hashable, tuple[Plan, Genome]] = {}
-    barred = {spelling(genome) for genome in running} if settings.deduplicate is True else set()
+    barred = {genome.spelling() for genome in running} if settings.deduplicate is True else set()
     for attempt in range(2 * size):
         plan, child = _attempt(history, key, attempt, "difference", settings)
-        name = spelling(child)
+        name = child.spelling()
         taken = name in pool or name in barred or settings.is_taken(child, history)
         if not taken and not settings.refuses(write(child)) and _is_ready(child, settings):
             pool[name] = plan, child
@@ -189,11 +189,6 @@ def _is_ready(child: Genome, settings: Settings) -> bool:
     """
     units = (unit for sequence in child.sequences.values() for unit in sequence)
     return all(unit.attributes for unit in units) or settings.is_priced(child)
-
-
-def spelling(genome: Genome) -> Hashable:
-    """Return what two genomes share if and only if they are equal."""
-    return frozenset(genome.flat.items()), frozenset(genome.sequences.items())
 
 
 def _attempt(

@@ -17,9 +17,10 @@ from optuna_de.cli_compare import compare
 from optuna_de.cli_export import export, predict
 from optuna_de.cli_report import dashboard, report
 from optuna_de.cli_train import train
+from optuna_de.cnn.process import GAVE_BACK, work
 from optuna_de.cnn.progress import finished, front_table, live
 from optuna_de.cnn.search import Search
-from optuna_de.cnn.workers import GAVE_BACK, default_workers, work, work_together
+from optuna_de.cnn.workers import default_workers, work_together
 from optuna_de.storage import redact
 from optuna_de.worker import TooManyFailuresError
 

@@ -8,7 +8,7 @@ and the kind of a unit follow the seed report's rule of difference and add.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Protocol, TypeVar
@@ -39,6 +39,21 @@ class Genome:
 
     flat: Mapping[str, Value]
     sequences: Mapping[str, tuple[Gene, ...]]
+
+    def spelling(self, names: Iterable[str] | None = None) -> Hashable:
+        """Return what two genomes share if and only if they are equal, but for flat genes.
+
+        Args:
+            names: Flat genes that count, all by default. Choices that have no hash, such as
+                lists, count as their text.
+        """
+        counted = sorted(self.flat if names is None else names)
+        flat = tuple((name, _hashable(self.flat[name])) for name in counted)
+        return flat, tuple(sorted(self.sequences.items()))
+
+
+def _hashable(value: object) -> Hashable:
+    return value if isinstance(value, str | int | float | None) else repr(value)
 
 
 @dataclass(frozen=True, slots=True)

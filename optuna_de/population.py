@@ -6,7 +6,6 @@ the storage. :mod:`optuna_de._fold` selects, this file reads trials and knows ge
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
@@ -61,6 +60,7 @@ class History:
         self.fold = Fold(self._rules)
         self._genomes: dict[int, Genome] = {}
         self._known: dict[tuple[str, ...], set[Hashable]] = defaultdict(set)
+        self._failed: set[Hashable] = set()
         self.memo: dict[Any, Any] = {}
 
     def update(self, trials: Sequence[FrozenTrial]) -> None:
@@ -96,7 +96,10 @@ class History:
         self._merge(trial.distributions)
         genome = self._genome(trial.params)
         self._genomes[trial.number] = genome
-        self._known[_signature(genome)].add(_key(genome, _signature(genome)))
+        if trial.state == TrialState.FAIL:
+            self._failed.add(genome.spelling())
+        elif genome.flat or genome.sequences:
+            self._known[tuple(sorted(genome.flat))].add(genome.spelling())
         if trial.state != TrialState.FAIL and trial.datetime_complete is not None:
             member = self._member(trial, genome)
             rungs = {at: self._losses(r.values) for at, r in rungs_of(trial.user_attrs).items()}
@@ -153,11 +156,19 @@ class History:
         return self._genome(params)
 
     def is_known(self, genome: Genome) -> bool:
-        """Return whether a finished or running trial has expressed this genome."""
-        return any(
-            all(name in genome.flat for name in signature) and _key(genome, signature) in keys
-            for signature, keys in self._known.items()
-        ) or self._is_among(genome, self.running)
+        """Return whether a finished or running trial has expressed this genome.
+
+        The flat genes of another branch do not count, so a trial speaks for all genomes that
+        begin as it did; one that failed, which may have been cut short, for its own only.
+        """
+        return (
+            genome.spelling() in self._failed
+            or self._is_among(genome, self.running)
+            or any(
+                genome.flat.keys() >= set(names) and genome.spelling(names) in spellings
+                for names, spellings in self._known.items()
+            )
+        )
 
     def is_in_generation(self, genome: Genome) -> bool:
         """Return whether a child of the generation that is under way has this genome."""
@@ -181,7 +192,11 @@ class History:
 
     @staticmethod
     def _is_among(genome: Genome, others: Sequence[Genome]) -> bool:
-        return any(_key(genome, _signature(o)) == _key(o, _signature(o)) for o in others)
+        return any(
+            genome.flat.keys() >= other.flat.keys()
+            and genome.spelling(other.flat) == other.spelling()
+            for other in others
+        )
 
     def donors(self, name: str) -> list[Value]:
         """Return the values a gene has in the population, else at other positions, else ever."""
@@ -196,13 +211,3 @@ class History:
                 if (p := parse_name(other)) and p == replace(wanted, position=p.position)
             ]
         return held or [g.flat[name] for g in self._genomes.values() if name in g.flat]
-
-
-def _signature(genome: Genome) -> tuple[str, ...]:
-    """Return the names of the flat genes: which branch of a conditional space is taken."""
-    return tuple(sorted(genome.flat))
-
-
-def _key(genome: Genome, signature: tuple[str, ...]) -> Hashable:
-    flat = tuple(genome.flat.get(name, math.nan) for name in signature)
-    return flat, tuple(sorted(genome.sequences.items()))

@@ -31,7 +31,6 @@ from optuna_de.breeding import (
     Settings,
     breed,
     replay,
-    spelling,
     start,
     underway,
 )
@@ -122,7 +121,7 @@ class DESampler(BaseSampler):
             dict(known or {}),
             Screening() if screening is True else screening or None,
         )
-        self._seed = secrets.randbits(64) if seed is None else seed
+        self._seed = secrets.randbits(64) if seed is None else int(seed)
         self._clear()
 
     @classmethod
@@ -225,7 +224,7 @@ class DESampler(BaseSampler):
             with self._lock:
                 history = self._history(study, fresh=True)
                 others = underway(history, self._settings, trial.number)
-                if spelling(history.canonical(params)) not in set(map(spelling, others)):
+                if history.canonical(params).spelling() not in {o.spelling() for o in others}:
                     break
                 plan, params = breed(history, self._key(history, trial), self._settings)
                 history.planned[trial.number] = plan, params

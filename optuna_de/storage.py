@@ -95,7 +95,7 @@ def _open_database(url: str, **kwargs: Any) -> BaseStorage:
     _require_folder(url, parsed)
     # Optuna fills the URL as a format string.
     text = parsed.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
-    fail = failure(url, parsed.password)
+    fail = failure(url)
     with quietly_experimental():
         try:
             return _awaited(lambda: _first_use(lambda: _rdb.ResilientRDBStorage(text, **kwargs)))

@@ -14,6 +14,7 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from optuna_de.worker import optimize
@@ -113,6 +114,19 @@ def test_workers_share_a_study_through_the_proxy(tmp_path: Path) -> None:
         study._storage.close()  # type: ignore[attr-defined]
     assert len(study_of(database, **CALM).trials) >= 7
     storage_worker.close_all()
+
+
+@pytest.mark.usefixtures("patient")
+def test_f9_a_proxy_that_stays_away_is_an_error_of_the_storage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("grpc")
+    monkeypatch.setattr("optuna_de._proxy.PATIENCE", 1.0)
+    with proxy(f"sqlite:///{tmp_path}/a.db") as url:
+        study = study_of(url)
+    with pytest.raises(StorageInternalError, match=r"No gRPC proxy has answered for 1 s\."):
+        optimize(study, lambda t: t.suggest_float("x", 0, 1), total=1)
+    study._storage.close()  # type: ignore[attr-defined]
 
 
 @pytest.mark.usefixtures("patient")

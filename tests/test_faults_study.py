@@ -19,6 +19,7 @@ from optuna.trial import TrialState
 from optuna_de import DESampler, _compat
 from optuna_de._fold import Rules
 from optuna_de._reaper import BEAT, OWED, Reaper
+from optuna_de._turn import give_back
 from optuna_de.cnn import artifacts
 from optuna_de.plan import PLAN_KEY
 from optuna_de.population import History
@@ -53,6 +54,19 @@ def test_f13_a_reaper_that_died_itself_is_repaired(sqlite: str) -> None:
     assert requeue_stale(study, older_than=60) == [0]
     assert requeue_stale(study, older_than=60) == []
     assert [t.state for t in study.trials] == [TrialState.FAIL, TrialState.WAITING]
+
+
+def test_f14_what_a_worker_gave_back_uses_up_no_retry(sqlite: str) -> None:
+    study = study_of(sqlite)
+    for _ in range(3):
+        give_back(study, ask_quietly(study))
+    for deaths in range(1, 5):
+        ask_quietly(study)
+        age_heartbeats(study)
+        assert requeue_stale(study, older_than=60) == [2 + deaths]
+        waiting = [t for t in study.trials if t.state == TrialState.WAITING]
+        assert len(waiting) == (deaths <= 3), deaths
+    assert requeue_stale(study, older_than=60) == []  # the last one is owed nothing
 
 
 def test_f33_a_torn_journal_line_and_a_stale_lock_are_survived(

@@ -137,6 +137,17 @@ def test_known_genomes_include_failed_running_and_pruned_trials() -> None:
     assert known == [True] * 4 + [False]
 
 
+def test_a_trial_that_failed_early_speaks_for_its_own_genome_only() -> None:
+    history, whole = History(Rules(4, 1), "s", MIN), {"x": 1.0, "y": 2.0}
+    empty = trial(0, None, state=TrialState.FAIL)
+    empty.params, empty.distributions = {}, {}
+    history.update([empty, trial(1, None, state=TrialState.FAIL, x=1.0)])
+    assert not history.is_known(history.canonical(whole))
+    assert history.is_known(history.canonical({"x": 1.0}))
+    history.update([empty, empty, trial(2, (1.0, 1.0), x=1.0)])
+    assert history.is_known(history.canonical(whole))
+
+
 def test_known_is_judged_on_the_repaired_genome() -> None:
     def repair(params: Params) -> Params:
         return {"x": abs(float(params["x"]))}  # type: ignore[arg-type]

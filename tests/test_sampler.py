@@ -289,6 +289,35 @@ def test_hyperband_runs_and_uses_complete_trials_only() -> None:
     assert not pruned & {n for p in plans for n in p.parents}
 
 
+def test_a_seed_may_be_numpys(tmp_path: Path) -> None:
+    storage = open_storage(f"sqlite:///{tmp_path}/a.db")
+    study = optuna.create_study(storage=storage, sampler=DESampler(seed=np.int64(3)))  # type: ignore[arg-type]
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    assert len(study.trials) == 1
+
+
+@pytest.mark.filterwarnings("ignore:Choices for a categorical distribution:UserWarning")
+def test_choices_may_be_lists() -> None:
+    def objective(trial: optuna.Trial) -> float:
+        layers: list[int] = trial.suggest_categorical("layers", [[32], [64, 32], [8]])  # type: ignore[list-item]
+        return sum(layers) + trial.suggest_float("x", 0, 1)
+
+    study = optuna.create_study(sampler=DESampler(4, seed=0))
+    study.optimize(objective, n_trials=30)
+    assert study.best_params["layers"] == [8]
+
+
+def test_trials_that_failed_before_they_suggested_anything_bar_nothing() -> None:
+    def objective(trial: optuna.Trial) -> float:
+        return sum(trial.suggest_float(f"x{i}", -5, 5) ** 2 for i in range(3))
+
+    study = optuna.create_study(sampler=DESampler(seed=0))
+    study.tell(study.ask(), state=TrialState.FAIL)
+    study.optimize(objective, n_trials=60)
+    operators = [t.system_attrs[PLAN_KEY]["operator"] for t in study.trials[30:]]
+    assert operators.count("difference") == len(operators)
+
+
 def test_a_seed_repeats_a_study_that_nobody_named() -> None:
     found = []
     for _ in range(2):

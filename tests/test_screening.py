@@ -214,6 +214,9 @@ def test_stopped_trials_are_foretold_by_the_median_factor() -> None:
     assert foretell((0.9, 7.0), pairs) == pytest.approx((0.45, 7.0))
     assert foretell((-1.0, 7.0), pairs) == pytest.approx((-1.3, 7.0))
     assert foretell((0.9, 7.0), []) == (0.9, 7.0)
+    endless = ((float("inf"), 10.0), (0.4, 10.0))
+    assert foretell((0.9, 7.0), [endless]) == (0.9, 7.0)
+    assert foretell((0.9, 7.0), [endless, *pairs]) == pytest.approx((0.45, 7.0))
 
 
 @pytest.mark.parametrize(

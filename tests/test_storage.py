@@ -65,6 +65,8 @@ def test_a_bad_url_is_refused_in_one_sentence(
         ("postgresql://u:pa%40ss@h/d", "postgresql://u:***@h/d"),
         ("mysql://u:p@a@h:nonsense/d", "mysql://***@h:nonsense/d"),
         ("sqlite:///a.db", "sqlite:///a.db"),
+        ("postgresql://u@h/d?password=pa%40ss", "postgresql://u@h/d?password=***"),
+        ("mysql://u@h/d?passwd=p&charset=utf8", "mysql://u@h/d?charset=utf8&passwd=***"),
     ],
 )
 def test_redact_masks_the_password(url: str, shown: str) -> None:

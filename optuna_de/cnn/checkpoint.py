@@ -7,6 +7,7 @@ is wrong with a file, it counts as absent and one logged sentence says why.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import io
@@ -25,7 +26,7 @@ _logger = logging.getLogger(__name__)
 
 
 def save(path: Path, key: str, content: dict[str, Any]) -> None:
-    """Write a checkpoint atomically.
+    """Write a checkpoint atomically; one that cannot be written costs a warning only.
 
     Args:
         path: Where; its folder exists.
@@ -45,8 +46,11 @@ def save(path: Path, key: str, content: dict[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
+    except OSError as error:
+        _logger.warning("The checkpoint %s cannot be written: %s.", path, error.strerror)
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def discard(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The folder of a training or a comparison: claimed by what it depends on, never overwritten."""
+"""Folders; that of a training or a comparison is claimed by what it depends on."""
 
 from __future__ import annotations
 
@@ -10,6 +10,18 @@ from optuna_de.cnn.saved import write_text
 
 SETUP = "setup.json"
 _FOR_THE_RECORD = ("origin",)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder where it is missing.
+
+    Raises:
+        ValueError: Where that is impossible.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"The folder {folder} cannot be made: {error.strerror}.") from error
 
 
 def claim_folder(folder: Path, setup: dict[str, Any], what: str = "training") -> None:

@@ -20,6 +20,7 @@ from optuna_de._allocator import give_back_memory
 
 T = TypeVar("T")
 _MEMORY_INFO = Path("/proc/meminfo")
+_CONTROL_GROUP, _OWN_GROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 class TrainingOutOfMemory(RuntimeError):  # noqa: N818 (a name of the design)
@@ -92,8 +93,34 @@ def device_memory(device: torch.device) -> tuple[int, int] | None:
         give_back_memory()
         lines = (line.split() for line in _MEMORY_INFO.read_text().splitlines())
         kib = {words[0]: int(words[1]) for words in lines}
-        return kib["MemAvailable:"] * 1024, kib["MemTotal:"] * 1024
+        limits = [(kib["MemAvailable:"] * 1024, kib["MemTotal:"] * 1024), *allotments()]
+        free, total = zip(*limits, strict=True)
+        return min(free), min(total)
     return None
+
+
+def allotments(
+    mounted: Path = _CONTROL_GROUP, process: Path = _OWN_GROUP
+) -> list[tuple[int, int]]:
+    """Return the (free, total) bytes of each control group (version 2) that limits this process.
+
+    So a container or a scheduler says what it allows; cached files count as free.
+    """
+    own = [line[4:] for line in _lines(process) if line.startswith("0::/")]
+    below = mounted / own[0] if own else mounted
+    found = []
+    for group in (below, *below.parents):
+        limit = _lines(group / "memory.max")
+        if mounted in (group, *group.parents) and limit and limit[0] != "max":
+            used = int(_lines(group / "memory.current")[0])
+            stat = dict(line.split() for line in _lines(group / "memory.stat"))
+            allowed = int(limit[0])
+            found.append((allowed - used + int(stat.get("inactive_file", 0)), allowed))
+    return found
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []
 
 
 def fitting_micro_batch(

@@ -17,6 +17,7 @@ import torch
 from optuna_de.cnn.checkpoint import discard
 from optuna_de.cnn.data import ImageData
 from optuna_de.cnn.fit import build_fitting
+from optuna_de.cnn.folder import make_folder
 from optuna_de.cnn.layers import count_macs, count_parameters
 from optuna_de.cnn.memory import TrainingOutOfMemory
 from optuna_de.cnn.recipes import Recipe
@@ -65,7 +66,8 @@ class CNNObjective:
         artifacts: Folder for the files of trials, for optuna-dashboard; ``None`` for none.
 
     Raises:
-        ValueError: Where data and space do not fit, or a number is out of range.
+        ValueError: Where data and space do not fit, a number is out of range, or a folder cannot
+            be made.
     """
 
     data: ImageData
@@ -94,6 +96,8 @@ class CNNObjective:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}, but must be 1 or more.")
+        for folder in filter(None, (self.checkpoints, self.artifacts)):
+            make_folder(folder)
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, float]:
         """Suggest, count, train and score one network.

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, TypeAlias
 from zlib import crc32
 
 import optuna
+from optuna.artifacts import FileSystemArtifactStore
 
 from optuna_de import _compat
-from optuna_de.cnn.artifacts import generation, open_store, upload
+from optuna_de.cnn.artifacts import generation, upload
 from optuna_de.cnn.layers import count_macs
 from optuna_de.cnn.machine import machine
 from optuna_de.cnn.space import CNNSpace
@@ -87,14 +88,14 @@ def store_files(
 ) -> None:
     """Store drawing, layer table and, where there is one, curve; nothing without a folder."""
     if folder is not None:
-        upload(trial, open_store(folder), genome, space.image_shape, space.classes, curve)
+        store = FileSystemArtifactStore(str(folder))
+        upload(trial, store, genome, space.image_shape, space.classes, curve)
 
 
 def checkpoint_file(trial: optuna.Trial, folder: Path | None) -> Path | None:
     """Return the checkpoint of a trial and of all its retries; none without a folder."""
     if folder is None:
         return None
-    folder.mkdir(parents=True, exist_ok=True)
     history = _compat.frozen(trial).system_attrs.get("retry_history") or [trial.number]
     study = crc32(trial.study.study_name.encode())
     return folder / f"{study:08x}-{int(history[0])}.pt"

@@ -25,6 +25,14 @@ def test_what_was_saved_is_loaded(path: Path) -> None:
     assert content["epochs"] == CONTENT["epochs"]
 
 
+def test_a_file_that_cannot_be_written_costs_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint.save(tmp_path / "gone" / "trial.ckpt", "key", CONTENT)
+    assert "trial.ckpt cannot be written: No such file or directory." in caplog.text
+    assert not list(tmp_path.iterdir())
+
+
 def test_nothing_else_is_left_in_the_folder(path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 

@@ -1,4 +1,5 @@
 import weakref
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ from torch import nn
 
 from optuna_de.cnn.memory import (
     TrainingOutOfMemory,
+    allotments,
     attempt,
     device_memory,
     estimate_memory,
@@ -47,6 +49,18 @@ def test_half_precision_needs_less() -> None:
 def test_device_memory_of_this_machine() -> None:
     memory = device_memory(torch.device("cpu"))
     assert memory is None or 0 < memory[0] <= memory[1]
+
+
+def test_a_container_is_asked_for_what_it_allows(tmp_path: Path) -> None:
+    process, group = tmp_path / "process", tmp_path / "groups" / "job" / "step"
+    group.mkdir(parents=True)
+    process.write_text("4:memory:/old\n0::/job/step\n")
+    for folder, limit in ((group, "max"), (group.parent, "1000")):
+        (folder / "memory.max").write_text(f"{limit}\n")
+        (folder / "memory.current").write_text("700\n")
+        (folder / "memory.stat").write_text("anon 500\ninactive_file 200\n")
+    assert allotments(tmp_path / "groups", process) == [(500, 1000)]
+    assert allotments(tmp_path / "none", tmp_path / "neither") == []
 
 
 @pytest.mark.parametrize(

@@ -308,6 +308,15 @@ def test_data_of_another_shape_is_refused() -> None:
         make(space=CNNSpace())
 
 
+@pytest.mark.parametrize("name", ["checkpoints", "artifacts"])
+def test_a_folder_that_cannot_be_made_is_refused_before_any_trial(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"file cannot be made: (File exists|Not a directory)\."):
+        make(**{name: tmp_path / "file"})
+
+
 @pytest.mark.parametrize("name", ["epochs", "batch_size", "max_parameters", "max_macs"])
 def test_numbers_below_one_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is 0, but must be 1 or more"):

@@ -238,7 +238,8 @@ def test_augmentation_fits_the_images() -> None:
     assert (fast.crop_padding, fast.flip) == (4, True)
     fit = fit_recipe(fast, digits(50, 50))
     assert (fit.crop_padding, fit.flip) == (1, False)
-    assert fit_recipe(fast, dataclasses.replace(digits(50, 50), name="pets")).flip
+    for name, flip in (("pets", True), ("FashionMNIST", True), ("MNIST", False), ("svhn", False)):
+        assert fit_recipe(fast, dataclasses.replace(digits(50, 50), name=name)).flip == flip
 
 
 def _dump(url: str) -> list[str]:

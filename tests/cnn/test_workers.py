@@ -5,6 +5,7 @@ import io
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,12 @@ import torch
 from optuna.trial import TrialState
 
 from optuna_de.cnn import objective as objectives
+from optuna_de.cnn import process as worker
 from optuna_de.cnn import workers
 from optuna_de.cnn.progress import finished
 from optuna_de.cnn.search import Search
 from optuna_de.worker import TooManyFailuresError
-from tests.cnn.commands import FAST, end, interrupt, search, start, study_in
+from tests.cnn.commands import FAST, end, environment, interrupt, search, start, study_in
 
 LONG = [
     *FAST,
@@ -112,22 +114,22 @@ def test_a_lost_device_ends_the_process_with_its_own_code(
     monkeypatch.setattr(objectives, "train", fail)
     described = Search(storage="sqlite:///study.db", epochs=1, trials=2, subset=120, device="cpu")
     study = described.study(described.objective())
-    assert workers.work(described, study, threads=1) == workers.GAVE_BACK
+    assert worker.work(described, study, threads=1) == worker.GAVE_BACK
     assert [t.state for t in study.trials] == [TrialState.FAIL, TrialState.WAITING]
     assert "the device is lost: CUDA error" in caplog.text
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
-    assert workers.work(described, study, threads=1) == 0
+    assert worker.work(described, study, threads=1) == 0
     assert sum(t.state == TrialState.COMPLETE for t in study.trials) == 2
 
 
 def test_cards_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert workers.default_workers("cpu") == os.cpu_count()
+    assert 1 <= workers.default_workers("cpu") <= (os.cpu_count() or 1)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     assert workers.default_workers("auto") == workers.default_workers("cuda") == 3
     assert workers.default_workers("cuda:1") == 1
-    assert workers.default_workers("cpu") == os.cpu_count()
+    assert workers.default_workers("cpu") == workers.cores()
 
 
 def test_workers_that_keep_dying_end_the_search(
@@ -140,3 +142,30 @@ def test_workers_that_keep_dying_end_the_search(
     )
     with pytest.raises(TooManyFailuresError, match="Workers died 1 times, the last with exit"):
         workers.work_together(described, 1, watch=lambda: None)
+
+
+HOPELESS = """
+from optuna_de.cnn import objective, process
+from optuna_de.cnn.search import Search
+def fail(*_, **__):
+    raise RuntimeError("no network trains here")
+objective.train = fail
+search = Search(storage="sqlite:///study.db", epochs=1, subset=120, device="cpu")
+search.study(search.objective())
+process.run(search, 1, None)
+"""
+
+
+def test_a_worker_whose_trials_all_fail_says_so_and_is_not_started_again(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", HOPELESS],
+        capture_output=True,
+        check=False,
+        cwd=tmp_path,
+        env=environment(),
+        text=True,
+    )
+    assert ended.returncode == worker.GAVE_UP
+    assert ended.stderr.splitlines()[-1] == "The last 10 trials failed; the worker stops."
+    with pytest.raises(TooManyFailuresError, match="trials failed one after another; the search"):
+        workers._check_restarts(1, worker.GAVE_UP)
