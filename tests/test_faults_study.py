@@ -59,7 +59,7 @@ def test_f13_a_reaper_that_died_itself_is_repaired(sqlite: str) -> None:
 def test_f14_what_a_worker_gave_back_uses_up_no_retry(sqlite: str) -> None:
     study = study_of(sqlite)
     for _ in range(3):
-        give_back(study, ask_quietly(study))
+        give_back(study, *ask_quietly(study))
     for deaths in range(1, 5):
         ask_quietly(study)
         age_heartbeats(study)

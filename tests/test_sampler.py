@@ -291,18 +291,21 @@ def test_hyperband_runs_and_uses_complete_trials_only() -> None:
 
 def test_a_seed_may_be_numpys(tmp_path: Path) -> None:
     storage = open_storage(f"sqlite:///{tmp_path}/a.db")
-    study = optuna.create_study(storage=storage, sampler=DESampler(seed=np.int64(3)))  # type: ignore[arg-type]
+    study = optuna.create_study(storage=storage, sampler=DESampler(seed=np.int64(3)))
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
     assert len(study.trials) == 1
+
+
+CHOICES: Any = [[32], [64, 32], [8]]
 
 
 @pytest.mark.filterwarnings("ignore:Choices for a categorical distribution:UserWarning")
 def test_choices_may_be_lists() -> None:
     def objective(trial: optuna.Trial) -> float:
-        layers: list[int] = trial.suggest_categorical("layers", [[32], [64, 32], [8]])  # type: ignore[list-item]
-        return sum(layers) + trial.suggest_float("x", 0, 1)
+        layers: Any = trial.suggest_categorical("layers", CHOICES)
+        return float(sum(layers)) + trial.suggest_float("x", 0, 1)
 
-    study = optuna.create_study(sampler=DESampler(4, seed=0))
+    study = optuna.create_study(sampler=DESampler(population_size=4, seed=0))
     study.optimize(objective, n_trials=30)
     assert study.best_params["layers"] == [8]
 

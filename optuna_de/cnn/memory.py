@@ -86,16 +86,15 @@ def device_memory(device: torch.device) -> tuple[int, int] | None:
     What this process holds unused counts as free; on a CPU it is given back for that.
     """
     if device.type == "cuda":
-        free, total = torch.cuda.mem_get_info(device)
+        unused, whole = torch.cuda.mem_get_info(device)
         reusable = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return free + reusable, total
+        return unused + reusable, whole
     if device.type == "cpu" and _MEMORY_INFO.exists():
         give_back_memory()
         lines = (line.split() for line in _MEMORY_INFO.read_text().splitlines())
         kib = {words[0]: int(words[1]) for words in lines}
         limits = [(kib["MemAvailable:"] * 1024, kib["MemTotal:"] * 1024), *allotments()]
-        free, total = zip(*limits, strict=True)
-        return min(free), min(total)
+        return min(free for free, _ in limits), min(total for _, total in limits)
     return None
 
 
