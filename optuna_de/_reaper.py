@@ -75,8 +75,8 @@ class Requeue:
 
     def wants(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
         """Tell whether a clone of the trial is missing, given all trials of the study."""
-        ancestors = trial.system_attrs.get("retry_history") or []
-        died = sum(_is_owed(trials[number]) for number in ancestors)
+        ancestors = trial.system_attrs.get("retry_history") or []  # may name another study's
+        died = sum(other.number in ancestors and _is_owed(other) for other in trials)
         cloned = any(parent(other) == trial.number for other in trials)
         return died < self._max_retry and not cloned
 
