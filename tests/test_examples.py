@@ -22,7 +22,7 @@ def test_the_code_of_the_readme_runs(
     exec(first.replace("n_trials=100", "n_trials=30"), {})
     assert capsys.readouterr().out.startswith("[[")
     names: dict[str, Any] = {}
-    exec(search.replace("total=20", "total=2"), names)
+    exec(search.replace("total=20", "total=2").replace("epochs=5", "epochs=1"), names)
     assert len(names["study"].trials) == 2
     names["study"]._storage._backend.engine.dispose()
     doctest.run_docstring_examples(counted, {})
