@@ -24,6 +24,7 @@ from optuna_de.cnn.card import read_result
 
 STUDY = "cifar10"
 WARM = (
+    "B32k3-B64k3-MP-R64k3-B160k3-MP-R160k3-MP-B192k3-GAP",
     "B24k3-B48k3-MP-R48k3-B128k3-MP-R128k3-MP-B192k3-GAP",
     "B32k3-S64k3-R64k3-S128k3-R128k3-B160k3-GAP",
     "resnet20",
@@ -33,10 +34,10 @@ SEARCH = {
     "--subset": "3000",
     "--validation-fraction": "0.2",
     "--epochs": "6",
-    "--trials": "30",
-    "--timeout": "1300",
+    "--trials": "40",
+    "--timeout": "1080",
     "--max-parameters": "950000",
-    "--max-macs": "60000000",
+    "--max-macs": "100000000",
     "--workers": "2",
     "--warm-start": ",".join(WARM),
 }

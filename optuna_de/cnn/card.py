@@ -119,7 +119,12 @@ def model_card(result: dict[str, Any]) -> str:
         _list({**_pick(setup, "architecture", "origin"), **_pick(result, "parameters", "macs")}),
         "Layers: `layers.csv`; drawing: `drawing.svg`; curves: `curve.csv`, `curve.html`.",
         "## Cost and machine",
-        _list({"training": duration(result["training seconds"]), **_pick(setup, "threads")}),
+        _list(
+            {
+                "training": duration(result["training seconds"]),
+                **_pick(setup, "threads", "precision"),
+            }
+        ),
         _list(_pick(result, "machine", "versions")),
         "## Files",
         "`model.pt` holds the weights as plain tensors, `model.json` the network, the classes "

@@ -121,6 +121,8 @@ def fit(
 def score(job: FinalTraining, fitted: Fitted, test: Split) -> dict[str, Any]:
     """Return error, accuracy and loss on the test split of the last and the best epoch.
 
+    They are computed in float32, as the exported network computes.
+
     Raises:
         ValueError: Where the test images have another shape than those trained on.
     """

@@ -62,10 +62,9 @@ def micro_batch(
         TrainingOutOfMemory: Where half does not fit either.
     """
     copies = 2 + (recipe.momentum > 0) + (recipe.ema is not None)
+    half = uses_bfloat16(recipe.precision, device, data.image_shape)
 
     def need(images: int) -> int:
-        return estimate_memory(
-            model, data.image_shape, images, copies=copies, bfloat16=uses_bfloat16(device)
-        )
+        return estimate_memory(model, data.image_shape, images, copies=copies, bfloat16=half)
 
     return fitting_micro_batch(need, batch, device_memory(device))

@@ -12,6 +12,7 @@ from torch import nn
 from optuna_de.cnn.data import ImageData
 from optuna_de.cnn.model import build
 from optuna_de.cnn.recipes import Recipe
+from optuna_de.cnn.scoring import uses_bfloat16
 from optuna_de.cnn.units import Genome, render
 
 
@@ -53,7 +54,8 @@ class FinalTraining:
 
     def setup(self) -> dict[str, Any]:
         """Return what a resumption has to share, as JSON has it."""
-        place = torch.device(self.device).type
+        device, shape = torch.device(self.device), self.data.image_shape
+        half = uses_bfloat16(self.recipe.precision, device, shape)
         setup = {
             "architecture": render(self.genome),
             "origin": self.origin,
@@ -63,14 +65,15 @@ class FinalTraining:
             "train images": len(self.data.train.labels),
             "validation images": len(self.data.validation.labels),
             "validation": "kept apart" if self.keep_validation else "trained on",
-            "image shape": list(self.data.image_shape),
+            "image shape": list(shape),
             "classes": list(self.data.classes),
             "recipe": asdict(self.recipe),
             "epochs": self.epochs,
             "batch size": self.batch_size,
             "seed": self.seed,
-            "device": place,
-            "threads": torch.get_num_threads() if place == "cpu" else None,
+            "device": device.type,
+            "threads": torch.get_num_threads() if device.type == "cpu" else None,
+            "precision": "bfloat16" if half else "float32",
         }
         return dict(json.loads(json.dumps(setup)))
 

@@ -148,6 +148,7 @@ class Loop:
             data.std,
             device=run.device,
             batch_size=batch_size,
+            bfloat16=run.bfloat16,
         )
 
     def content(self) -> dict[str, Any]:

@@ -46,8 +46,8 @@ class CNNObjective:
     neither built nor trained: the trial is pruned with a constraint. One that does not fit into
     memory returns the worst error with a constraint. User attributes: ``architecture`` (text),
     ``macs``, ``generation``, ``machine``, ``seconds``, ``epochs``, ``seed``, ``status``,
-    ``feasible`` and ``curve``, a list of ``[epoch, training loss, validation error]``; ``reason``
-    where a trial ended early. Artifacts: drawing, layer table and curve.
+    ``precision``, ``feasible`` and ``curve``, a list of ``[epoch, training loss, validation
+    error]``; ``reason`` where a trial ended early. Artifacts: drawing, layer table and curve.
 
     Args:
         data: Training and validation images.

@@ -58,7 +58,7 @@ def record_violation(trial: optuna.Trial, constraint: str, excess: float, reason
 
 
 def record_training(trial: optuna.Trial, result: TrainingResult) -> Curve:
-    """Write ``curve``, ``epochs``, ``seconds`` and ``status``; ``reason`` where it ended early.
+    """Write ``curve`` and the rest of a result; ``reason`` where it ended early.
 
     Returns:
         The curve: rows of epoch, training loss (None where not finite), validation error.
@@ -71,6 +71,7 @@ def record_training(trial: optuna.Trial, result: TrainingResult) -> Curve:
         ("epochs", len(curve)),
         ("seconds", round(result.seconds, 3)),
         ("status", result.status),
+        ("precision", result.precision),
         ("feasible", True),
     ):
         trial.set_user_attr(name, value)

@@ -131,7 +131,7 @@ def _start(
         normalise=augment.normaliser(data.mean, data.std, side, device),
         totals=torch.zeros(2, device=device),
         mean=tuple(mean),
-        bfloat16=uses_bfloat16(device),
+        bfloat16=uses_bfloat16(recipe.precision, device, data.image_shape),
     )
 
 

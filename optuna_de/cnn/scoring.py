@@ -13,6 +13,9 @@ from optuna_de.cnn import augment
 
 if TYPE_CHECKING:
     from optuna_de.cnn.data import Split
+    from optuna_de.cnn.recipes import Precision
+
+_LEAST_PIXELS = 256  # of an image, for bfloat16 on a CPU
 
 
 def pick_device(name: str) -> torch.device:
@@ -41,9 +44,29 @@ def _present_devices() -> list[str]:
     return ["cpu", *cuda, *mps]
 
 
-def uses_bfloat16(device: torch.device) -> bool:
-    """Tell whether to compute in bfloat16: on cards whose arithmetic has it."""
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+def uses_bfloat16(precision: Precision, device: torch.device, image_shape: Sequence[int]) -> bool:
+    """Tell whether to compute in bfloat16: where the arithmetic has it, and on a CPU pays.
+
+    On a CPU with AVX-512 BF16 that is the case for images of 16 x 16 pixels or more
+    (``benchmarks/precision.py``); one that has to emulate it is slower than in float32.
+
+    Args:
+        precision: What the recipe says.
+        device: Where to compute.
+        image_shape: (c, h, w).
+    """
+    if precision == "float32":
+        return False
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    native = device.type == "cpu" and _cpu_has_bfloat16()
+    return native and image_shape[1] * image_shape[2] >= _LEAST_PIXELS
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Ask torch, from 2.10 on; before that the answer is no."""
+    known: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
 
 
 def autocast(device: torch.device, bfloat16: bool) -> torch.autocast:
@@ -59,6 +82,7 @@ def evaluate(
     *,
     device: torch.device | str = "cpu",
     batch_size: int = 256,
+    bfloat16: bool = False,
 ) -> tuple[float, float]:
     """Score a network in ``eval()`` mode; its own mode is put back.
 
@@ -69,6 +93,7 @@ def evaluate(
         std: Channel deviations (c,), above 0.
         device: Where to compute.
         batch_size: Images at once, 1 or more.
+        bfloat16: Whether to compute in bfloat16.
 
     Returns:
         Error rate in [0, 1] and mean cross entropy in nats, which may be NaN.
@@ -86,7 +111,7 @@ def evaluate(
                 torch.split(split.labels, batch_size),
                 strict=True,
             ):
-                with autocast(device, uses_bfloat16(device)):
+                with autocast(device, bfloat16):
                     logits = model(normalise(images.to(device))).float()
                 target = labels.to(device)
                 wrong = wrong + (logits.argmax(1) != target).sum()

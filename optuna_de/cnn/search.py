@@ -211,9 +211,14 @@ class Search:
 def fit_recipe(recipe: Recipe, data: ImageData) -> Recipe:
     """Return the recipe with its augmentation fit to the images.
 
-    The crop's padding is at most an eighth of the smaller side (4 on 32x32), and characters are
-    not mirrored.
+    The crop's padding is at most an eighth of the smaller side (4 on 32x32), the side of the
+    erased square at most a quarter, and characters are not mirrored.
     """
-    padding = min(recipe.crop_padding, min(data.image_shape[1:]) // 8)
+    side = min(data.image_shape[1:])
     mirrored = recipe.flip and not UNMIRRORED.search(data.name.lower())
-    return replace(recipe, crop_padding=padding, flip=mirrored)
+    return replace(
+        recipe,
+        crop_padding=min(recipe.crop_padding, side // 8),
+        cutout=min(recipe.cutout, side // 4),
+        flip=mirrored,
+    )

@@ -56,12 +56,14 @@ class TrainingResult:
         seconds: Sum over the epochs.
         status: "ok", "diverged" (a loss is not finite), "dead" (at chance after the first epoch)
             or "stopped" (by ``on_epoch``).
+        precision: "float32" or "bfloat16", in which it was computed.
     """
 
     error: float
     epochs: tuple[Epoch, ...]
     seconds: float
     status: Status
+    precision: str
 
 
 def train(
@@ -141,7 +143,7 @@ def train(
         )
         status = _go_through(loop, epochs, scored, guess, on_epoch, checkpoint, key)
         publish(loop.run)
-    return _result(status, loop.history, len(data.classes))
+    return _result(status, loop, len(data.classes))
 
 
 def _go_through(
@@ -183,14 +185,15 @@ def _status(
     return "ok"
 
 
-def _result(status: Status, history: list[Epoch], classes: int) -> TrainingResult:
-    last = history[-1].validation_error
+def _result(status: Status, loop: Loop, classes: int) -> TrainingResult:
+    last = loop.history[-1].validation_error
     chance = 1 - 1 / classes
     return TrainingResult(
         error=chance if status == "diverged" or last is None else last,
-        epochs=tuple(history),
-        seconds=sum(epoch.seconds for epoch in history),
+        epochs=tuple(loop.history),
+        seconds=sum(epoch.seconds for epoch in loop.history),
         status=status,
+        precision="bfloat16" if loop.run.bfloat16 else "float32",
     )
 
 
