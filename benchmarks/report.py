@@ -22,6 +22,7 @@ from benchmarks import (
     equal_cost_tables,
     halving_search,
     overhead,
+    precision,
     report_page,
     screening,
     screening_cost,
@@ -110,6 +111,10 @@ SECTIONS: dict[str, tuple[str, Callable[[Row, Sequence[Row]], str]]] = {
     "screening_cost": ("What screening costs", lambda head, rows: screening_cost.table(rows)),
     "overhead": ("Overhead of one trial of ten numbers", cost),
     "throughput": ("Images per second of training", throughput_tables.tables),
+    "precision": (
+        "bfloat16 against float32 on the CPU",
+        lambda head, rows: precision.tables(list(rows)),
+    ),
     "accuracy": ("Validation error of `fast` at equal epochs", accuracy_table.table),
     "gpu": ("Training on a graphics card", throughput_tables.card_tables),
 }

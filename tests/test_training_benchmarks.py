@@ -16,6 +16,7 @@ from benchmarks import (
     equal_cost,
     equal_cost_tables,
     gpu,
+    precision,
     throughput_tables,
     training_rates,
     vanilla,
@@ -149,6 +150,17 @@ def test_the_accuracy_table_pairs_the_seeds() -> None:
     text = accuracy_table.table({"train": 40, "validation": 10}, found)
     assert "| seed-search | 2 | 90.0 [90.0, 90.0] | 15.0 [12.5, 17.5] |" in text
     assert "gains 25.0 points with `fast` over `seed-search`" in text
+
+
+def test_the_precision_benchmark_pairs_the_seeds_and_measures_both_sides() -> None:
+    text = precision.TRAINED[0]
+    errors = [("auto", 0, 0.31), ("float32", 0, 0.30), ("auto", 1, 0.33), ("float32", 1, 0.35)]
+    told = [{"network": text, "precision": p, "seed": s, "error": e} for p, s, e in errors]
+    table = precision.tables([{"side": 8, "network": "a", "ratio": 1.5}, *told])
+    assert "| 8 | 1.50 [1.50, 1.50] | 1.50 | 1.50 | 1 |" in table
+    assert "| 0.3200 [0.3150, 0.3250] | 0.3250 [0.3125, 0.3375] | -0.0050 [" in table
+    genome = next(precision.networks((1, 8, 8), 1))
+    assert 0.01 < precision.ratio(genome, (1, 8, 8), 1) < 100
 
 
 def throughput_rows() -> list[Row]:
