@@ -1,9 +1,9 @@
 """The evidence on CIFAR-10: one search, final trainings from its front, the test split read once.
 
 Run ``python -m benchmarks.cifar10 search --folder FOLDER``, a folder with ``train/<class>/`` and
-``test/<class>/``, then ``... train --folder FOLDER --trials 0,4``, then ``... collect --save``.
-The first two run ``optuna-de`` with the arguments below and go on where they were stopped; the
-last reads the study and the folders of the trainings.
+``test/<class>/``, then ``... train --folder FOLDER --trials 1 --epochs 80``, then ``... collect
+--save``. The first two run ``optuna-de`` with the arguments below and go on where they were
+stopped; the last reads the study and the folders of the trainings.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SEARCH = {
     "--workers": "2",
     "--warm-start": ",".join(WARM),
 }
-TRAIN = {"--epochs": "24", "--batch-size": "128", "--threads": "2"}
+TRAIN = {"--batch-size": "128", "--threads": "2"}
 
 
 def command(what: str, folder: Path, place: Path, options: dict[str, str]) -> list[str]:
@@ -105,6 +105,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("data/cifar"))
     parser.add_argument("--place", type=Path, default=Path("data/cifar10"), help="of all results")
     parser.add_argument("--trials", default="0", help="networks to train, comma separated")
+    parser.add_argument("--epochs", default="80", help="of the final trainings")
     parser.add_argument("--save", action="store_true", help="write benchmarks/results")
     args = parser.parse_args()
     args.place.mkdir(parents=True, exist_ok=True)
@@ -113,7 +114,8 @@ def main() -> None:
         return
     if args.what == "train":
         for number in args.trials.split(","):
-            options = {**TRAIN, "--trial": number, "--out": f"{args.place}/trial{number}"}
+            out = f"{args.place}/trial{number}"
+            options = {**TRAIN, "--epochs": args.epochs, "--trial": number, "--out": out}
             subprocess.run(command("train", args.folder, args.place, options), check=True)
         return
     rows = collect(args.place)

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from multiprocessing import parent_process
+from multiprocessing import parent_process, resource_tracker
 from types import FrameType
 
 import optuna
@@ -78,8 +78,13 @@ def _leave_with_parent(_study: optuna.Study, _trial: optuna.trial.FrozenTrial) -
 
 
 def mask(*, block: bool) -> None:
-    """Hold back signals, which a starting interpreter answers with a traceback (POSIX only)."""
+    """Hold back signals, which a starting interpreter answers with a traceback (POSIX only).
+
+    The resource tracker of :mod:`multiprocessing` unmasks them when it starts, so it starts first.
+    """
     if hasattr(signal, "pthread_sigmask"):
+        if block:
+            resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK if block else signal.SIG_UNBLOCK, SIGNALS)
 
 

@@ -92,6 +92,25 @@ def test_a_killed_worker_is_replaced_and_ctrl_c_is_quiet_even_as_one_starts(
     assert states.count(TrialState.FAIL) == states.count(TrialState.WAITING) > 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_as_the_first_worker_starts_is_quiet_and_leaves_none(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    process = start(tmp_path, *LONG, "--workers", "2", "--trials", "4")
+    begun: list[int] = []
+
+    def starting() -> bool:
+        begun.extend(_children(process.pid))
+        return bool(begun)
+
+    interrupt(process, number, starting)
+    code, _, err = end(process)
+    assert code == 128 + number
+    assert "Traceback" not in err
+    assert not any(Path(f"/proc/{pid}").exists() for pid in begun)
+    assert not any(t.state == TrialState.RUNNING for t in study_in(tmp_path).trials)
+
+
 def _children(parent: int) -> list[int]:
     """Return the workers of a search."""
     found = subprocess.run(
