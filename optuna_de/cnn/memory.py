@@ -64,16 +64,18 @@ def estimate_memory(
     }
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     own = {tensor.untyped_storage()._cdata for tensor in meta.values()}
-    kept: dict[int, Tensor] = {}
+    kept: dict[int, torch.UntypedStorage] = {}
 
-    def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage()._cdata] = tensor
-        return tensor
+    def keep(tensor: Tensor) -> None:
+        """Keep the storage alone: the graph holds this hook, so a tensor of it would be a cycle
+        that Python's collector does not see."""
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = storage
 
     images = torch.empty((batch_size, *image_shape), device="meta")
     with saved_tensors_hooks(keep, lambda tensor: tensor):
         functional_call(model, meta, (images,))
-    sizes = [t.untyped_storage().nbytes() for at, t in kept.items() if at not in own]
+    sizes = [storage.nbytes() for at, storage in kept.items() if at not in own]
     activations = sum(sizes) + 2 * max(sizes, default=0)
     if bfloat16:
         return weights * copies + weights // 2 + activations // 2

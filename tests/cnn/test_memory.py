@@ -46,6 +46,18 @@ def test_half_precision_needs_less() -> None:
     assert full / 2 < estimate_memory(model, (1, 8, 8), 256, bfloat16=True) < 0.6 * full
 
 
+def test_an_estimate_leaves_nothing_behind() -> None:
+    class Watched(nn.Identity):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            seen.append(weakref.ref(images))
+            return images
+
+    seen: list[weakref.ref[torch.Tensor]] = []
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), Watched(), nn.Conv2d(4, 4, 3))
+    estimate_memory(model, (1, 8, 8), 4)
+    assert seen[0]() is None
+
+
 def test_device_memory_of_this_machine() -> None:
     memory = device_memory(torch.device("cpu"))
     assert memory is None or 0 < memory[0] <= memory[1]
