@@ -27,6 +27,7 @@ import optuna
 import torch
 
 from benchmarks.common import RESULTS, Row, header, markdown
+from optuna_de._allocator import bound_caches, keep_memory
 from optuna_de._reaper import quietly_experimental
 from optuna_de.cnn.layers import count_parameters
 from optuna_de.cnn.search import Search
@@ -115,6 +116,7 @@ def soak(url: str, path: Path, args: argparse.Namespace) -> list[Row]:
 
 def fresh(url: str) -> float:
     """Return the memory in MiB of a process that joins the study and trains three networks."""
+    keep_memory()
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -149,6 +151,8 @@ def main() -> None:
     parser.add_argument("--train-every", type=int, default=25, help="trials to one training")
     parser.add_argument("--save", action="store_true", help="write benchmarks/results")
     args = parser.parse_args()
+    keep_memory()
+    bound_caches()
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.disable(logging.WARNING)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from optuna_de._allocator import keep_memory
+from optuna_de._allocator import bound_caches, keep_memory
 
 
 def main() -> None:
     """Run ``optuna-de``; memory settings come first, before anything large is allocated."""
     keep_memory()
+    bound_caches()
     try:
         from optuna_de.cli import run
 

@@ -1,12 +1,14 @@
-"""Settings of glibc's allocator under which a training keeps its memory.
+"""What a worker keeps in memory: settings of glibc's allocator, and of oneDNN's caches.
 
 By default glibc asks the system for every large block anew (mmap) and gives the top of its heap
-back, so each step pays for fresh, zeroed pages again. Knows the C library only, not torch.
+back, so each step pays for fresh, zeroed pages again. oneDNN, with which torch computes on a CPU,
+compiles code for every shape of layer and keeps it. Knows the C library and the environment only.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import sys
 
@@ -16,6 +18,7 @@ _SETTINGS = (
     (_TRIM_THRESHOLD, 2**31 - 1),  # the heap keeps its end
     (_TOP_PAD, 2**26),  # and grows in bytes by this much at once
 )
+_PRIMITIVES = "256"  # three a convolution, for each size of batch
 
 
 def keep_memory() -> bool:
@@ -31,6 +34,16 @@ def keep_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return all(mallopt(name, value) == 1 for name, value in _SETTINGS)
+
+
+def bound_caches() -> None:
+    """Let oneDNN keep the code of some three networks, not of hundreds that never come back.
+
+    To be called before the first layer is computed; processes that are started later inherit it.
+    Whoever has set the variables keeps what they set.
+    """
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(name, _PRIMITIVES)
 
 
 def give_back_memory() -> None:

@@ -1,6 +1,7 @@
 """The allocator keeps freed memory where it can be told to, and says where it cannot."""
 
 import ctypes
+import os
 import platform
 import subprocess
 import sys
@@ -43,6 +44,14 @@ def run(code: str, *arguments: str) -> int:
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
     )
     return int(found.stdout)
+
+
+def test_caches_are_bounded_where_nobody_has_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    _allocator.bound_caches()
+    assert os.environ["LRU_CACHE_CAPACITY"] == "7"
+    assert os.environ.pop("ONEDNN_PRIMITIVE_CACHE_CAPACITY") == "256"
 
 
 @pytest.mark.skipif(not GLIBC, reason="the settings are glibc's")
