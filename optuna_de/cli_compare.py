@@ -23,7 +23,6 @@ from optuna_de.cli_train import (
     Subset,
     Threads,
     open_named,
-    use_threads,
 )
 from optuna_de.cnn.watching import console, say, watched
 
@@ -71,6 +70,7 @@ def compare(
     from optuna_de.cnn.compare import Comparison
     from optuna_de.cnn.compare import compare as carry_out
     from optuna_de.cnn.origin import DataChoice
+    from optuna_de.cnn.process import use_threads
 
     use_threads(threads)
     begun = begin(

@@ -80,6 +80,7 @@ def train(
     """
     from optuna_de.cnn.begin import begin
     from optuna_de.cnn.origin import DataChoice
+    from optuna_de.cnn.process import use_threads
 
     if (trial is None) == (architecture is None):
         raise ValueError("Give either --trial (with --study-name) or --architecture.")
@@ -103,14 +104,6 @@ def train(
     )
     folder = out or Path("optuna_de_models", folder_name(network))
     raise typer.Exit(run_training(job, begun.choice, folder))
-
-
-def use_threads(threads: int | None) -> None:
-    """Let torch compute with so many threads; None leaves it its own choice."""
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
 
 
 def open_named(study_name: str | None, storage: str, *, needed: bool) -> optuna.Study | None:

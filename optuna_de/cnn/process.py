@@ -37,14 +37,19 @@ def work(
         The exit code: 0; 128 plus the signal that ended it; ``GAVE_BACK`` where this process
         cannot go on (its device is lost, or filled by others) and its trial is queued again.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     outcome = optimize(
         study, search.objective(), total=search.total, timeout=timeout, callback=callback
     )
     if outcome.signal:
         return 128 + outcome.signal
     return GAVE_BACK if outcome.given_back else 0
+
+
+def use_threads(threads: int | None) -> None:
+    """Let torch compute with so many threads; None leaves it its own choice."""
+    if threads is not None:
+        torch.set_num_threads(threads)
 
 
 def run(search: Search, threads: int, timeout: float | None) -> None:

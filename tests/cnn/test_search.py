@@ -238,6 +238,8 @@ def test_augmentation_fits_the_images() -> None:
     assert (fast.crop_padding, fast.flip) == (4, True)
     fit = fit_recipe(fast, digits(50, 50))
     assert (fit.crop_padding, fit.flip) == (1, False)
+    assert get_recipe("final").cutout == 8
+    assert fit_recipe(get_recipe("final"), digits(50, 50)).cutout == 2
     for name, flip in (("pets", True), ("FashionMNIST", True), ("MNIST", False), ("svhn", False)):
         assert fit_recipe(fast, dataclasses.replace(digits(50, 50), name=name)).flip == flip
 
