@@ -2,8 +2,9 @@
 
 The whole set lies on the device as uint8; :mod:`optuna_de.cnn.augment` is the data path and
 :mod:`optuna_de.cnn.step` the step. On a CPU the same seed gives the same curve bit for bit,
-whatever torch's global generator holds, as long as the number of threads is the same and no other
-thread of the process trains (dropout draws from the global generator, which is put back).
+whatever torch's global generator holds, as long as the number of threads and the precision (which
+"auto" lets the CPU decide) are the same and no other thread of the process trains (dropout draws
+from the global generator, which is put back).
 """
 
 from __future__ import annotations
