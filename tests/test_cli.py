@@ -141,7 +141,10 @@ def content(file: Path) -> str:
         return "\n".join(connection.iterdump())
 
 
-def test_a_password_is_not_shown(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_password_is_not_shown(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("optuna_de.storage.RESTART", 1.0)  # seconds a server has to come back
     assert run(["search", "--storage", "postgresql://me:s3cret@localhost:1/db"]) == 2
     out, err = capsys.readouterr()
     assert "s3cret" not in out + err

@@ -69,13 +69,13 @@ def estimate_memory(
     def keep(tensor: Tensor) -> None:
         """Keep the storage alone: the graph holds this hook, so a tensor of it would be a cycle
         that Python's collector does not see."""
-        storage = tensor.untyped_storage()
-        kept[storage._cdata] = storage
+        memory = tensor.untyped_storage()
+        kept[memory._cdata] = memory
 
     images = torch.empty((batch_size, *image_shape), device="meta")
     with saved_tensors_hooks(keep, lambda tensor: tensor):
         functional_call(model, meta, (images,))
-    sizes = [storage.nbytes() for at, storage in kept.items() if at not in own]
+    sizes = [memory.nbytes() for at, memory in kept.items() if at not in own]
     activations = sum(sizes) + 2 * max(sizes, default=0)
     if bfloat16:
         return weights * copies + weights // 2 + activations // 2

@@ -62,7 +62,7 @@ def test_the_saved_network_has_the_figures_of_the_card(tmp_path: Path, keep: boo
     assert ("300 images trained" if keep else "500 images trained") in card
     assert ("chose the epoch" if keep else "no image was left") in card
     for fact in (
-        f"{training.recipe.name} version 1",
+        f"{training.recipe.name} version {training.recipe.version}",
         "seed: 0",
         "fingerprint: digits",
         "torch 2",
