@@ -48,7 +48,7 @@ def uses_bfloat16(precision: Precision, device: torch.device, image_shape: Seque
     """Tell whether to compute in bfloat16: where the arithmetic has it, and on a CPU pays.
 
     On a CPU with AVX-512 BF16 that is the case for images of 16 x 16 pixels or more
-    (``benchmarks/precision.py``); one that has to emulate it is slower than in float32.
+    (``benchmarks/precision.py``); one without such instructions computes in float32.
 
     Args:
         precision: What the recipe says.
@@ -64,7 +64,7 @@ def uses_bfloat16(precision: Precision, device: torch.device, image_shape: Seque
 
 
 def _cpu_has_bfloat16() -> bool:
-    """Ask torch, from 2.10 on; before that the answer is no."""
+    """Ask torch; where it cannot tell, the answer is no."""
     known: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
 

@@ -94,6 +94,7 @@ def test_unknown_name_is_refused() -> None:
         ("cutout", -1),
         ("ema", 1.0),
         ("initialisation", "zeros"),
+        ("precision", "half"),
         ("batch_size", 0),
         ("epochs", 0),
         ("nesterov", True),
