@@ -1,11 +1,11 @@
 """Which of many offspring is worth evaluating: a Gaussian process on genomes, known prices exact.
 
 Pure functions of the finished and running trials. One process per unknown objective predicts the
-logarithm of its loss; an offspring is judged by an optimistic estimate, mean less some standard
-deviations (Srinivas et al., 2010), of the hypervolume that it would add to the front. Front
-members count with their smoothed losses, so that one lucky evaluation is not trusted, and running
-trials with their predicted ones (the kriging believer, Ginsbourger et al., 2010). Needs
-scikit-learn, which is imported when the first model is fitted.
+loss; an offspring is judged by an optimistic estimate, mean less some standard deviations
+(Srinivas et al., 2010), of the hypervolume that it would add to the front. Front members count
+with their smoothed losses, so that one lucky evaluation is not trusted, and running trials with
+their predicted ones (the kriging believer, Ginsbourger et al., 2010). Needs scikit-learn, which is
+imported when the first model is fitted.
 """
 
 from __future__ import annotations
@@ -13,17 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import product
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optuna_de._checks import require
-from optuna_de._features import features
-from optuna_de._gaussian import Model
 from optuna_de._merits import merits
-from optuna_de._scales import Scale, subset
+from optuna_de._scales import Scale
+from optuna_de._surrogate import Memo, Surrogate
 from optuna_de.genome import Genome
 from optuna_de.ranges import Params
 from optuna_de.space import write
@@ -31,8 +28,6 @@ from optuna_de.variation import Catalog
 
 Array = NDArray[np.float64]
 Known = Mapping[int, Callable[[Params], float]]
-LENGTHS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-NOISES = (1e-4, 1e-3, 1e-2, 5e-2, 0.2, 1.0)
 
 
 @dataclass(frozen=True)
@@ -103,9 +98,6 @@ class Verdict:
     reason: str = ""
 
 
-Memo = dict[Any, Any]
-
-
 def screen(
     evidence: Evidence,
     pool: Sequence[Genome],
@@ -129,92 +121,50 @@ def screen(
     if not pool:
         return Verdict(None, "no offspring that is new")
     scales = [Scale.of(column, evidence.weights is None) for column in evidence.losses.T]
+    others = [*evidence.running, *pool]
     prices = {
-        j: scales[j].forward(
-            np.array([float(price(write(g))) for g in (*evidence.running, *pool)])
-        )
+        j: scales[j].forward(np.array([float(price(write(g))) for g in others]))
         for j, price in known.items()
     }
-    told = np.column_stack([s.forward(c) for s, c in zip(scales, evidence.losses.T, strict=True)])
-    kept = subset(told, options.limit)
-    found = _estimates(evidence, kept, pool, told, prices, options, memo)
-    if isinstance(found, str):
-        return Verdict(None, found)
+    surrogate = Surrogate(
+        evidence.genomes,
+        np.column_stack([s.forward(c) for s, c in zip(scales, evidence.losses.T, strict=True)]),
+        [scale.shift is not None for scale in scales],
+        evidence.catalog,
+        sorted(prices) if options.price else (),
+        options.smoothness,
+        options.limit,
+        memo,
+    )
+    found = _estimates(surrogate, others, prices, len(evidence.running), options.optimism)
+    if found is None:
+        return Verdict(None, "the model is no better than a constant")
     smooth, waiting, optimistic = found
-    incumbents = np.vstack([smooth[evidence.feasible[kept]], waiting])
-    low, high = told.min(axis=0), told.max(axis=0)
+    incumbents = np.vstack([smooth[evidence.feasible[surrogate.kept]], waiting])
+    low, high = surrogate.told.min(axis=0), surrogate.told.max(axis=0)
     span = np.where(high > low, high - low, 1.0)
     incumbents, optimistic = (incumbents - low) / span, (optimistic - low) / span
     return Verdict(int(np.argmax(merits(incumbents, optimistic, evidence.weights, rng))))
 
 
 def _estimates(
-    evidence: Evidence,
-    kept: NDArray[np.intp],
-    pool: Sequence[Genome],
-    told: Array,
+    surrogate: Surrogate,
+    others: Sequence[Genome],
     prices: Mapping[int, Array],
-    options: Screening,
-    memo: Memo,
-) -> tuple[Array, Array, Array] | str:
+    running: int,
+    optimism: float,
+) -> tuple[Array, Array, Array] | None:
     """Return smoothed losses of the kept, predicted of the running, optimistic of the new."""
-    n, running = len(kept), len(evidence.running)
-    known = sorted(prices) if options.price else []
-    rows = _rows(
-        [*(evidence.genomes[i] for i in kept), *evidence.running, *pool],
-        evidence.catalog,
-        np.vstack([told[kept][:, known], np.column_stack([prices[j] for j in known])])
-        if known
-        else np.zeros((n + running + len(pool), 0)),
-        n,
-    )
+    told = surrogate.told[surrogate.kept]
+    features = [prices[j] for j in surrogate.prices]
+    rows = surrogate.rows(others, np.array(features).reshape(len(features), len(others)).T)
     columns = []
     for j in range(told.shape[1]):
         if j in prices:
-            columns.append((told[kept, j], prices[j][:running], prices[j][running:]))
-            continue
-        theta = _hyperparameters(evidence, told, j, known, options, memo)
-        model = Model.fit(rows[:n], told[kept, j], options.smoothness, theta)
-        if not model.is_useful:
-            return "the model is no better than a constant"
-        waiting = model.predict(rows[n : n + running])[0]
-        believer = model.believing(rows[n : n + running], waiting)
-        mean, deviation = believer.predict(rows[n + running :])
-        optimistic = mean - options.optimism * deviation
-        columns.append((model.predict(rows[:n])[0], waiting, optimistic))
+            columns.append((told[:, j], prices[j][:running], prices[j][running:]))
+        elif (found := surrogate.estimate(j, rows, running, optimism)) is not None:
+            columns.append(found)
+        else:
+            return None
     smooth, waiting, new = (np.column_stack(parts) for parts in zip(*columns, strict=True))
     return smooth, waiting, new
-
-
-def _rows(genomes: Sequence[Genome], catalog: Catalog, prices: Array, told: int) -> Array:
-    """Return features and prices ``(n, p)``, these in units of their range in the first rows."""
-    low, high = prices[:told].min(axis=0), prices[:told].max(axis=0)
-    scaled = (prices - low) / np.where(high > low, high - low, 1.0)
-    return np.hstack([features(genomes, catalog), scaled])
-
-
-def _hyperparameters(
-    evidence: Evidence,
-    told: Array,
-    objective: int,
-    known: Sequence[int],
-    options: Screening,
-    memo: Memo,
-) -> tuple[float, float]:
-    """Return length scale and noise: those of the greatest likelihood on a grid.
-
-    They are sought anew only when the number of trials passes a step, and are a function of the
-    trials up to that step alone: any process finds the same.
-    """
-    n = len(told)
-    seen = n - n % (1 if n < 20 else 5 if n < 100 else 20)
-    name = told[:seen].tobytes(), evidence.catalog
-    if memo.get(objective, (None,))[0] != name:
-        kept = subset(told[:seen], options.limit)
-        genomes = [evidence.genomes[i] for i in kept]
-        x = _rows(genomes, evidence.catalog, told[kept][:, known], len(kept))
-        y = told[kept, objective]
-        fits = (Model.fit(x, y, options.smoothness, theta) for theta in product(LENGTHS, NOISES))
-        memo[objective] = name, max(fits, key=lambda model: model.likelihood).theta
-    theta: tuple[float, float] = memo[objective][1]
-    return theta

@@ -16,7 +16,7 @@ ORDER = [
     ["_checks", "_compat", "genome", "selection", "halving", "plan", "_gaussian", "_merits"],
     ["variation", "ranges", "_scales", "_fold"],
     ["space", "_features"],
-    ["population", "screening"],
+    ["population", "_surrogate", "screening"],
     ["breeding"],
     ["sampler"],
     ["_rdb", "_reaper", "_stop", "_url"],

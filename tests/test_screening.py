@@ -7,7 +7,7 @@ from optuna_de import _compat
 from optuna_de._features import Array, features
 from optuna_de._gaussian import Model
 from optuna_de._merits import added_areas, merits
-from optuna_de._scales import Scale, foretell, subset
+from optuna_de._scales import Scale, Stretch, foretell, subset
 from optuna_de.genome import Choices, Gene, Genome, Interval
 from optuna_de.screening import Evidence, Screening, screen
 from optuna_de.variation import Alphabet, Catalog
@@ -24,6 +24,7 @@ LAYERS = Catalog(
         )
     },
 )
+OPS = ("abc", "acb", "aaa")
 
 
 def flat(n: int, seed: int = 0) -> list[Genome]:
@@ -61,6 +62,16 @@ def test_nearer_widths_are_nearer_and_a_category_is_a_distance_of_one() -> None:
     assert np.linalg.norm(rows[0] - rows[1]) < np.linalg.norm(rows[0] - rows[2])
     a, b = features([Genome({"op": "a"}, {}), Genome({"op": "b"}, {})], FLAT)
     assert np.linalg.norm(a - b) == pytest.approx(1)
+
+
+def test_parameters_that_share_their_choices_add_counts() -> None:
+    alike = Catalog({name: Choices(("a", "b", "c")) for name in "xyz"}, {})
+    rows = features([Genome(dict(zip("xyz", ops, strict=True)), {}) for ops in OPS], alike)
+    turned, other = (np.linalg.norm(rows[0] - row) for row in rows[1:])
+    assert turned == pytest.approx(np.sqrt(2))  # two positions differ, no count does
+    assert other == pytest.approx(
+        np.sqrt(2 + 3)
+    )  # two positions; counts by 2, 1 and 1 over root 2
 
 
 def test_a_missing_gene_is_a_value_of_its_own() -> None:
@@ -185,6 +196,16 @@ def test_infinite_losses_zeros_and_constants_are_screened() -> None:
     losses[3, 0], losses[4, 1] = np.inf, 7.0
     seen = Evidence(genomes, losses, np.ones(30, bool), flat(3, seed=5), FLAT)
     assert screen(seen, flat(20, seed=1), {}, Screening(), RNG(0), {}) is not None
+
+
+def test_a_stretch_spreads_the_good_and_is_undone() -> None:
+    losses = np.log([0.1, 0.11, 0.2, 1.0])
+    stretch = Stretch.of(losses)
+    found = stretch.forward(losses)
+    np.testing.assert_allclose(found, np.log(np.exp(losses) - 0.07))  # seven tenths of the least
+    np.testing.assert_allclose(stretch.backward(found), losses)
+    same = Stretch.of(np.array([-3.0, 0.0]), logarithmic=False)
+    assert (same.backward(same.forward(losses)) == losses).all()
 
 
 def test_a_scale_keeps_order() -> None:
