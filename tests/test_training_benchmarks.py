@@ -8,6 +8,7 @@ import numpy as np
 import optuna
 import pytest
 import torch
+from optuna.trial import TrialState
 from PIL import Image
 
 from benchmarks import (
@@ -17,6 +18,8 @@ from benchmarks import (
     equal_cost_tables,
     gpu,
     precision,
+    screening,
+    screening_run,
     throughput_tables,
     training_rates,
     vanilla,
@@ -30,6 +33,7 @@ from optuna_de.cnn.data import ImageData
 from optuna_de.cnn.search import Search
 from optuna_de.cnn.zoo import MODEL_2
 
+COMPLETE = TrialState.COMPLETE
 CLASSES = [f"class-{i}" for i in range(10)]
 
 
@@ -240,3 +244,26 @@ def test_a_pick_is_the_least_error_under_a_size(tmp_path: Path) -> None:
     found = [equal_cost.pick(study.trials, size) for size in (50, 10_000, 50_000)]
     assert [pick and pick["architecture"] for pick in found] == [None, "5000", "20000"]
     assert equal_cost.volume([(0.3, 10_000)]) > equal_cost.volume([(0.4, 10_000)])
+
+
+def test_arms_that_screen_and_do_not_begin_alike_and_stay_within_the_caps(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screening_run, "STARTUP", 4)
+    task = screening_run.Task(1, Caps(20_000, 1_000_000), 0.2, 100, 0.25, 60)
+    jobs = [screening_run.Job(task, arm, 0, 6, folder, tmp_path) for arm in screening.ARMS[:2]]
+    rows = [screening_run.run(job) for job in jobs]
+    assert rows[0]["volume"][:4] == rows[1]["volume"][:4]
+    for row, job in zip(rows, jobs, strict=True):
+        assert row["costs"] == [1.0] * 6
+        assert row["volume"] == sorted(row["volume"])
+        done = job.study(optuna.samplers.RandomSampler()).get_trials(states=[COMPLETE])
+        assert max(t.values[1] for t in done) <= 20_000
+    assert screening_run.run(jobs[0]) == rows[0]  # the budget is spent: nothing is trained again
+
+
+def test_the_lead_is_that_of_equal_seeds() -> None:
+    ours = [{"arm": "ours", "seed": s, "volume": [0.5, 0.5 + s / 10]} for s in range(3)]
+    peer = [{"arm": "peer", "seed": s, "volume": [0.4, 0.4 + s / 10]} for s in range(3)]
+    last = screening.table([*ours, *peer], 110).splitlines()[-1]
+    assert last.endswith("| 0.1000 [0.1000, 0.1000] | 0.1000 [0.1000, 0.1000] |")
