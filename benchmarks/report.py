@@ -26,6 +26,7 @@ from benchmarks import (
     report_page,
     screening,
     screening_cost,
+    screening_library,
     soak,
     storage_cost,
     throughput_tables,
@@ -107,6 +108,14 @@ SECTIONS: dict[str, tuple[str, Callable[[Row, Sequence[Row]], str]]] = {
     "screening-halved": (
         "Screening with early stopping",
         lambda head, rows: screening.table(rows, head["budget"]),
+    ),
+    "screening-cifar10": (
+        "Screening on a CIFAR-10 subset",
+        lambda head, rows: screening.table(rows, head["budget"]),
+    ),
+    "screening_library": (
+        "Which library's model screens",
+        lambda head, rows: screening_library.table(rows),
     ),
     "screening_cost": ("What screening costs", lambda head, rows: screening_cost.table(rows)),
     "overhead": ("Overhead of one trial of ten numbers", cost),

@@ -36,9 +36,8 @@ def features(genomes: Sequence[Genome], catalog: Catalog) -> Array:
     ]
     blocks += [_counts(genomes, names, choices) for choices, names in _alike(catalog)]
     for name, alphabet in catalog.sequences.items():
-        units = [g.sequences.get(name, ()) for g in genomes]
-        depth = max(map(len, units), default=0)
-        blocks += [_positions(units, alphabet, depth), _summaries(units, alphabet, depth)]
+        cells = _positions([g.sequences.get(name, ()) for g in genomes], alphabet)
+        blocks += [cells.reshape(len(genomes), -1), _summaries(cells, len(_kinds(alphabet)))]
     rows = np.hstack(blocks) if blocks else np.zeros((len(genomes), 0))
     return rows[:, np.ptp(rows, axis=0) > 0] if len(rows) else rows
 
@@ -67,47 +66,48 @@ def _counts(genomes: Sequence[Genome], names: Sequence[str], choices: Sequence[V
     return np.array([[values.count(choice) for choice in choices] for values in held]) * _HALF
 
 
-def _positions(units: Sequence[Sequence[Gene]], alphabet: Alphabet, depth: int) -> Array:
-    """One-hot kind and the attributes of each position; attributes of one name share a column."""
+def _positions(units: Sequence[Sequence[Gene]], alphabet: Alphabet) -> Array:
+    """Return kinds, absence and attributes ``(n, depth, kinds + 1 + attributes)`` by position.
+
+    Attributes of one name share a column.
+    """
     kinds, names = _kinds(alphabet), _attributes(alphabet)
-    rows = np.zeros((len(units), depth, len(kinds) + 1 + len(names)))
-    rows[:, :, len(kinds)] = _HALF
-    rows[:, :, len(kinds) + 1 :] = _ABSENT
-    for row, sequence in zip(rows, units, strict=True):
+    depth = max(1, max(map(len, units), default=1))
+    cells = np.zeros((len(units), depth, len(kinds) + 1 + len(names)))
+    cells[:, :, len(kinds)] = _HALF
+    cells[:, :, len(kinds) + 1 :] = _ABSENT
+    for row, sequence in zip(cells, units, strict=True):
         for cell, unit in zip(row, sequence, strict=False):
             cell[len(kinds)] = 0.0
             cell[kinds[unit.kind]] = _HALF
             for name, value in _numbers(unit, alphabet):
                 cell[len(kinds) + 1 + names[name]] = value
-    return rows.reshape(len(units), -1)
+    return cells
 
 
-def _summaries(units: Sequence[Sequence[Gene]], alphabet: Alphabet, depth: int) -> Array:
-    kinds, names = _kinds(alphabet), _attributes(alphabet)
-    return np.array(
+def _summaries(cells: Array, kinds: int) -> Array:
+    """Return depth; share and mean position by kind; mean, largest, first, last by attribute."""
+    of_kind, values = cells[:, :, :kinds] > 0, cells[:, :, kinds + 1 :]
+    held, depth = values != _ABSENT, cells.shape[1]
+    lengths, counts = of_kind.sum(axis=(1, 2)), of_kind.sum(axis=1)
+    places = np.arange(depth)[:, None] / np.maximum(lengths, 1)[:, None, None]
+    last = depth - 1 - held[:, ::-1].argmax(axis=1)
+    return np.hstack(
         [
-            [
-                len(sequence) / max(depth, 1),
-                *(v for kind in kinds for v in _share(sequence, kind, depth)),
-                *(v for name in names for v in _course(sequence, name, alphabet)),
-            ]
-            for sequence in units
+            lengths[:, None] / depth,
+            counts / depth,
+            _mean(places, of_kind),
+            _mean(values, held),
+            values.max(axis=1),
+            *(np.take_along_axis(values, at[:, None], 1)[:, 0] for at in (held.argmax(1), last)),
         ]
     )
 
 
-def _share(sequence: Sequence[Gene], kind: str, depth: int) -> tuple[float, float]:
-    """Return how many units are of a kind, and where they are on average, both in ``[0, 1]``."""
-    places = [i / len(sequence) for i, unit in enumerate(sequence) if unit.kind == kind]
-    return len(places) / max(depth, 1), float(np.mean(places)) if places else _ABSENT
-
-
-def _course(sequence: Sequence[Gene], name: str, alphabet: Alphabet) -> tuple[float, ...]:
-    """Return mean, largest, first and last value of an attribute along the sequence."""
-    values = [v for unit in sequence for n, v in _numbers(unit, alphabet) if n == name]
-    if not values:
-        return (_ABSENT,) * 4
-    return float(np.mean(values)), max(values), values[0], values[-1]
+def _mean(values: Array, held: NDArray[np.bool_]) -> Array:
+    """Return the means ``(n, k)`` of the values that are held, of ``(n, depth, k)``."""
+    number = held.sum(axis=1)
+    return np.where(number > 0, (values * held).sum(axis=1) / np.maximum(number, 1), _ABSENT)
 
 
 def _kinds(alphabet: Alphabet) -> dict[str, int]:

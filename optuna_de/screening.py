@@ -3,9 +3,10 @@
 Pure functions of the finished and running trials. One process per unknown objective predicts the
 loss; an offspring is judged by an optimistic estimate, mean less some standard deviations
 (Srinivas et al., 2010), of the hypervolume that it would add to the front. Front members count
-with their smoothed losses, so that one lucky evaluation is not trusted, and running trials with
-their predicted ones (the kriging believer, Ginsbourger et al., 2010). Needs scikit-learn, which is
-imported when the first model is fitted.
+with their smoothed losses, so that one lucky evaluation is not trusted; none is evaluated again,
+as a child beside it teaches the model as much about it and may be better. Running trials count
+with their predicted losses (the kriging believer, Ginsbourger et al., 2010). Needs scikit-learn,
+which is imported when the first model is fitted.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from optuna_de import _compat
-from optuna_de._features import Array, features
+from optuna_de._features import Array, _positions, _summaries, features
 from optuna_de._gaussian import Model
 from optuna_de._merits import added_areas, merits
 from optuna_de._scales import Scale, Stretch, foretell, subset
@@ -62,6 +62,18 @@ def test_nearer_widths_are_nearer_and_a_category_is_a_distance_of_one() -> None:
     assert np.linalg.norm(rows[0] - rows[1]) < np.linalg.norm(rows[0] - rows[2])
     a, b = features([Genome({"op": "a"}, {}), Genome({"op": "b"}, {})], FLAT)
     assert np.linalg.norm(a - b) == pytest.approx(1)
+
+
+def test_a_sequence_is_summed_up() -> None:
+    alphabet = LAYERS.sequences["s"]
+    span = alphabet.attributes["conv"]["width"]
+    first, last = (span.to_unit(w) for w in (200, 1))  # type: ignore[union-attr]
+    sequences = [genome.sequences["s"] for genome in (units(200, None, 1), units(None))]
+    found = _summaries(_positions(sequences, alphabet), 2)
+    depth, shares, places = 1, (2 / 3, 1 / 3), (1 / 3, 1 / 3)  # of convolutions, of pools
+    course = ((first + last) / 2, first, first, last)  # mean, largest, first, last
+    np.testing.assert_allclose(found[0], [depth, *shares, *places, *course])
+    np.testing.assert_allclose(found[1], [1 / 3, 0, 1 / 3, -0.5, 0, *[-0.5] * 4])
 
 
 def test_parameters_that_share_their_choices_add_counts() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 from optuna_de.cnn.primitives import (
@@ -177,11 +178,18 @@ def count_parameters(
     genome: Sequence[Unit], image_shape: ImageShape = (3, 32, 32), classes: int = 10
 ) -> int:
     """Return the number of trainable parameters, without building the network."""
-    return sum(layer.parameters for layer in trace(genome, image_shape, classes))
+    return _totals(tuple(genome), tuple(image_shape), classes)[0]
 
 
 def count_macs(
     genome: Sequence[Unit], image_shape: ImageShape = (3, 32, 32), classes: int = 10
 ) -> int:
     """Return the multiply-accumulate operations for one image."""
-    return sum(layer.macs for layer in trace(genome, image_shape, classes))
+    return _totals(tuple(genome), tuple(image_shape), classes)[1]
+
+
+@lru_cache(maxsize=4096)
+def _totals(genome: tuple[Unit, ...], image_shape: Shape, classes: int) -> tuple[int, int]:
+    """Return parameters and operations; caps, prices and screening ask for both, repeatedly."""
+    layers = trace(genome, image_shape, classes)  # type: ignore[arg-type]
+    return sum(layer.parameters for layer in layers), sum(layer.macs for layer in layers)
