@@ -27,6 +27,8 @@ PACKAGES = (
     "cmaes",
     "moocore",
     "scikit-learn",
+    "torch",
+    "botorch",
 )
 
 

@@ -2,10 +2,11 @@
 
 ``python -m benchmarks.screening digits --save`` trains networks for scikit-learn's digits in
 every arm, ``cifar10 --folder FOLDER --save`` for 2,400 images of a folder with
-``train/<class>/``, a third of them held out. ``halved`` is digits with early stopping, the budget
-counted in whole trainings. All arms of a seed start from the same networks, have the same split
-and train equal networks alike; a network over a cap counts as no evaluation. The hypervolume is
-that of log10 of error and parameters, scaled to [0, 1], reference (1, 1).
+``train/<class>/``, a third of them held out. ``halved`` is digits with early stopping; its
+hypervolume is that of an arm that has spent the epochs of so many whole trainings. All arms of a
+seed start from the same networks, have the same split and train equal networks alike; a network
+over a cap counts as no evaluation. The hypervolume is that of log10 of error and parameters,
+scaled to [0, 1], reference (1, 1).
 
 Each study is a file in ``--studies``, so that a stopped run goes on; what the result file holds
 already is not run again, so that ``--seeds 10`` after ``--seeds 5`` adds five.
@@ -14,14 +15,24 @@ already is not run again, so that ``--seeds 10`` after ``--seeds 5`` adds five.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from benchmarks.common import RESULTS, Array, Row, cell, header, markdown, read, versions, write
+from benchmarks.common import (
+    RESULTS,
+    Array,
+    Row,
+    cell,
+    header,
+    machine,
+    markdown,
+    read,
+    versions,
+    write,
+)
 from benchmarks.screening_run import CIFAR10, DIGITS, Job, run
 
 POINTS = (30, 60, 110)
@@ -30,24 +41,47 @@ HALVED = ("de-screened-halved", "de-screened-halved-blind", "de-halved")
 
 
 def table(found: Sequence[Row], budget: int) -> str:
-    """Return each arm's hypervolume, and how the first arm's seeds compare with it."""
+    """Return each arm's hypervolume, and the lead of the first arm at 60 or more trainings.
+
+    A lead is that of equal seeds; seeds that an arm lacks are left out of it.
+    """
     points = [n for n in POINTS if n <= budget]
-    by_arm: dict[str, Array] = {}
-    for arm in dict.fromkeys(row["arm"] for row in found):
-        own = [row["volume"] for row in found if row["arm"] == arm]
-        by_arm[arm] = np.array([[at(volume, n) for n in points] for volume in own])
-    ours = next(iter(by_arm.values()))
-    leads = [f"lead at {n}" for n in points if n >= 60]
-    lines = [
-        [arm, *map(cell, values.T), *(cell(lead) for lead in (ours - values).T[-len(leads) :])]
-        for arm, values in by_arm.items()
-    ]
+    arms: dict[str, dict[int, Array]] = {}
+    for row in found:
+        arms.setdefault(row["arm"], {})[row["seed"]] = np.array([at(row, n) for n in points])
+    first = next(iter(arms))
+    late = [i for i, n in enumerate(points) if n >= 60]
+    lines = []
+    for arm, own in arms.items():
+        shared = [seed for seed in own if seed in arms[first]]
+        lead = np.array([arms[first][seed] - own[seed] for seed in shared])
+        cells = [cell(column) for column in np.array(list(own.values())).T]
+        lines.append([arm, *cells, *(cell(lead[:, i]) for i in late)])
+    leads = [f"lead of {first} at {points[i]}" for i in late]
     return markdown(["arm", *map(str, points), *leads], lines)
 
 
-def at(volume: Sequence[float], n: int) -> float:
-    """Return the hypervolume after n networks, or after the last."""
-    return volume[min(n, len(volume)) - 1]
+def at(row: Row, n: int) -> float:
+    """Return the hypervolume when as many epochs were spent as n whole trainings take."""
+    spent = np.cumsum(row["costs"])
+    last = int(np.searchsorted(spent, n + 0.01, side="right")) - 1
+    return float(row["volume"][last])
+
+
+def held(name: str, budget: int) -> list[Row]:
+    """Return the saved rows of that budget.
+
+    Raises:
+        SystemExit: Where they were measured on another machine or with other versions.
+    """
+    path = RESULTS / f"{name}.jsonl"
+    if not path.exists():
+        return []
+    head, rows = read(path)
+    alike = head["versions"].items() <= versions().items() and head["machine"] == machine()
+    if head["budget"] != budget or not alike:
+        raise SystemExit(f"{path.name} has another budget, machine or versions; move it away.")
+    return rows
 
 
 def main() -> None:
@@ -64,24 +98,27 @@ def main() -> None:
         parser.error("cifar10 needs --folder, the others take none")
     args.studies.mkdir(parents=True, exist_ok=True)
     name = f"screening-{args.what}"
-    saved = RESULTS / f"{name}.jsonl"
-    rows = read(saved)[1] if saved.exists() else []
+    rows = {(row["arm"], row["seed"]): row for row in held(name, args.budget)}
     arms = args.arms.split(",") if args.arms else HALVED if args.what == "halved" else ARMS
     task = CIFAR10 if args.folder else DIGITS
     wanted = [(arm, seed) for seed in range(args.seeds) for arm in arms]
-    held = [(row["arm"], row["seed"]) for row in rows]
     jobs = [
-        Job(task, *pair, args.budget, args.folder, args.studies)
-        for pair in wanted
-        if pair not in held
+        Job(task, *key, args.budget, args.folder, args.studies)
+        for key in wanted
+        if key not in rows
     ]
     with get_context("spawn").Pool(2) as pool:
-        rows += pool.map(run, jobs, chunksize=1)
-    found = [row for pair in wanted for row in rows if (row["arm"], row["seed"]) == pair]
-    print(table(found, args.budget))
+        rows |= {(row["arm"], row["seed"]): row for row in pool.map(run, jobs, chunksize=1)}
+    print(table([rows[key] for key in wanted], args.budget))
     if args.save:
-        about = {"versions": {**versions(), "torch": torch.__version__}}
-        print(write(name, header(args.seeds, budget=args.budget, **about), found))
+        print(write(name, header(args.seeds, budget=args.budget), ordered(rows, arms)))
+
+
+def ordered(rows: Mapping[tuple[str, int], Row], arms: Sequence[str]) -> list[Row]:
+    """Return rows by seed, then in the order of the arms; other arms come last."""
+    places = {arm: i for i, arm in enumerate(arms)}
+    keys = sorted(rows, key=lambda key: (key[1], places.get(key[0], len(places))))
+    return [rows[key] for key in keys]
 
 
 if __name__ == "__main__":

@@ -51,18 +51,20 @@ class Task:
         )
 
     def volumes(self, trials: Sequence[FrozenTrial]) -> list[float]:
-        """Return the hypervolume in [0, 1] after each network that was trained to the end."""
-        done = [t.values for t in trials if t.state == TrialState.COMPLETE]
-        low, high = np.log10([[self.lowest, self.least], [0.9, self.caps.parameters]])
-        errors = np.maximum(np.array(done, dtype=float), self.lowest)
-        losses = (np.log10(errors) - low) / (high - low)
-        return [
-            round(float(hypervolume(losses[: n + 1], np.ones(2))), 5) for n in range(len(done))
-        ]
+        """Return the hypervolume in [0, 1] after each network that was trained, or stopped."""
+        least = np.array([self.lowest, self.least])
+        low, high = np.log10(least), np.log10([0.9, self.caps.parameters])
+        found, losses = [], np.zeros((0, 2))
+        for trial in trials:
+            if trial.state == TrialState.COMPLETE:
+                values = np.log10(np.maximum(np.array(trial.values, dtype=float), least))
+                losses = np.vstack([losses, (values - low) / (high - low)])
+            found.append(round(float(hypervolume(losses, np.ones(2))), 5) if len(losses) else 0.0)
+        return found
 
 
 DIGITS = Task(6, Caps(100_000, 1_000_000), 0.002, 100, 0.3)
-CIFAR10 = Task(3, Caps(300_000, 4_000_000), 0.2, 1_000, 1 / 3, 2_400)
+CIFAR10 = Task(3, Caps(300_000, 4_000_000), 0.2, 100, 1 / 3, 2_400)
 
 
 @dataclass(frozen=True)
@@ -76,27 +78,26 @@ class Job:
     folder: Path | None
     studies: Path
 
-    def study(self, sampler: BaseSampler) -> optuna.Study:
+    def study(self) -> optuna.Study:
         """Open or create the study."""
         name = f"{'cifar10' if self.folder else 'digits'}-{self.arm}-{self.seed}"
         return optuna.create_study(
             directions=["minimize"] * 2,
-            sampler=sampler,
             storage=open_storage(f"sqlite:///{self.studies}/{name}.db"),
             study_name=name,
             load_if_exists=True,
         )
 
 
-def sampler(job: Job, space: CNNSpace) -> BaseSampler:
-    """Return an arm's sampler."""
+def sampler(job: Job, space: CNNSpace, done: int = 0) -> BaseSampler:
+    """Return an arm's sampler; Optuna's draw anew where a study goes on after ``done`` trials."""
     match job.arm:
         case "nsga2":
-            return NSGAIISampler(population_size=20, seed=job.seed)
+            return NSGAIISampler(population_size=20, seed=job.seed + 1000 * done)
         case "tpe":
-            return TPESampler(seed=job.seed)
+            return TPESampler(seed=job.seed + 1000 * done)
         case "random":
-            return RandomSampler(seed=job.seed)
+            return RandomSampler(seed=job.seed + 1000 * done)
     return DESampler(
         initial=space.initial,
         repair=space.repair,
@@ -114,10 +115,10 @@ def run(job: Job) -> Row:
     torch.set_num_threads(1)
     data = job.task.data(job.folder, job.seed)
     space = CNNSpace(data.image_shape, len(data.classes))
-    study = job.study(sampler(job, space))
-    if not study.trials:
-        for params in job.task.caps.first(space, job.seed, STARTUP):
-            study.enqueue_trial(params)
+    study = job.study()
+    study.sampler = sampler(job, space, len(study.trials))
+    for params in job.task.caps.first(space, job.seed, STARTUP)[len(study.trials) :]:
+        study.enqueue_trial(params)
     evaluate = CNNObjective(
         data,
         space,
@@ -128,14 +129,15 @@ def run(job: Job) -> Row:
         max_macs=job.task.caps.macs,
         halving=Halving.within(job.task.epochs) if "halved" in job.arm else None,
     )
-    while sum(costs(job, study)) < job.budget:
+    while sum(map(epochs, study.get_trials(deepcopy=False))) < job.budget * job.task.epochs:
         study.optimize(evaluate, n_trials=1)
-    volume = job.task.volumes(study.trials)
+    trained = [t for t in study.trials if epochs(t)]
+    volume = job.task.volumes(trained)
+    costs = [round(epochs(t) / job.task.epochs, 4) for t in trained]
     print(job.arm, job.seed, volume[-1], flush=True)
-    return {"arm": job.arm, "seed": job.seed, "volume": volume, "costs": costs(job, study)}
+    return {"arm": job.arm, "seed": job.seed, "volume": volume, "costs": costs}
 
 
-def costs(job: Job, study: optuna.Study) -> list[float]:
-    """Return the share of a whole training that each network took."""
-    epochs = [int(t.user_attrs.get("epochs", 0)) for t in study.get_trials(deepcopy=False)]
-    return [n / job.task.epochs for n in epochs if n]
+def epochs(trial: FrozenTrial) -> int:
+    """Return the epochs that a trial's network was trained for, 0 where it was over a cap."""
+    return int(trial.user_attrs.get("epochs", 0))

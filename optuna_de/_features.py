@@ -27,7 +27,7 @@ def features(genomes: Sequence[Genome], catalog: Catalog) -> Array:
     """Return one row per genome, shape ``(n, d)``, entries of -0.5 or more; ``d`` depends on all.
 
     Args:
-        genomes: The genomes; rows of different calls cannot be compared.
+        genomes: The genomes, one or more; rows of different calls cannot be compared.
         catalog: The ranges of their genes.
     """
     blocks = [
@@ -39,7 +39,7 @@ def features(genomes: Sequence[Genome], catalog: Catalog) -> Array:
         cells = _positions([g.sequences.get(name, ()) for g in genomes], alphabet)
         blocks += [cells.reshape(len(genomes), -1), _summaries(cells, len(_kinds(alphabet)))]
     rows = np.hstack(blocks) if blocks else np.zeros((len(genomes), 0))
-    return rows[:, np.ptp(rows, axis=0) > 0] if len(rows) else rows
+    return rows[:, np.ptp(rows, axis=0) > 0]
 
 
 def _flat(values: Sequence[Value], name: str, genomes: Sequence[Genome], span: Range) -> Array:
@@ -69,27 +69,31 @@ def _counts(genomes: Sequence[Genome], names: Sequence[str], choices: Sequence[V
 def _positions(units: Sequence[Sequence[Gene]], alphabet: Alphabet) -> Array:
     """Return kinds, absence and attributes ``(n, depth, kinds + 1 + attributes)`` by position.
 
-    Attributes of one name share a column.
+    Attributes of one name share a column; a kind that is not in the alphabet has none.
     """
     kinds, names = _kinds(alphabet), _attributes(alphabet)
-    depth = max(1, max(map(len, units), default=1))
+    depth = max(1, *map(len, units))
     cells = np.zeros((len(units), depth, len(kinds) + 1 + len(names)))
     cells[:, :, len(kinds)] = _HALF
     cells[:, :, len(kinds) + 1 :] = _ABSENT
     for row, sequence in zip(cells, units, strict=True):
         for cell, unit in zip(row, sequence, strict=False):
             cell[len(kinds)] = 0.0
-            cell[kinds[unit.kind]] = _HALF
+            if unit.kind in kinds:
+                cell[kinds[unit.kind]] = _HALF
             for name, value in _numbers(unit, alphabet):
                 cell[len(kinds) + 1 + names[name]] = value
     return cells
 
 
 def _summaries(cells: Array, kinds: int) -> Array:
-    """Return depth; share and mean position by kind; mean, largest, first, last by attribute."""
+    """Return depth; share and mean position by kind; mean, largest, first, last by attribute.
+
+    Depth and shares are those of the deepest sequence at hand, positions of the own length.
+    """
     of_kind, values = cells[:, :, :kinds] > 0, cells[:, :, kinds + 1 :]
     held, depth = values != _ABSENT, cells.shape[1]
-    lengths, counts = of_kind.sum(axis=(1, 2)), of_kind.sum(axis=1)
+    lengths, counts = (cells[:, :, kinds] == 0).sum(axis=1), of_kind.sum(axis=1)
     places = np.arange(depth)[:, None] / np.maximum(lengths, 1)[:, None, None]
     last = depth - 1 - held[:, ::-1].argmax(axis=1)
     return np.hstack(

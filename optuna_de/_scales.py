@@ -14,7 +14,7 @@ from optuna_de import _compat
 Array = NDArray[np.float64]
 Losses = tuple[float, ...]
 NEAR = 0.7
-"""The part of the least loss that is subtracted; 0.9 was no better on NAS-Bench-201."""
+"""The part of the least loss that is subtracted."""
 
 
 @dataclass(frozen=True)

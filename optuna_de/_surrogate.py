@@ -53,7 +53,10 @@ class Surrogate:
         return subset(self.told, self.limit)
 
     def rows(self, others: Sequence[Genome], prices: Array) -> Array:
-        """Return features of the kept and of k others, whose known losses are ``(k, prices)``."""
+        """Return features ``(kept + k, d)`` of the kept and of k others.
+
+        ``prices`` ``(k, len(self.prices))`` are the others' known losses on their scales.
+        """
         genomes = [*(self.genomes[i] for i in self.kept), *others]
         known = np.vstack([self.told[self.kept][:, self.prices], prices])
         return _rows(genomes, self.catalog, known, len(self.kept))
@@ -63,11 +66,15 @@ class Surrogate:
     ) -> tuple[Array, Array, Array] | None:
         """Return smoothed losses of the kept, predicted of the running, optimistic of the rest.
 
-        ``rows`` are those of the kept, of the running and of the rest. ``None`` where the model
-        is no better than a constant.
+        Each is ``(n,)``, on the objective's scale; ``rows`` are those of the kept, the running
+        and the rest. ``None`` where the model is no better than a constant; losses that are all
+        equal are expected to stay so.
         """
         n = len(self.kept)
         losses = self.told[self.kept, objective]
+        if np.ptp(losses) == 0:
+            same = np.full(len(rows), losses[0])
+            return same[:n], same[n : n + running], same[n + running :]
         stretch = Stretch.of(losses, self.logarithmic[objective])
         theta = self._theta(objective)
         model = Model.fit(rows[:n], stretch.forward(losses), self.smoothness, theta)
@@ -83,8 +90,8 @@ class Surrogate:
     def _theta(self, objective: int) -> tuple[float, float]:
         """Return length scale and noise: those of the greatest likelihood on a grid.
 
-        They are sought anew only when the number of trials passes a step, and are a function of
-        the trials up to that step alone: any process finds the same.
+        They are sought anew only when the number of trials passes a step. They are a function of
+        the trials, so any process finds the same.
         """
         n = len(self.told)
         told = self.told[: n - n % (1 if n < 20 else 5 if n < 100 else 20)]
@@ -101,8 +108,8 @@ class Surrogate:
         return theta
 
 
-def _rows(genomes: Sequence[Genome], catalog: Catalog, prices: Array, told: int) -> Array:
-    """Return features and prices ``(n, p)``, these in units of their range in the first rows."""
-    low, high = prices[:told].min(axis=0), prices[:told].max(axis=0)
+def _rows(genomes: Sequence[Genome], catalog: Catalog, prices: Array, kept: int) -> Array:
+    """Return features and prices ``(n, p)``, these in units of their range in the kept rows."""
+    low, high = prices[:kept].min(axis=0), prices[:kept].max(axis=0)
     scaled = (prices - low) / np.where(high > low, high - low, 1.0)
     return np.hstack([features(genomes, catalog), scaled])

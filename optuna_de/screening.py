@@ -116,6 +116,9 @@ def screen(
         options: How to screen.
         rng: Draws the weights of a scalarisation where there are more than two objectives.
         memo: A disposable cache, one per study.
+
+    Raises:
+        ValueError: Where a known objective is not a number.
     """
     if len(evidence.genomes) < options.minimum:
         return Verdict(None, "too few finished trials")
@@ -123,10 +126,7 @@ def screen(
         return Verdict(None, "no offspring that is new")
     scales = [Scale.of(column, evidence.weights is None) for column in evidence.losses.T]
     others = [*evidence.running, *pool]
-    prices = {
-        j: scales[j].forward(np.array([float(price(write(g))) for g in others]))
-        for j, price in known.items()
-    }
+    prices = {j: scales[j].forward(_prices(price, others)) for j, price in known.items()}
     surrogate = Surrogate(
         evidence.genomes,
         np.column_stack([s.forward(c) for s, c in zip(scales, evidence.losses.T, strict=True)]),
@@ -148,6 +148,14 @@ def screen(
     return Verdict(int(np.argmax(merits(incumbents, optimistic, evidence.weights, rng))))
 
 
+def _prices(price: Callable[[Params], float], genomes: Sequence[Genome]) -> Array:
+    found = np.array([float(price(write(genome))) for genome in genomes])
+    if np.isnan(found).any():
+        params = write(genomes[int(np.isnan(found).argmax())])
+        raise ValueError(f"A known objective must be a number, but is NaN for {params}.")
+    return found
+
+
 def _estimates(
     surrogate: Surrogate,
     others: Sequence[Genome],
@@ -157,6 +165,9 @@ def _estimates(
 ) -> tuple[Array, Array, Array] | None:
     """Return smoothed losses of the kept, predicted of the running, optimistic of the new."""
     told = surrogate.told[surrogate.kept]
+    unknown = [j for j in range(told.shape[1]) if j not in prices]
+    if unknown and not np.ptp(told[:, unknown], axis=0).any():
+        return None
     features = [prices[j] for j in surrogate.prices]
     rows = surrogate.rows(others, np.array(features).reshape(len(features), len(others)).T)
     columns = []

@@ -68,12 +68,14 @@ def test_a_sequence_is_summed_up() -> None:
     alphabet = LAYERS.sequences["s"]
     span = alphabet.attributes["conv"]["width"]
     first, last = (span.to_unit(w) for w in (200, 1))  # type: ignore[union-attr]
-    sequences = [genome.sequences["s"] for genome in (units(200, None, 1), units(None))]
+    networks = (units(200, None, 1), units(None), units(None, 200))
+    sequences = [genome.sequences["s"] for genome in networks]
     found = _summaries(_positions(sequences, alphabet), 2)
     depth, shares, places = 1, (2 / 3, 1 / 3), (1 / 3, 1 / 3)  # of convolutions, of pools
     course = ((first + last) / 2, first, first, last)  # mean, largest, first, last
     np.testing.assert_allclose(found[0], [depth, *shares, *places, *course])
     np.testing.assert_allclose(found[1], [1 / 3, 0, 1 / 3, -0.5, 0, *[-0.5] * 4])
+    np.testing.assert_allclose(found[2], [2 / 3, 1 / 3, 1 / 3, 1 / 2, 0, *[first] * 4])
 
 
 def test_parameters_that_share_their_choices_add_counts() -> None:
@@ -207,7 +209,16 @@ def test_infinite_losses_zeros_and_constants_are_screened() -> None:
     losses = np.array([[error(g), 0.0, 5.0] for g in genomes])
     losses[3, 0], losses[4, 1] = np.inf, 7.0
     seen = Evidence(genomes, losses, np.ones(30, bool), flat(3, seed=5), FLAT)
-    assert screen(seen, flat(20, seed=1), {}, Screening(), RNG(0), {}) is not None
+    assert screen(seen, flat(20, seed=1), {}, Screening(), RNG(0), {}).chosen is not None
+    alike = Evidence(genomes, np.full((30, 2), 0.3), np.ones(30, bool), [], FLAT)
+    verdict = screen(alike, flat(20, seed=1), {}, Screening(), RNG(0), {})
+    assert (verdict.chosen, verdict.reason) == (None, "the model is no better than a constant")
+
+
+def test_a_known_objective_that_is_nan_is_named() -> None:
+    known = {1: lambda params: float("nan") if params["op"] == "a" else 1.0}
+    with pytest.raises(ValueError, match=r"NaN for \{'x': .*'op': 'a'\}"):
+        screen(evidence(flat(20), []), flat(20, seed=1), known, Screening(), RNG(0), {})
 
 
 def test_a_stretch_spreads_the_good_and_is_undone() -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 from benchmarks import (
     accuracy,
     accuracy_table,
+    common,
     equal_cost,
     equal_cost_tables,
     gpu,
@@ -31,6 +32,7 @@ from benchmarks.tune_fast import Sizes, load
 from optuna_de.cnn import augment
 from optuna_de.cnn.data import ImageData
 from optuna_de.cnn.search import Search
+from optuna_de.cnn.space import CNNSpace
 from optuna_de.cnn.zoo import MODEL_2
 
 COMPLETE = TrialState.COMPLETE
@@ -257,13 +259,50 @@ def test_arms_that_screen_and_do_not_begin_alike_and_stay_within_the_caps(
     for row, job in zip(rows, jobs, strict=True):
         assert row["costs"] == [1.0] * 6
         assert row["volume"] == sorted(row["volume"])
-        done = job.study(optuna.samplers.RandomSampler()).get_trials(states=[COMPLETE])
+        done = job.study().get_trials(states=[COMPLETE])
         assert max(t.values[1] for t in done) <= 20_000
     assert screening_run.run(jobs[0]) == rows[0]  # the budget is spent: nothing is trained again
 
 
+def test_every_arm_has_its_sampler(tmp_path: Path) -> None:
+    def made(arm: str) -> optuna.samplers.BaseSampler:
+        job = screening_run.Job(screening_run.DIGITS, arm, 0, 6, None, tmp_path)
+        return screening_run.sampler(job, CNNSpace((1, 8, 8), 10))
+
+    peers = {"nsga2": "NSGAIISampler", "tpe": "TPESampler", "random": "RandomSampler"}
+    assert {arm: type(made(arm)).__name__ for arm in peers} == peers
+    settings = {arm: made(arm)._settings for arm in ("de", *screening.HALVED)}  # type: ignore[attr-defined]
+    screened = {arm: own.screening and own.screening.stopped for arm, own in settings.items()}
+    assert screened == {
+        "de": None,
+        "de-screened-halved": True,
+        "de-screened-halved-blind": False,
+        "de-halved": None,
+    }
+    assert all(own.accept is not None and 1 in own.known for own in settings.values())
+
+
 def test_the_lead_is_that_of_equal_seeds() -> None:
-    ours = [{"arm": "ours", "seed": s, "volume": [0.5, 0.5 + s / 10]} for s in range(3)]
-    peer = [{"arm": "peer", "seed": s, "volume": [0.4, 0.4 + s / 10]} for s in range(3)]
-    last = screening.table([*ours, *peer], 110).splitlines()[-1]
-    assert last.endswith("| 0.1000 [0.1000, 0.1000] | 0.1000 [0.1000, 0.1000] |")
+    rows = [
+        {"arm": arm, "seed": s, "volume": [low, low + s / 10], "costs": [40, 50]}
+        for arm, low in (("ours", 0.5), ("peer", 0.4))
+        for s in ((0, 1, 2) if arm == "ours" else (2, 0))
+    ]
+    lines = screening.table(rows, 110).splitlines()
+    assert lines[0].endswith("| lead of ours at 60 | lead of ours at 110 |")
+    assert lines[-1].endswith("| 0.1000 [0.1000, 0.1000] | 0.1000 [0.1000, 0.1000] |")
+    assert screening.table(rows, 30).count("lead") == 0
+    assert [screening.at(rows[1], n) for n in (40, 89, 90)] == [0.5, 0.5, 0.6]
+
+
+def test_rows_of_another_budget_are_not_mixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(common, "RESULTS", tmp_path)
+    monkeypatch.setattr(screening, "RESULTS", tmp_path)
+    assert screening.held("screening-digits", 110) == []
+    row = {"arm": "de", "seed": 0, "volume": [0.5], "costs": [1.0]}
+    common.write("screening-digits", common.header(1, budget=60), [row])
+    assert screening.held("screening-digits", 60) == [row]
+    with pytest.raises(SystemExit, match="another budget"):
+        screening.held("screening-digits", 110)

@@ -178,18 +178,26 @@ def count_parameters(
     genome: Sequence[Unit], image_shape: ImageShape = (3, 32, 32), classes: int = 10
 ) -> int:
     """Return the number of trainable parameters, without building the network."""
-    return _totals(tuple(genome), tuple(image_shape), classes)[0]
+    return _totals(genome, image_shape, classes)[0]
 
 
 def count_macs(
     genome: Sequence[Unit], image_shape: ImageShape = (3, 32, 32), classes: int = 10
 ) -> int:
     """Return the multiply-accumulate operations for one image."""
-    return _totals(tuple(genome), tuple(image_shape), classes)[1]
+    return _totals(genome, image_shape, classes)[1]
+
+
+def _totals(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> tuple[int, int]:
+    """Return parameters and operations; what merely equals a network, as 64.0 does, is refused."""
+    _check_task(image_shape, classes)
+    check(genome)
+    channels, height, width = image_shape
+    return _counted(tuple(genome), (channels, height, width), classes)
 
 
 @lru_cache(maxsize=4096)
-def _totals(genome: tuple[Unit, ...], image_shape: Shape, classes: int) -> tuple[int, int]:
-    """Return parameters and operations; caps, prices and screening ask for both, repeatedly."""
-    layers = trace(genome, image_shape, classes)  # type: ignore[arg-type]
+def _counted(genome: tuple[Unit, ...], image_shape: ImageShape, classes: int) -> tuple[int, int]:
+    """Count once: caps, prices and screening ask for the same networks."""
+    layers = trace(genome, image_shape, classes)
     return sum(layer.parameters for layer in layers), sum(layer.macs for layer in layers)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from optuna_de.cnn.layers import Layer, count_macs, count_parameters, trace
-from optuna_de.cnn.units import FC, Unit, parse, render
+from optuna_de.cnn.units import FC, Conv, Unit, parse, render
 from optuna_de.cnn.zoo import MODEL_1, MODEL_2
 from tests.cnn.architectures import random_genome
 
@@ -164,3 +164,11 @@ def test_rows_are_values_with_features_that_follow_from_the_maps() -> None:
     flat = next(i for i, row in enumerate(table) if row.name.startswith("Flatten"))
     assert table[flat].output_shape == (prod(table[flat - 1].output_shape),)
     assert table[flat] == Layer(table[flat].name, 2, (4 * 33 * 47,), 0, 0)
+
+
+def test_what_equals_a_counted_network_but_is_none_is_refused() -> None:
+    assert count_parameters((Conv(64, 3),)) > 0
+    with pytest.raises(ValueError, match="needs integers"):
+        count_parameters((Conv(64.0, 3),))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="positive integers"):
+        count_parameters((Conv(64, 3),), (3.0, 32, 32))  # type: ignore[arg-type]
