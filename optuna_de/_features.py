@@ -1,10 +1,9 @@
 """Genomes as rows of numbers, for models of their losses. Knows NumPy; knows no model.
 
 A category is one-hot, a number lies in the unit interval of its transformed range, and a missing
-gene is a value of its own. Parameters that share three or more choices, as the operations of a
-cell do, add how many of them hold each choice. A sequence gives its units position by position,
-then summaries that a shift by one unit hardly moves: depth, share and mean position of each kind,
-course of each attribute.
+gene is a value of its own. A sequence gives its units position by position, then summaries that a
+shift by one unit hardly moves: depth, share and mean position of each kind, course of each
+attribute.
 """
 
 from __future__ import annotations
@@ -34,7 +33,6 @@ def features(genomes: Sequence[Genome], catalog: Catalog) -> Array:
         _flat([genome.flat.get(name) for genome in genomes], name, genomes, span)
         for name, span in catalog.flat.items()
     ]
-    blocks += [_counts(genomes, names, choices) for choices, names in _alike(catalog)]
     for name, alphabet in catalog.sequences.items():
         cells = _positions([g.sequences.get(name, ()) for g in genomes], alphabet)
         blocks += [cells.reshape(len(genomes), -1), _summaries(cells, len(_kinds(alphabet)))]
@@ -49,21 +47,6 @@ def _flat(values: Sequence[Value], name: str, genomes: Sequence[Genome], span: R
         return np.eye(len(span.values) + 1)[slots] * _HALF
     units = [span.to_unit(v) if h else _ABSENT for v, h in zip(values, held, strict=True)]  # type: ignore[arg-type]
     return np.array(units)[:, None]
-
-
-def _alike(catalog: Catalog) -> list[tuple[Sequence[Value], list[str]]]:
-    """Return three or more choices that flat parameters share, and these parameters' names."""
-    groups: dict[str, tuple[Sequence[Value], list[str]]] = {}
-    for name, span in catalog.flat.items():
-        if isinstance(span, Choices) and len(span.values) > 2:
-            groups.setdefault(repr(span.values), (span.values, []))[1].append(name)
-    return [group for group in groups.values() if len(group[1]) > 1]
-
-
-def _counts(genomes: Sequence[Genome], names: Sequence[str], choices: Sequence[Value]) -> Array:
-    """Return how many of the parameters hold each choice; a change is a distance of 1."""
-    held = [[g.flat[name] for name in names if name in g.flat] for g in genomes]
-    return np.array([[values.count(choice) for choice in choices] for values in held]) * _HALF
 
 
 def _positions(units: Sequence[Sequence[Gene]], alphabet: Alphabet) -> Array:

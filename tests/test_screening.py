@@ -24,7 +24,6 @@ LAYERS = Catalog(
         )
     },
 )
-OPS = ("abc", "acb", "aaa")
 
 
 def flat(n: int, seed: int = 0) -> list[Genome]:
@@ -76,16 +75,6 @@ def test_a_sequence_is_summed_up() -> None:
     np.testing.assert_allclose(found[0], [depth, *shares, *places, *course])
     np.testing.assert_allclose(found[1], [1 / 3, 0, 1 / 3, -0.5, 0, *[-0.5] * 4])
     np.testing.assert_allclose(found[2], [2 / 3, 1 / 3, 1 / 3, 1 / 2, 0, *[first] * 4])
-
-
-def test_parameters_that_share_their_choices_add_counts() -> None:
-    alike = Catalog({name: Choices(("a", "b", "c")) for name in "xyz"}, {})
-    rows = features([Genome(dict(zip("xyz", ops, strict=True)), {}) for ops in OPS], alike)
-    turned, other = (np.linalg.norm(rows[0] - row) for row in rows[1:])
-    assert turned == pytest.approx(np.sqrt(2))  # two positions differ, no count does
-    assert other == pytest.approx(
-        np.sqrt(2 + 3)
-    )  # two positions; counts by 2, 1 and 1 over root 2
 
 
 def test_a_missing_gene_is_a_value_of_its_own() -> None:

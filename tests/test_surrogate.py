@@ -95,28 +95,6 @@ def test_losses_that_are_all_equal_are_expected_to_stay_so() -> None:
     assert all((part == np.log(0.3)).all() for part in found)
 
 
-@pytest.mark.parametrize(
-    ("ranges", "columns"),
-    [
-        ([("a", "b", "c"), ("a", "b", "c")], 6 + 3),
-        ([("a", "b"), ("a", "b")], 4),
-        ([("a", "b", "c"), ("a", "b", "d")], 6),
-        ([(["a"], ["b"], ["c"]), (["a"], ["b"], ["c"])], 6 + 3),
-    ],
-)
-def test_only_three_or_more_shared_choices_are_counted(ranges: list[Any], columns: int) -> None:
-    catalog = Catalog({f"x{i}": Choices(values) for i, values in enumerate(ranges)}, {})
-    cells = product(*ranges)
-    found = features([Genome({"x0": a, "x1": b}, {}) for a, b in cells], catalog)
-    assert found.shape[1] == columns
-
-
-def test_a_gene_that_is_missing_counts_for_no_choice() -> None:
-    alike = Catalog({name: Choices(("a", "b", "c")) for name in "xy"}, {})
-    both, one = features([Genome({"x": "a", "y": "b"}, {}), Genome({"x": "a"}, {})], alike)
-    assert np.linalg.norm(both - one) == pytest.approx(np.sqrt(1 + 0.5))  # absent; one b less
-
-
 def test_a_kind_that_no_finished_trial_had_has_no_column() -> None:
     alphabet = Alphabet(Interval(1, 4, 1, integer=True), (("conv",),), {})
     shallow, deep = (Genome({}, {"s": tuple(map(Gene, ks))}) for ks in (["conv"], ["conv", "new"]))
