@@ -23,7 +23,7 @@ _ABSENT = -0.5
 
 
 def features(genomes: Sequence[Genome], catalog: Catalog) -> Array:
-    """Return one row per genome, shape ``(n, d)``, entries of -0.5 or more; ``d`` depends on all.
+    """Return one row per genome, shape ``(n, d)``, entries in ``[-0.5, 1]``; ``d`` depends on all.
 
     Args:
         genomes: The genomes, one or more; rows of different calls cannot be compared.
