@@ -1,13 +1,16 @@
 """Screening: features, the model, what a candidate is worth, and which offspring is taken."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from optuna_de import _compat
+from optuna_de import _compat, screening
 from optuna_de._features import Array, _positions, _summaries, features
 from optuna_de._gaussian import Model
 from optuna_de._merits import added_areas, merits
 from optuna_de._scales import Scale, Stretch, foretell, subset
+from optuna_de._surrogate import Surrogate
 from optuna_de.genome import Choices, Gene, Genome, Interval
 from optuna_de.screening import Evidence, Screening, screen
 from optuna_de.variation import Alphabet, Catalog
@@ -202,6 +205,21 @@ def test_infinite_losses_zeros_and_constants_are_screened() -> None:
     alike = Evidence(genomes, np.full((30, 2), 0.3), np.ones(30, bool), [], FLAT)
     verdict = screen(alike, flat(20, seed=1), {}, Screening(), RNG(0), {})
     assert (verdict.chosen, verdict.reason) == (None, "the model is no better than a constant")
+
+
+def test_only_losses_on_a_logarithmic_scale_are_stretched(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Surrogate] = []
+
+    def keep(*arguments: Any) -> Surrogate:
+        made.append(Surrogate(*arguments))
+        return made[0]
+
+    monkeypatch.setattr(screening, "Surrogate", keep)
+    genomes = flat(20)
+    losses = np.array([[error(g), error(g) - 1] for g in genomes])
+    seen = Evidence(genomes, losses, np.ones(20, bool), [], FLAT)
+    screen(seen, flat(20, seed=1), {}, Screening(), RNG(0), {})
+    assert list(made[0].logarithmic) == [True, False]
 
 
 def test_a_known_objective_that_is_nan_is_named() -> None:

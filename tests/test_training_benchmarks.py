@@ -286,7 +286,7 @@ def test_the_lead_is_that_of_equal_seeds() -> None:
     rows = [
         {"arm": arm, "seed": s, "volume": [low, low + s / 10], "costs": [40, 50]}
         for arm, low in (("ours", 0.5), ("peer", 0.4))
-        for s in ((0, 1, 2) if arm == "ours" else (2, 0))
+        for s in ((0, 1, 2) if arm == "ours" else (2, 0, 7))
     ]
     lines = screening.table(rows, 110).splitlines()
     assert lines[0].endswith("| lead of ours at 60 | lead of ours at 110 |")
