@@ -21,7 +21,7 @@ from benchmarks.common import Array, cell, header, markdown, write
 from benchmarks.peers import differential, quiet
 from benchmarks.search_quality import run
 from benchmarks.tables import load
-from optuna_de import selection
+from optuna_de.evolution import pareto
 
 TABLES = (
     "nb201-cifar10-params",
@@ -57,13 +57,13 @@ def _job(job: tuple[str, str, int, int]) -> Array:
     warnings.simplefilter("ignore")  # Optuna's experimental features
     text, table, seed, budget = job
     options = json.loads(text)
-    crowding = selection.crowding_distances
+    crowding = pareto.crowding_distances
     if options.pop("spread", None) == "hypervolume":
-        selection.crowding_distances = contributions
+        pareto.crowding_distances = contributions
     try:
         return run(partial(differential, **options), load(table), seed, budget)
     finally:
-        selection.crowding_distances = crowding
+        pareto.crowding_distances = crowding
 
 
 def measure(seeds: int, budget: int) -> dict[tuple[str, str], Array]:

@@ -22,12 +22,12 @@ from benchmarks.common import Row, header, versions, write
 from benchmarks.tune_fast import Sizes, load
 from benchmarks.vanilla import Vanilla, loader, network
 from optuna_de._allocator import keep_memory
-from optuna_de.cnn.data import ImageData
-from optuna_de.cnn.model import build
+from optuna_de.cnn.architecture.units import parse
+from optuna_de.cnn.architecture.zoo import MODEL_2
+from optuna_de.cnn.data.dataset import ImageData
+from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.recipes import RECIPES
-from optuna_de.cnn.training import train
-from optuna_de.cnn.units import parse
-from optuna_de.cnn.zoo import MODEL_2
+from optuna_de.cnn.training.trainer import train
 
 TUNED = (Sizes.train + Sizes.validation) // 10
 """Images of each of ten classes that ``tune_fast`` saw."""

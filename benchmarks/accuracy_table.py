@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from benchmarks.common import Row, cell, markdown
-from optuna_de.cnn.zoo import MODEL_2
+from optuna_de.cnn.architecture.zoo import MODEL_2
 
 MODEL_2_NORMED = MODEL_2.replace("C", "B") + "-GAP"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from optuna_de.cnn.space import CNNSpace
-from optuna_de.ranges import Params
+from optuna_de.cnn.architecture.space import CNNSpace
+from optuna_de.search_space.distributions import Params
 
 NEVER = 100_000
 """Start-up trials with which a DESampler never breeds: random search under the same caps."""

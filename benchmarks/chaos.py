@@ -31,9 +31,9 @@ from optuna.trial import FrozenTrial, TrialState
 from benchmarks.common import Row, header, markdown, write
 from benchmarks.crew import PAUSE, Crew, Proxy
 from optuna_de import DESampler
-from optuna_de._reaper import parent, quietly_experimental
-from optuna_de.storage import open_storage
-from optuna_de.worker import optimize
+from optuna_de.storage.open_storage import open_storage
+from optuna_de.storage.stale_trials import parent, quietly_experimental
+from optuna_de.worker.optimize import optimize
 from tests import servers
 
 STORES = ("sqlite", "journal", "postgresql", "proxy")

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from benchmarks.cifar10_table import table
 from benchmarks.common import Row, header, write
 from optuna_de import open_storage
-from optuna_de.cnn.card import read_result
+from optuna_de.cnn.evaluation.results import read_result
 
 STUDY = "cifar10"
 WARM = (

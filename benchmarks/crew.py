@@ -18,7 +18,7 @@ from tests.servers import free_port
 PAUSE = 6.0
 """Seconds of a pause."""
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["optuna_de", "optuna_de.storage", "tests.servers"])
+CONTEXT.set_forkserver_preload(["optuna_de", "optuna_de.storage.open_storage", "tests.servers"])
 
 
 class Proxy:

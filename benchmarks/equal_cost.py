@@ -37,14 +37,15 @@ from benchmarks.halving_replay import hypervolume
 from benchmarks.peers import quiet
 from optuna_de import DESampler, open_storage
 from optuna_de._allocator import keep_memory
-from optuna_de.cnn.data import ImageData, load_data, load_test
-from optuna_de.cnn.model import build
-from optuna_de.cnn.objective import CNNObjective
+from optuna_de.cnn.architecture.space import CNNSpace
+from optuna_de.cnn.architecture.units import parse
+from optuna_de.cnn.data.dataset import ImageData
+from optuna_de.cnn.data.loading import load_data, load_test
+from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.recipes import get_recipe
-from optuna_de.cnn.scoring import evaluate
-from optuna_de.cnn.space import CNNSpace
-from optuna_de.cnn.training import train
-from optuna_de.cnn.units import parse
+from optuna_de.cnn.search.objective import CNNObjective
+from optuna_de.cnn.training.evaluate import evaluate
+from optuna_de.cnn.training.trainer import train
 
 ARMS = ("ours", "seed-exact", "nsga2", "random")
 EPOCHS, IMAGES, HELD = 4, 3000, 1 / 3

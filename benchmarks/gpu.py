@@ -26,8 +26,8 @@ from benchmarks.throughput import Lanes, macs, measure, together
 from benchmarks.throughput_tables import card_tables
 from benchmarks.training_rates import BATCHES, NETWORKS, Job, peak, rate
 from benchmarks.tune_fast import Sizes, load
-from optuna_de.cnn.search import Search
-from optuna_de.cnn.workers import work_together
+from optuna_de.cnn.search.search import Search
+from optuna_de.cnn.search.worker_pool import work_together
 
 ODD = "B17k3-B35k3-MP-B67k3-MP-B67k3-MP-GAP"
 

@@ -19,8 +19,9 @@ import optuna
 from numpy.typing import NDArray
 from optuna.study import StudyDirection
 
-from optuna_de import selection
-from optuna_de.halving import Halving, dominators, rate_margin
+from optuna_de.evolution import pareto
+from optuna_de.evolution.pareto import dominators
+from optuna_de.halving import Halving, rate_margin
 
 Array = NDArray[np.float64]
 Point = tuple[float, ...]
@@ -99,7 +100,7 @@ def final_losses(curves: Curves) -> Array:
 
 def hypervolume(losses: Array, worst: Array) -> float:
     """Area that is dominated below ``worst``."""
-    front = losses[selection.pareto_ranks(losses) == 0]
+    front = losses[pareto.pareto_ranks(losses) == 0]
     area, edge = 0.0, worst[0]
     for error, size in sorted(map(tuple, front), reverse=True):
         area += max(0.0, edge - error) * max(0.0, worst[1] - size)
@@ -139,9 +140,9 @@ def judge(curves: Curves, ran: NDArray[np.intp]) -> Outcome:
     losses, end = final_losses(curves), curves.errors.shape[1]
     worst = np.array([curves.errors.max(), losses[:, 1].max()])
     full = ran == end
-    front = selection.pareto_ranks(losses) == 0
+    front = pareto.pareto_ranks(losses) == 0
     middle = np.median(losses[front, 1])
-    found = np.flatnonzero(full)[selection.pareto_ranks(losses[full]) == 0]
+    found = np.flatnonzero(full)[pareto.pareto_ranks(losses[full]) == 0]
     seconds = curves.seconds * ran / end
     return Outcome(
         epochs_saved=1 - ran.sum() / (end * len(ran)),
@@ -165,13 +166,13 @@ def column(results: Sequence[Outcome], name: str) -> Array:
 
 def by_layers(halving: Halving, own: Point, others: Sequence[Point], number: int) -> bool:
     """MO-ASHA: the best half by layers of non-dominated sorting, ties go on together."""
-    ranks = selection.pareto_ranks(np.array([own, *others]))
+    ranks = pareto.pareto_ranks(np.array([own, *others]))
     return not halving.runs_to_end(number) and 2 * int((ranks < ranks[0]).sum()) >= len(ranks)
 
 
 def by_crowding(halving: Halving, own: Point, others: Sequence[Point], number: int) -> bool:
     """MO-ASHA with NSGA-II's order: layers, then crowding distance; the best half goes on."""
-    ranking = selection.pareto_order(np.array([own, *others]))
+    ranking = pareto.pareto_order(np.array([own, *others]))
     position = int(np.flatnonzero(ranking == 0)[0])
     return not halving.runs_to_end(number) and 2 * position >= len(ranking)
 
@@ -281,7 +282,7 @@ def ranks(values: Array) -> Array:
 
 def report(parts: Sequence[Curves], rules: Sequence[Rule], seeds: int) -> None:
     for part in parts:
-        front = int((selection.pareto_ranks(final_losses(part)) == 0).sum())
+        front = int((pareto.pareto_ranks(final_losses(part)) == 0).sum())
         print(f"\n{part.name}: {len(part.errors)} networks, {front} on the front, {seeds} orders")
         print("Spearman with the last error: " + rank_correlations(part))
         print(HEAD)

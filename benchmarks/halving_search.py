@@ -24,11 +24,11 @@ from benchmarks.common import RESULTS, Array, Row, cell, header, markdown, read,
 from benchmarks.halving_replay import hypervolume
 from benchmarks.peers import quiet
 from optuna_de import DESampler
-from optuna_de.cnn.data import ImageData, load_data
-from optuna_de.cnn.objective import CNNObjective
-from optuna_de.cnn.recipes import get_recipe
-from optuna_de.cnn.search import fit_recipe
-from optuna_de.cnn.space import CNNSpace
+from optuna_de.cnn.architecture.space import CNNSpace
+from optuna_de.cnn.data.dataset import ImageData
+from optuna_de.cnn.data.loading import load_data
+from optuna_de.cnn.recipes import fit_recipe, get_recipe
+from optuna_de.cnn.search.objective import CNNObjective
 from optuna_de.halving import Halving
 
 EPOCHS = 9

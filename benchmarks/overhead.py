@@ -28,7 +28,7 @@ from optuna.trial import FrozenTrial, create_trial
 
 from benchmarks.common import Row, header, markdown, spread, write
 from benchmarks.peers import maker, quiet
-from optuna_de.storage import open_storage
+from optuna_de.storage.open_storage import open_storage
 
 SIZES = (100, 1000, 5000, 20000)
 NAMES = tuple(f"x{i}" for i in range(10))
@@ -142,7 +142,7 @@ def in_memory(samplers: Sequence[str], size: int, asks: int) -> list[Row]:
 
 
 def on_sqlite(samplers: Sequence[str], size: int, asks: int) -> list[Row]:
-    """Measure on copies of one SQLite file, opened by ``optuna_de.storage.open_storage``."""
+    """Measure on copies of one SQLite file, opened by ``optuna_de.open_storage``."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source.db"
         fill(create(open_storage(f"sqlite:///{source}", heartbeat_interval=None)), 100)

@@ -132,7 +132,7 @@ class SeedRules(_Evolution):
 def differential(seed: int, **options: Any) -> BaseSampler:
     """Return this package's sampler."""
     from optuna_de import DESampler
-    from optuna_de.screening import Screening
+    from optuna_de.screening.screening import Screening
 
     if isinstance(options.get("screening"), dict):
         options["screening"] = Screening(**options["screening"])

@@ -26,15 +26,15 @@ from benchmarks.common import Row, cell, header, markdown, versions, write
 from benchmarks.tune_fast import Sizes, load
 from optuna_de._allocator import keep_memory
 from optuna_de.cnn import get_recipe
-from optuna_de.cnn.data import ImageData, Split
-from optuna_de.cnn.initial import draw_modern
-from optuna_de.cnn.layers import count_macs
-from optuna_de.cnn.model import build
+from optuna_de.cnn.architecture.cost import count_macs
+from optuna_de.cnn.architecture.initial import draw_modern
+from optuna_de.cnn.architecture.units import Genome, parse, render
+from optuna_de.cnn.data.dataset import ImageData, Split
+from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.recipes import Precision
-from optuna_de.cnn.run import start
-from optuna_de.cnn.step import static_step
-from optuna_de.cnn.training import train
-from optuna_de.cnn.units import Genome, parse, render
+from optuna_de.cnn.training.state import start
+from optuna_de.cnn.training.step import static_step
+from optuna_de.cnn.training.trainer import train
 
 FAST = get_recipe("fast")
 SHAPES = ((1, 8, 8), (3, 12, 12), (3, 16, 16), (3, 24, 24), (3, 32, 32))

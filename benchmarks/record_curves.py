@@ -23,10 +23,10 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from optuna_de.cnn.recipes import RECIPES, Recipe
-from optuna_de.cnn.training import train
+from optuna_de.cnn.training.trainer import train
 
 if TYPE_CHECKING:
-    from optuna_de.cnn.data import ImageData
+    from optuna_de.cnn.data.dataset import ImageData
 
 RESULTS = Path(__file__).parent / "results"
 EPOCHS, BATCH = 27, 32

@@ -18,9 +18,9 @@ from typing import Any
 import optuna
 
 from benchmarks.common import Row, cell, header, markdown, write
-from optuna_de.cnn.report import write_report
+from optuna_de.cnn.report.report import write_report
 from tests.browser import chromium, opened
-from tests.cnn.report_kit import networks
+from tests.cnn.report.kit import networks
 
 SHOWN = """n => document.querySelectorAll("#front-plot .scatterlayer .points path").length === n
   && document.querySelectorAll("#network svg[role=img]").length === 1"""

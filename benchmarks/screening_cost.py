@@ -21,8 +21,8 @@ import torch
 from benchmarks.common import Row, cell, header, markdown, write
 from benchmarks.peers import quiet
 from optuna_de import DESampler
-from optuna_de.cnn.search import Search
-from optuna_de.cnn.space import CNNSpace
+from optuna_de.cnn.architecture.space import CNNSpace
+from optuna_de.cnn.search.search import Search
 
 SIZES = (20, 100, 500, 1000, 2000)
 CHILDREN = 25

@@ -3,7 +3,7 @@
 Run ``python -m benchmarks.screening_library --save`` where BoTorch is installed, too. All models
 see the same features and stretched errors of NAS-Bench-201: half of the points drawn from all,
 half from the best fifth, as a search gathers them. They rank the best fifth. ``scikit-learn`` is
-what :mod:`optuna_de._surrogate` does; the others are used with their defaults.
+what :mod:`optuna_de.screening.surrogate` does; the others are used with their defaults.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from scipy.stats import spearmanr
 
 from benchmarks.common import Array, Row, cell, header, markdown, write
 from benchmarks.tables import OPS, load
-from optuna_de._features import features
-from optuna_de._gaussian import Model
-from optuna_de._scales import Stretch
-from optuna_de._surrogate import LENGTHS, NOISES
-from optuna_de.genome import Choices, Genome
-from optuna_de.variation import Catalog
+from optuna_de.evolution.genome import Choices, Genome
+from optuna_de.evolution.variation import Catalog
+from optuna_de.screening.features import features
+from optuna_de.screening.gaussian_process import Model
+from optuna_de.screening.surrogate import LENGTHS, NOISES
+from optuna_de.screening.transforms import Stretch
 
 Predict = Callable[[Array], Array]
 TABLES = ("nb201-cifar10-error", "nb201-cifar100-error", "nb201-imagenet-error")

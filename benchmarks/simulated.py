@@ -15,7 +15,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import create_trial
 
 from optuna_de import DESampler
-from optuna_de.storage import open_storage
+from optuna_de.storage.open_storage import open_storage
 
 NAMES = tuple(f"x{i}" for i in range(10))
 BEFORE = 50

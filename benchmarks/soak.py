@@ -28,11 +28,11 @@ import torch
 
 from benchmarks.common import RESULTS, Row, header, markdown
 from optuna_de._allocator import bound_caches, keep_memory
-from optuna_de._reaper import quietly_experimental
-from optuna_de.cnn.layers import count_parameters
-from optuna_de.cnn.search import Search
-from optuna_de.storage import open_storage
-from optuna_de.worker import Objective, optimize
+from optuna_de.cnn.architecture.cost import count_parameters
+from optuna_de.cnn.search.search import Search
+from optuna_de.storage.open_storage import open_storage
+from optuna_de.storage.stale_trials import quietly_experimental
+from optuna_de.worker.optimize import Objective, optimize
 
 CAP = 200_000
 """Parameters of the largest network, so that an epoch takes about a second."""

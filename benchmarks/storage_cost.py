@@ -19,8 +19,8 @@ import optuna
 from optuna.storages import RDBStorage
 
 from benchmarks.common import Row, cell, header, markdown, write
-from optuna_de._reaper import quietly_experimental
-from optuna_de.storage import open_storage
+from optuna_de.storage.open_storage import open_storage
+from optuna_de.storage.stale_trials import quietly_experimental
 
 LAYERS = 15
 

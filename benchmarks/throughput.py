@@ -35,9 +35,9 @@ from benchmarks.training_rates import (
     rate,
 )
 from benchmarks.tune_fast import Sizes, load
-from optuna_de.cnn.data import ImageData
-from optuna_de.cnn.layers import count_macs
-from optuna_de.cnn.units import parse
+from optuna_de.cnn.architecture.cost import count_macs
+from optuna_de.cnn.architecture.units import parse
+from optuna_de.cnn.data.dataset import ImageData
 
 IMAGES = {"narrow": 2048, "middle": 1024, "model 2": 512}
 """Images of an epoch on the CPU."""

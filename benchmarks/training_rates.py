@@ -20,15 +20,16 @@ import torch
 from benchmarks.vanilla import Vanilla, loader, network
 from optuna_de import DESampler, open_storage
 from optuna_de._allocator import keep_memory
-from optuna_de.cnn import CNNSpace, augment
-from optuna_de.cnn.data import ImageData, Split
-from optuna_de.cnn.loop import Loop
-from optuna_de.cnn.model import build
-from optuna_de.cnn.objective import CNNObjective
+from optuna_de.cnn import CNNSpace
+from optuna_de.cnn.architecture.units import parse
+from optuna_de.cnn.architecture.zoo import MODEL_2
+from optuna_de.cnn.data import augmentation as augment
+from optuna_de.cnn.data.dataset import ImageData, Split
+from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.recipes import get_recipe
-from optuna_de.cnn.run import start
-from optuna_de.cnn.units import parse
-from optuna_de.cnn.zoo import MODEL_2
+from optuna_de.cnn.search.objective import CNNObjective
+from optuna_de.cnn.training.epochs import EpochLoop
+from optuna_de.cnn.training.state import start
 
 NETWORKS = {
     "narrow": "C16k3-C32k3-MP-C64k3-MP-C64k3-MP",
@@ -104,7 +105,7 @@ def prepare(job: Job) -> Callable[[], float]:
     model = build(parse(job.text), data.image_shape, len(data.classes))
     run = start(model, data, RECIPE, device, 0, pad=job.pad)
     size = job.batch_size
-    loop = Loop(run, data, epochs=10**6, batch_size=size, micro=size, seed=0)
+    loop = EpochLoop(run, data, epochs=10**6, batch_size=size, micro=size, seed=0)
 
     def epoch() -> float:
         loop.epoch(lambda epoch: False)

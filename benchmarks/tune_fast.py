@@ -25,9 +25,9 @@ from PIL import Image
 from torch import nn
 
 from benchmarks.common import RESULTS, header
-from optuna_de.cnn.data import ImageData, Split
+from optuna_de.cnn.data.dataset import ImageData, Split
 from optuna_de.cnn.recipes import Recipe, get_recipe
-from optuna_de.cnn.training import train
+from optuna_de.cnn.training.trainer import train
 
 RESULT = RESULTS / "tune_fast.jsonl"
 SPLIT_SEED = 20260

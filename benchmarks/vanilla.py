@@ -17,9 +17,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from optuna_de.cnn.data import ImageData, Split
-from optuna_de.cnn.model import build
-from optuna_de.cnn.units import parse
+from optuna_de.cnn.architecture.units import parse
+from optuna_de.cnn.data.dataset import ImageData, Split
+from optuna_de.cnn.modules.build import build
 
 
 class PilImages(Dataset[tuple[Tensor, int]]):

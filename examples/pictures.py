@@ -18,10 +18,10 @@ import optuna
 from playwright.sync_api import sync_playwright
 
 from optuna_de import open_storage, optimize
-from optuna_de.cnn.drawing import draw_comparison_svg
-from optuna_de.cnn.report import write_report
-from optuna_de.cnn.search import Search
-from optuna_de.dashboard_server import serve
+from optuna_de.cli.dashboard_server import serve
+from optuna_de.cnn.drawing.plots import draw_comparison_svg
+from optuna_de.cnn.report.report import write_report
+from optuna_de.cnn.search.search import Search
 
 DOCS = Path(__file__).parents[1] / "docs"
 SEEN = (1280, 860)

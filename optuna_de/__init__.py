@@ -2,7 +2,7 @@
 
 from optuna_de.halving import Halving
 from optuna_de.sampler import DESampler
-from optuna_de.space import Kind, SequenceSpace
+from optuna_de.search_space import Kind, SequenceSpace
 from optuna_de.storage import open_storage
 from optuna_de.worker import optimize
 

@@ -12,7 +12,7 @@ def main() -> None:
     keep_memory()
     bound_caches()
     try:
-        from optuna_de.cli import run
+        from optuna_de.cli.app import run
 
         sys.exit(run())
     except KeyboardInterrupt:

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 import optuna
-from numpy.typing import NDArray
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
+
+from optuna_de.evolution.pareto import dominators
 
 _KEY = "optuna_de:v1:rung:"
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -159,12 +160,6 @@ def rate_margin(rate: float, n: int, progress: float) -> float:
     """
     variance = max(rate * (1 - rate), 1 / n) / n
     return 0.75 * math.sqrt(variance) * math.pow(progress, -0.25)
-
-
-def dominators(losses: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return how many others dominate each of n individuals, (n,), of losses (n, m)."""
-    no_worse = (losses[:, None, :] <= losses[None, :, :]).all(axis=2)  # (n, n)
-    return np.asarray((no_worse & ~no_worse.T).sum(axis=0))
 
 
 def rungs_of(user_attrs: Mapping[str, Any]) -> dict[int, Rung]:

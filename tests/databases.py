@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests import servers, storage_worker
+from tests import servers
+from tests.faults import storage_worker
 
 
 @pytest.fixture(scope="session")

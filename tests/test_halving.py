@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from optuna_de.halving import Halving, Rung, dominators, rate_margin, rivals, rungs_of
+from optuna_de.evolution.pareto import dominators
+from optuna_de.halving import Halving, Rung, rate_margin, rivals, rungs_of
 
 MIN, MAX = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
 NEVER_SPARED = Halving(rungs=(1, 3), reduction_factor=3.0, full_share=0.0)
@@ -251,7 +252,7 @@ WORKER = """
 import os, signal, sys
 import optuna
 from optuna_de.halving import Halving
-from optuna_de.storage import open_storage
+from optuna_de.storage.open_storage import open_storage
 
 def objective(trial):
     size = trial.suggest_int("size", 1, 9)

@@ -1,14 +1,14 @@
 """Convolutional networks as sequences of units: text, counts, spaces, zoo and recipes.
 
-What needs torch is imported by its path: :mod:`optuna_de.cnn.model`, ``data``, ``training`` and
-``objective``.
+Torch is a property of a folder: ``data``, ``modules``, ``training``, ``search``, ``evaluation``
+and ``export`` need it; nothing else does.
 """
 
-from optuna_de.cnn.layers import count_macs, count_parameters, trace
+from optuna_de.cnn.architecture.cost import count_macs, count_parameters, trace
+from optuna_de.cnn.architecture.space import CNNSpace
+from optuna_de.cnn.architecture.units import parse, render, repair
+from optuna_de.cnn.architecture.zoo import ZOO, get_architecture
 from optuna_de.cnn.recipes import RECIPES, Recipe, get_recipe
-from optuna_de.cnn.space import CNNSpace
-from optuna_de.cnn.units import parse, render, repair
-from optuna_de.cnn.zoo import ZOO, known
 
 __all__ = [
     "RECIPES",
@@ -17,8 +17,8 @@ __all__ = [
     "Recipe",
     "count_macs",
     "count_parameters",
+    "get_architecture",
     "get_recipe",
-    "known",
     "parse",
     "render",
     "repair",

@@ -1,17 +1,23 @@
 """Recipes: how a candidate is trained, by name and version.
 
 Knows numbers only; torch is never imported, so the command line and the documentation can read a
-recipe without it. :mod:`optuna_de.cnn.training` carries a recipe out.
+recipe without it. :mod:`optuna_de.cnn.training.trainer` carries a recipe out.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+if TYPE_CHECKING:
+    from optuna_de.cnn.data.dataset import ImageData
+
+UNMIRRORED = re.compile(r"(?<!fashion)(digits|mnist|svhn)")
+"""In the lower-case name of a data set: characters, which a mirror makes others."""
 Schedule = Literal["constant", "cosine", "one-cycle", "triangular"]
 Precision = Literal["auto", "float32"]
 _ONE_CYCLE_START = 1 / 25
@@ -142,7 +148,6 @@ _RATES = {
     "one-cycle": _one_cycle,
     "triangular": _triangular,
 }
-
 _SEARCH = Recipe("seed-search", 1, learning_rate=0.01)
 _FINAL = Recipe(
     "seed-final",
@@ -167,11 +172,9 @@ _FAST = Recipe(
     initialisation="he",
     batch_exponent=0.5,
 )
-
 # Longer training needs more to keep it from learning the images by heart: the square of 8 pixels
 # is that of the DAWNBench entries for CIFAR-10 (Page 2018), half of DeVries and Taylor's.
 _LONG = replace(_FAST, name="final", version=2, epochs=30, cutout=8)
-
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {recipe.name: recipe for recipe in (_SEARCH, _FINAL, _FAST, _LONG)}
 )
@@ -188,3 +191,19 @@ def get_recipe(name: str) -> Recipe:
     if name not in RECIPES:
         raise ValueError(f"There is no recipe {name!r}; choose from {', '.join(RECIPES)}.")
     return RECIPES[name]
+
+
+def fit_recipe(recipe: Recipe, data: ImageData) -> Recipe:
+    """Return the recipe with its augmentation fit to the images.
+
+    The crop's padding is at most an eighth of the smaller side (4 on 32x32), the side of the
+    erased square at most a quarter, and characters are not mirrored.
+    """
+    side = min(data.image_shape[1:])
+    mirrored = recipe.flip and not UNMIRRORED.search(data.name.lower())
+    return replace(
+        recipe,
+        crop_padding=min(recipe.crop_padding, side // 8),
+        cutout=min(recipe.cutout, side // 4),
+        flip=mirrored,
+    )

@@ -3,13 +3,13 @@
 A study without anything to plot gives a figure that says so in a sentence.
 """
 
-from optuna_de.visualization._diversity import plot_diversity
-from optuna_de.visualization._front import plot_front_over_time
-from optuna_de.visualization._generations import plot_generations
-from optuna_de.visualization._genes import plot_gene_statistics
-from optuna_de.visualization._hypervolume import plot_hypervolume
-from optuna_de.visualization._learning_curves import plot_learning_curves
-from optuna_de.visualization._lineage import plot_lineage
+from optuna_de.visualization.diversity import plot_diversity
+from optuna_de.visualization.front_over_time import plot_front_over_time
+from optuna_de.visualization.gene_statistics import plot_gene_statistics
+from optuna_de.visualization.generations import plot_generations
+from optuna_de.visualization.hypervolume import plot_hypervolume
+from optuna_de.visualization.learning_curves import plot_learning_curves
+from optuna_de.visualization.lineage import plot_lineage
 
 __all__ = [
     "plot_diversity",

@@ -11,8 +11,8 @@ import matplotlib.pyplot as plt
 import optuna
 from matplotlib.axes import Axes as MatplotlibAxes
 
-from optuna_de.visualization import _front, _hypervolume, _style
-from optuna_de.visualization._plane import Axes
+from optuna_de.visualization import front_over_time, hypervolume, style
+from optuna_de.visualization.objective_plane import Axes
 
 __all__ = ["plot_front_over_time", "plot_hypervolume"]
 _DASHES = ("-", "--", ":", "-.")
@@ -31,7 +31,7 @@ def plot_front_over_time(
     Raises:
         ValueError: Where the study has one objective, or an argument does not fit it.
     """
-    info = _front.info(study, target_names, axes, moments)
+    info = front_over_time.info(study, target_names, axes, moments)
     _, ax = plt.subplots()
     ax.set_title("Front over time", loc="left")
     if info.excuse:
@@ -42,9 +42,9 @@ def plot_front_over_time(
             [p.x for p in front.points],
             [p.y for p in front.points],
             where="pre" if info.plane.x_grows else "post",
-            color=_rgb(_style.shade(i / last)),
+            color=_rgb(style.shade(i / last)),
             marker=_SYMBOLS[i % len(_SYMBOLS)],
-            markeredgecolor=_style.INK,
+            markeredgecolor=style.INK,
             label=f"{front.finished} trials",
         )
     if info.plane.x_log:
@@ -67,7 +67,7 @@ def plot_hypervolume(
         ValueError: Where a study has one objective, the studies differ in theirs, or an argument
             does not fit them.
     """
-    info = _hypervolume.info(study, target_names, reference_point)
+    info = hypervolume.info(study, target_names, reference_point)
     _, ax = plt.subplots()
     ax.set_title("Hypervolume", loc="left")
     if info.excuse:
@@ -77,7 +77,7 @@ def plot_hypervolume(
             range(1, len(curve.volumes) + 1),
             curve.volumes,
             where="post",
-            color=_style.class_colour(i),
+            color=style.class_colour(i),
             linestyle=_DASHES[i % len(_DASHES)],
             label=_plain(curve.study_name),
         )

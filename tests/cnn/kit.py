@@ -4,7 +4,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from optuna_de.cnn.data import ImageData, Split
+from optuna_de.cnn.data.dataset import ImageData, Split
 
 
 def digits(train: int = 300, validation: int = 200) -> ImageData:

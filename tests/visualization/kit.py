@@ -9,7 +9,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState, create_trial
 
-from optuna_de.plan import PLAN_KEY
+from optuna_de.sampler.plan import PLAN_KEY
 
 START = datetime(2026, 1, 1)
 HOSTILE = "<img src=x onerror=alert(1)><a href='javascript:alert(2)'>&amp; %{x} $y$"

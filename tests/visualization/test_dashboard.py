@@ -9,7 +9,7 @@ from_study = pytest.importorskip("optuna_dashboard._custom_plot_data")
 
 
 def test_figures_are_few_and_written_over() -> None:
-    save_figures = pytest.importorskip("optuna_de.visualization.dashboard").save_figures
+    save_figures = pytest.importorskip("optuna_de.visualization.optuna_dashboard").save_figures
     study = kit.family()
     names = save_figures(study)
     assert len(names) == 4
@@ -21,7 +21,7 @@ def test_figures_are_few_and_written_over() -> None:
 
 
 def test_many_trials_need_no_more_room() -> None:
-    save_figures = pytest.importorskip("optuna_de.visualization.dashboard").save_figures
+    save_figures = pytest.importorskip("optuna_de.visualization.optuna_dashboard").save_figures
     study = kit.study()
     for i in range(1000):
         kit.add(study, 1.0 - i / 2000, 1.0 + i % 7)
@@ -31,7 +31,7 @@ def test_many_trials_need_no_more_room() -> None:
 
 
 def test_one_objective_has_no_front() -> None:
-    save_figures = pytest.importorskip("optuna_de.visualization.dashboard").save_figures
+    save_figures = pytest.importorskip("optuna_de.visualization.optuna_dashboard").save_figures
     study = kit.study(("minimize",))
     kit.add(study, 1.0)
     assert save_figures(study) == ("optuna_de.diversity", "optuna_de.genes")

@@ -7,10 +7,12 @@ from typing import Any, ClassVar
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from optuna_de.genome import Gene, Genome
-from optuna_de.space import Kind, SequenceSpace, catalog
-from optuna_de.visualization import _diversity, plot_diversity
-from optuna_de.visualization._diversity import Moment, distance
+from optuna_de.evolution.genome import Gene, Genome
+from optuna_de.search_space.encoding import catalog
+from optuna_de.search_space.sequence_space import Kind, SequenceSpace
+from optuna_de.visualization import diversity as _diversity
+from optuna_de.visualization import plot_diversity
+from optuna_de.visualization.diversity import Moment, distance
 from tests.visualization import kit
 
 

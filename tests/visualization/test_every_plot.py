@@ -134,7 +134,7 @@ def test_many_trials_are_few_traces_soon(plot: Plot, large_study: optuna.Study) 
 
 def test_importing_the_package_loads_no_plots() -> None:
     code = (
-        "import sys, optuna_de, optuna_de.cnn.drawing, optuna_de.cnn.display\n"
+        "import sys, optuna_de, optuna_de.cnn.drawing.plots, optuna_de.cnn.report.notebook\n"
         "sys.exit(any(m in sys.modules for m in ('plotly', 'matplotlib', 'torch')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,7 +2,8 @@
 
 import pytest
 
-from optuna_de.visualization import _front, plot_front_over_time
+from optuna_de.visualization import front_over_time as _front
+from optuna_de.visualization import plot_front_over_time
 from tests.visualization import kit
 
 

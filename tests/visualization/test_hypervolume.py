@@ -4,8 +4,9 @@ from itertools import pairwise
 
 import pytest
 
-from optuna_de.visualization import _hypervolume, plot_hypervolume
-from optuna_de.visualization._hypervolume import Curve, Info
+from optuna_de.visualization import hypervolume as _hypervolume
+from optuna_de.visualization import plot_hypervolume
+from optuna_de.visualization.hypervolume import Curve, Info
 from tests.visualization import kit
 
 

@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from optuna_de.visualization import _learning_curves, plot_learning_curves
-from optuna_de.visualization._learning_curves import Curve
+from optuna_de.visualization import learning_curves as _learning_curves
+from optuna_de.visualization import plot_learning_curves
+from optuna_de.visualization.learning_curves import Curve
 from tests.visualization import kit
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from optuna_de.visualization import _lineage, plot_lineage
-from optuna_de.visualization._lineage import Info, Node
+from optuna_de.visualization import lineage as _lineage
+from optuna_de.visualization import plot_lineage
+from optuna_de.visualization.lineage import Info, Node
 from tests.visualization import kit
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from optuna_de.visualization import _front, _hypervolume
+from optuna_de.visualization import front_over_time as _front
+from optuna_de.visualization import hypervolume as _hypervolume
 from tests.visualization import kit
 
 pytest.importorskip("matplotlib").use("Agg")

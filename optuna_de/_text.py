@@ -1,0 +1,36 @@
+"""Numbers, shapes and durations as text for people."""
+
+from __future__ import annotations
+
+Shape = tuple[int, ...]
+
+TIMES = "\u00d7"
+_PREFIXES = " kMG"
+
+
+def number_text(value: object) -> str:
+    """Return a number as people read it; anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in words: ``8.5 s``, ``12 min``, ``3.4 h``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:,.1f} h"
+
+
+def amount(number: int) -> str:
+    """Return a count in three digits: ``196``, ``34.3 k``, ``1.98 M``; a dash for 0."""
+    if number < 1000:
+        return str(number) if number else "\u2013"
+    power = min(3, next(p for p in range(1, 9) if number < 999.5 * 1000**p))
+    size = number / 1000**power
+    return f"{size:,.0f} {_PREFIXES[power]}" if size >= 99.95 else f"{size:.3g} {_PREFIXES[power]}"
+
+
+def times(shape: Shape) -> str:
+    """Return a shape as text, channels first."""
+    return TIMES.join(map(str, shape))

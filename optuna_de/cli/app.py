@@ -1,0 +1,68 @@
+"""The command ``optuna-de``: options, errors in one sentence, exit codes."""
+
+from __future__ import annotations
+
+import logging
+
+import optuna
+import typer
+from optuna.exceptions import StorageInternalError
+from rich.logging import RichHandler
+from rich.markup import escape
+
+from optuna_de.cli.compare import compare
+from optuna_de.cli.console import errors
+from optuna_de.cli.export import export, predict
+from optuna_de.cli.report import dashboard, report
+from optuna_de.cli.search import search
+from optuna_de.cli.train import train
+from optuna_de.worker.optimize import TooManyFailuresError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+@app.callback()
+def main() -> None:
+    """Neural architecture search by differential evolution, on Optuna."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=errors, show_time=False, show_path=False)],
+    )
+
+
+app.command()(search)
+app.command()(report)
+app.command()(dashboard)
+app.command()(export)
+app.command()(predict)
+app.command()(train)
+app.command()(compare)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code.
+
+    It is 2 with one sentence for bad input, 1 with one sentence where a search cannot go on, and
+    128 plus the signal that ended it.
+    """
+    try:
+        app(arguments)
+    except SystemExit as end:
+        return int(end.code or 0)
+    except ValueError as error:
+        return _fail(error, 2)
+    except (TooManyFailuresError, StorageInternalError, OSError) as error:
+        return _fail(error, 1)
+    return 0
+
+
+def _fail(error: Exception, code: int) -> int:
+    sentence = " ".join(escape(str(error)).split())
+    errors.print(f"[bold red]Error:[/] {sentence}", highlight=False, soft_wrap=True)
+    return code

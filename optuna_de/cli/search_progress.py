@@ -1,0 +1,137 @@
+"""What a search shows in a terminal: live progress, then the Pareto front as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from optuna_de.cnn.study.trials import FINISHED, count_finished, ended_trials, pareto_front
+
+_ALL_TIME = 1e9  # seconds over which speed is a mean: trials may last hours
+_OTHER_COLUMNS = 50  # characters of a row of the table besides the architecture
+_NARROWEST = 20
+
+
+def front_table(study: optuna.Study, width: int = 80) -> Table | str:
+    """Return the front as a table: trial, architecture, error, parameters, MACs.
+
+    Architectures are folded between units where ``width`` characters do not hold them. A study
+    that has no front yet gives a sentence instead.
+    """
+    trials = pareto_front(study)
+    if not trials:
+        return f"Study {study.study_name} has no finished network yet."
+    title = f"Pareto front of {escape(study.study_name)}"
+    table = Table(title=title, title_justify="left")
+    table.add_column("trial", justify="right")
+    table.add_column("architecture", overflow="fold")
+    for name in ("error", "parameters", "MACs"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for trial in trials:
+        error, parameters = trial.values
+        architecture = str(trial.user_attrs.get("architecture", "?"))
+        table.add_row(
+            str(trial.number),
+            escape(fold(architecture, max(width - _OTHER_COLUMNS, _NARROWEST))),
+            f"{error:.2%}",
+            f"{parameters:,.0f}",
+            f"{trial.user_attrs.get('macs', 0):,}",
+        )
+    return table
+
+
+def fold(architecture: str, width: int) -> str:
+    """Break an architecture into lines of at most ``width`` characters, after hyphens.
+
+    A unit longer than that has a line of its own.
+    """
+    first, *others = architecture.split("-")
+    lines = [first]
+    for unit in others:
+        lines[-1] += "-"
+        if len(lines[-1]) + len(unit) + 1 > width:
+            lines.append(unit)
+        else:
+            lines[-1] += unit
+    return "\n".join(lines)
+
+
+@contextmanager
+def live(study: optuna.Study, total: int, console: Console) -> Iterator[Callable[[], None]]:
+    """Show one line that follows the study: trial k of n, best error, front size, time left.
+
+    Yields a function that looks at the study again. Where the output is no terminal, it prints a
+    line for each trial that has ended since.
+    """
+    columns = (
+        TextColumn("trial"),
+        MofNCompleteColumn(),
+        BarColumn(bar_width=16),
+        TextColumn("{task.fields[news]}", markup=False),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns,
+        console=console,
+        disable=not console.is_terminal,
+        speed_estimate_period=_ALL_TIME,
+    ) as progress:
+        told = {t.number for t in ended_trials(study)}
+        task = progress.add_task(
+            "", total=total, completed=count_finished(study), news=_news(study)
+        )
+
+        def look() -> None:
+            fresh = [t for t in ended_trials(study) if t.number not in told]
+            if not fresh:
+                return
+            done = count_finished(study)
+            progress.update(task, completed=done, news=_news(study))
+            if not console.is_terminal:
+                _tell(fresh, done, total, console)
+            told.update(t.number for t in fresh)
+
+        yield look
+
+
+def _news(study: optuna.Study) -> str:
+    trials = study.best_trials
+    if not trials:
+        return "no network yet"
+    best = min(t.values[0] for t in trials)
+    return f"best error {best:.2%}, front of {len(trials)}"
+
+
+def _tell(fresh: list[FrozenTrial], done: int, total: int, console: Console) -> None:
+    done -= sum(t.state in FINISHED for t in fresh)
+    for trial in fresh:
+        done += trial.state in FINISHED
+        console.print(
+            f"{done} of {total}: {_line(trial)}", highlight=False, markup=False, soft_wrap=True
+        )
+
+
+def _line(trial: FrozenTrial) -> str:
+    architecture = trial.user_attrs.get("architecture", "no network")
+    if trial.state == TrialState.COMPLETE:
+        error, parameters = trial.values
+        return f"error {error:.2%}, {parameters:,.0f} parameters, {architecture}"
+    if trial.state == TrialState.FAIL:
+        return f"trial {trial.number} failed or was interrupted, {architecture}"
+    return f"stopped ({trial.user_attrs.get('reason', 'no reason recorded')}), {architecture}"

@@ -1,0 +1,193 @@
+"""CNNSpace: alphabet, initial distribution, image shape and classes of a search. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, IntDistribution
+
+from optuna_de.cnn.architecture.cost import count_macs, count_parameters
+from optuna_de.cnn.architecture.initial import NARROWEST, WIDEST, draw_modern, draw_seed
+from optuna_de.cnn.architecture.layers import ImageShape
+from optuna_de.cnn.architecture.units import (
+    FC,
+    GAP,
+    AvgPool,
+    Conv,
+    DownConv,
+    Genome,
+    MaxPool,
+    NormConv,
+    Parallel,
+    Residual,
+    Separable,
+    Unit,
+    render,
+    repair,
+    split_head,
+)
+from optuna_de.evolution.genome import Value
+from optuna_de.evolution.variation import draw
+from optuna_de.search_space.distributions import Params, range_of
+from optuna_de.search_space.sequence_space import Kind, SequenceSpace
+
+SEED_CHANNELS = IntDistribution(1, WIDEST)
+SEED_KERNELS = IntDistribution(1, 7, step=2)
+CHANNELS = IntDistribution(NARROWEST, WIDEST, log=True)
+KERNELS = IntDistribution(1, 5, step=2)
+WIDTHS = IntDistribution(10, 1024, log=True)
+Draw = Callable[[np.random.Generator, ImageShape], Genome]
+
+
+@dataclass(frozen=True)
+class CNNSpace:
+    """Convolutional networks for images of one shape, spelt as Optuna parameters.
+
+    ``CNNSpace()`` is the modern space: normalised, strided, residual, separable and parallel
+    convolutions and pools before a global average. ``CNNSpace.seed()`` is the seed report's.
+
+    Args:
+        image_shape: ``(channels, height, width)`` of the images; sides of 2 at least.
+        classes: Number of classes, at least 2.
+        body: Units before the head; the modern alphabet where ``None``.
+        head: The head's units, the same for all; or a space of FC units that evolves as well; the
+            seed's derived head where empty.
+        draw: ``draw(rng, image_shape) -> genome``: initial distribution of bodies.
+
+    Raises:
+        ValueError: Where the image shape or the number of classes is impossible.
+    """
+
+    image_shape: ImageShape = (3, 32, 32)
+    classes: int = 10
+    body: SequenceSpace | None = None
+    head: Genome | SequenceSpace = (GAP(),)
+    draw: Draw | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.image_shape) != 3 or self.image_shape[0] < 1 or min(self.image_shape[1:]) < 2:
+            raise ValueError(
+                f"Images of shape {self.image_shape} cannot be classified; (channels, height, "
+                "width) with sides of at least 2 is needed."
+            )
+        if self.classes < 2:
+            raise ValueError(f"There are {self.classes} classes; at least 2 are needed.")
+
+    @classmethod
+    def seed(
+        cls,
+        image_shape: ImageShape = (3, 32, 32),
+        classes: int = 10,
+        *,
+        evolve_head: bool = False,
+    ) -> CNNSpace:
+        """Return the seed report's space; ``evolve_head`` adds depth and widths of Part 2."""
+        head = SequenceSpace((Kind(FC, {"width": WIDTHS}),), 1, 3, name="head")
+        return cls(image_shape, classes, SEED_BODY, head if evolve_head else (), draw_seed)
+
+    @property
+    def layers(self) -> SequenceSpace:
+        """The space of bodies."""
+        return self.body or MODERN_BODY
+
+    def suggest(self, trial: optuna.trial.BaseTrial) -> Genome:
+        """Suggest a network, pools dropped that the image does not allow; any sampler serves."""
+        body = self.layers.suggest(trial)
+        head = self.head.suggest(trial) if isinstance(self.head, SequenceSpace) else self.head
+        return (*repair(body, self.image_shape), *head)
+
+    def encode(self, genome: Genome) -> dict[str, Value]:
+        """Spell a network as parameters; it inverts :meth:`decode`.
+
+        Raises:
+            ValueError: Where the genome is not in this space.
+        """
+        body, head = split_head(genome)
+        params = self.layers.encode(body)
+        if isinstance(self.head, SequenceSpace):
+            return params | self.head.encode(head)
+        if head != self.head:
+            raise ValueError(
+                f"The head {render(head) or 'of the seed'} is not this space's "
+                f"{render(self.head) or 'head of the seed'}."
+            )
+        return params
+
+    def decode(self, params: Params) -> Genome:
+        """Read a network from parameters, pools dropped that the image does not allow.
+
+        Raises:
+            ValueError: Where the parameters do not spell a network whole.
+        """
+        head = self.head.decode(params) if isinstance(self.head, SequenceSpace) else self.head
+        return (*repair(self.layers.decode(params), self.image_shape), *head)
+
+    def repair(self, params: Params) -> dict[str, Value]:
+        """Return the parameters that spell the same network without units that are dropped."""
+        return self.encode(self.decode(params))
+
+    def distributions(self, params: Params) -> dict[str, BaseDistribution]:
+        """Return the distribution of each parameter, as ``optuna.create_trial`` needs."""
+        parts = [self.layers, *([self.head] if isinstance(self.head, SequenceSpace) else [])]
+        return {n: d for part in parts for n, d in part.distributions(params).items()}
+
+    def initial(self, rng: np.random.Generator) -> dict[str, Value]:
+        """Draw the parameters of a network from the initial distribution."""
+        body = (self.draw or draw_modern)(rng, self.image_shape)
+        params = self.layers.encode(repair(body, self.image_shape))
+        if isinstance(self.head, SequenceSpace):
+            depth = int(rng.integers(self.head.min_length, self.head.max_length + 1))
+            widths = range_of(WIDTHS)
+            params |= self.head.encode([FC(int(draw(widths, rng))) for _ in range(depth)])  # type: ignore[arg-type]
+        return params
+
+    def count_parameters(self, params: Params) -> int:
+        """Return the trainable parameters of the network that parameters spell."""
+        return count_parameters(self.decode(params), self.image_shape, self.classes)
+
+    def count_macs(self, params: Params) -> int:
+        """Return the multiply-accumulate operations of that network for one image."""
+        return count_macs(self.decode(params), self.image_shape, self.classes)
+
+    def fits(
+        self, params: Params, *, max_parameters: int | None = None, max_macs: int | None = None
+    ) -> bool:
+        """Tell whether a network is within the caps, as ``DESampler(accept=)`` asks.
+
+        A planned child with a kind that no trial had is not whole yet: it passes, its attributes
+        are drawn when they are suggested, and the objective counts then.
+        """
+        try:
+            genome = self.decode(params)
+        except ValueError:
+            return True
+        counts = ((max_parameters, count_parameters), (max_macs, count_macs))
+        return all(
+            cap is None or count(genome, self.image_shape, self.classes) <= cap
+            for cap, count in counts
+        )
+
+
+def _convs(*units: type[Unit]) -> tuple[Kind, ...]:
+    return tuple(Kind(unit, {"channels": CHANNELS, "kernel": KERNELS}) for unit in units)
+
+
+SEED_BODY = SequenceSpace(
+    (
+        Kind(Conv, {"channels": SEED_CHANNELS, "kernel": SEED_KERNELS}),
+        Kind(MaxPool),
+        Kind(AvgPool),
+    ),
+    min_length=1,
+    max_length=15,
+    first=("conv",),
+)
+MODERN_BODY = SequenceSpace(
+    (*_convs(NormConv, DownConv, Residual, Separable, Parallel), Kind(MaxPool), Kind(AvgPool)),
+    min_length=2,
+    max_length=16,
+    first=("norm_conv",),
+)

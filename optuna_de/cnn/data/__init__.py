@@ -1,0 +1,18 @@
+"""Images, labels, splits and augmentation: what networks see."""
+
+from optuna_de.cnn.data.dataset import ImageData, Split, moments
+from optuna_de.cnn.data.images import SUFFIXES, DataError, fit_to, read_image
+from optuna_de.cnn.data.loading import DataChoice
+from optuna_de.cnn.data.sources import NAMES
+
+__all__ = [
+    "NAMES",
+    "SUFFIXES",
+    "DataChoice",
+    "DataError",
+    "ImageData",
+    "Split",
+    "fit_to",
+    "moments",
+    "read_image",
+]

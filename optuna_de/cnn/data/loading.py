@@ -1,0 +1,172 @@
+"""Image sets and their splits: what a search trains on, and the test split apart from it.
+
+Splits are stratified by class and fixed by a seed; a fingerprint says which images, labels and
+splits a search saw. :func:`load_data` returns no test split: the objective cannot reach it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from optuna_de.cnn.data.dataset import ImageData, Split, fingerprint, moments
+from optuna_de.cnn.data.image_folder import Labelled
+from optuna_de.cnn.data.images import DataError
+from optuna_de.cnn.data.sources import Source, open_source
+from optuna_de.cnn.data.splits import Indices, divide
+
+_TEST_FRACTION = 0.2
+
+
+def load_data(
+    source: str | Path,
+    *,
+    data_dir: Path | None = None,
+    download: bool = False,
+    validation_fraction: float = 0.1,
+    split_seed: int = 0,
+    subset: int | None = None,
+    image_size: int | None = None,
+) -> ImageData:
+    """Return the training and validation splits of a set; its test images stay untouched.
+
+    Args:
+        source: "digits", "CIFAR10", "CIFAR100", "MNIST", "FashionMNIST" or "SVHN" (whatever the
+            case), or a folder that holds ``train/<class>/`` and perhaps ``test/<class>/``. A
+            ``Path`` is always a folder. Where there is no test split, 20 % become one
+            (at least one image of each class).
+        data_dir: Folder of torchvision's sets; None is "data" in the current folder.
+        download: Whether to fetch one of torchvision's sets that is not there.
+        validation_fraction: Part of the images to score on, above 0 and below 1.
+        split_seed: Seed of all splits, in [0, 2**32 - 1].
+        subset: Number of images of both splits together, in the proportions of the classes; None
+            takes all.
+        image_size: Side to bring images to (the smaller side resized, the centre cropped); None
+            leaves them.
+
+    Raises:
+        DataError: Where anything is wrong with these or with the files.
+    """
+    _check(validation_fraction, split_seed, image_size)
+    found = open_source(source, data_dir, download, image_size)
+    pool, _ = _hold_out(found, split_seed)
+    labels = found.train.labels
+    if subset is not None:
+        _, pool = divide(
+            pool, labels, found.classes, subset, split_seed, f"subset {subset}", least=2, keep=0
+        )
+    taken = round(validation_fraction * len(pool))
+    what = f"validation_fraction {validation_fraction}"
+    train, validation = divide(pool, labels, found.classes, taken, split_seed, what)
+    return _image_data(found, train, validation, split_seed)
+
+
+def load_test(
+    source: str | Path,
+    *,
+    data_dir: Path | None = None,
+    download: bool = False,
+    validation_fraction: float = 0.1,
+    split_seed: int = 0,
+    subset: int | None = None,
+    image_size: int | None = None,
+) -> Split:
+    """Return the test split that belongs to :func:`load_data` with the same arguments.
+
+    It is the same for every ``validation_fraction`` and ``subset``: the official one, whole,
+    else 20 % of the images, drawn by ``split_seed`` alone.
+
+    Raises:
+        DataError: As :func:`load_data`.
+    """
+    _check(validation_fraction, split_seed, image_size)
+    found = open_source(source, data_dir, download, image_size)
+    if found.test is not None:
+        test = found.test()
+        return _split(test, np.arange(len(test.labels)))
+    return _split(found.train, _hold_out(found, split_seed)[1])
+
+
+def _check(validation_fraction: float, split_seed: int, image_size: int | None) -> None:
+    if not 0 < validation_fraction < 1:
+        raise DataError(
+            f"validation_fraction is {validation_fraction}, but must be above 0 and below 1."
+        )
+    if not 0 <= split_seed < 2**32:
+        raise DataError(f"split_seed is {split_seed}, but must be in [0, {2**32 - 1}].")
+    if image_size is not None and image_size < 2:
+        raise DataError(f"image_size is {image_size}, but must be 2 or more.")
+
+
+def _hold_out(found: Source, seed: int) -> tuple[Indices, Indices]:
+    """Return the images for training and validation, and those for testing (none if official)."""
+    everything = np.arange(len(found.train.labels))
+    if found.test is not None:
+        return everything, everything[:0]
+    labels, classes = found.train.labels, found.classes
+    taken = max(round(_TEST_FRACTION * len(everything)), len(classes))
+    return divide(everything, labels, classes, taken, seed, "the test split", keep=2)
+
+
+def _split(part: Labelled, chosen: Indices) -> Split:
+    images = torch.from_numpy(part.images[chosen]).permute(0, 3, 1, 2)
+    return Split(
+        images.contiguous(memory_format=torch.channels_last), torch.from_numpy(part.labels[chosen])
+    )
+
+
+def _image_data(found: Source, train: Indices, validation: Indices, seed: int) -> ImageData:
+    splits = [_split(found.train, chosen) for chosen in (train, validation)]
+    mean, std = moments(splits[0].images)
+    return ImageData(
+        name=found.name,
+        classes=found.classes,
+        train=splits[0],
+        validation=splits[1],
+        mean=mean,
+        std=std,
+        split_seed=seed,
+        fingerprint=fingerprint(
+            found.classes,
+            [(part.images, part.labels) for part in splits],
+            (train, validation),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DataChoice:
+    """The arguments of :func:`load_data`, kept to load the test split later."""
+
+    source: str | Path
+    data_dir: Path | None = None
+    download: bool = False
+    image_size: int | None = None
+    subset: int | None = None
+    validation_fraction: float = 0.1
+    split_seed: int = 0
+
+    def load(self) -> ImageData:
+        """Return the training and validation splits."""
+        return load_data(
+            self.source,
+            data_dir=self.data_dir,
+            download=self.download,
+            validation_fraction=self.validation_fraction,
+            split_seed=self.split_seed,
+            subset=self.subset,
+            image_size=self.image_size,
+        )
+
+    def load_test(self) -> Split:
+        """Return the test split."""
+        return load_test(
+            self.source,
+            data_dir=self.data_dir,
+            download=self.download,
+            split_seed=self.split_seed,
+            image_size=self.image_size,
+        )

@@ -1,0 +1,157 @@
+"""What a final training or a comparison begins with: data, and the networks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import optuna
+
+from optuna_de.cnn.architecture.units import Genome, render, repair
+from optuna_de.cnn.architecture.zoo import ZOO, get_architecture
+from optuna_de.cnn.data.dataset import ImageData
+from optuna_de.cnn.data.loading import DataChoice
+from optuna_de.cnn.evaluation.job import TrainingJob
+from optuna_de.cnn.evaluation.study_data import same_data
+from optuna_de.cnn.recipes import fit_recipe, get_recipe
+from optuna_de.cnn.study.setup import recorded_setup
+from optuna_de.cnn.study.trials import complete_trial, network_of, pareto_front
+from optuna_de.cnn.training.device import pick_device
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A network and where it comes from.
+
+    Args:
+        name: Short: "model1", "trial 7 of study x", or the text form.
+        genome: Its units.
+        error: Validation error rate that the search measured, or None where there was no search.
+    """
+
+    name: str
+    genome: Genome
+    error: float | None = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Candidates:
+    """Data to train on, and the study that they are of, if any.
+
+    Args:
+        study: The study, or None.
+        choice: Where the data come from; loads the test split at the end.
+        data: Training and validation splits.
+    """
+
+    study: optuna.Study | None
+    choice: DataChoice
+    data: ImageData
+
+    def trial(self, number: int) -> Candidate:
+        """Return the network of a complete trial.
+
+        Raises:
+            ValueError: Where there is none.
+        """
+        if self.study is None:
+            raise ValueError(f"Trial {number} needs a study.")
+        trial = complete_trial(self.study, number)
+        name = f"trial {number} of study {self.study.study_name}"
+        return Candidate(name, network_of(trial), trial.values[0])
+
+    def picks(self, count: int) -> list[Candidate]:
+        """Return the networks of the study's front that validation likes best, the best first.
+
+        Raises:
+            ValueError: Where the front has fewer.
+        """
+        if self.study is None:
+            raise ValueError("Picks need a study.")
+        trials = pareto_front(self.study)
+        if count > len(trials):
+            raise ValueError(
+                f"picks is {count}, but the front of study {self.study.study_name!r} has "
+                f"{len(trials)} networks."
+            )
+        return [self.trial(trial.number) for trial in trials[:count]]
+
+    def known(self, text: str) -> Candidate:
+        """Return the network of a text, or of a name of the zoo, fitted to the images.
+
+        Pools of the zoo that would take the smaller side below 2 are dropped, and the name says
+        so; a text is taken as it is.
+
+        Raises:
+            ValueError: Where it is neither.
+        """
+        genome, name = get_architecture(text), text.strip().lower()
+        if name not in ZOO:
+            return Candidate(render(genome), genome)
+        fitted = repair(genome, self.data.image_shape)
+        side = "x".join(map(str, self.data.image_shape[1:]))
+        return Candidate(name if fitted == genome else f"{name} cut for {side}", fitted)
+
+    def training(
+        self,
+        network: Candidate,
+        *,
+        recipe: str | None,
+        epochs: int | None,
+        batch_size: int | None,
+        seed: int,
+        device: str,
+        keep_validation: bool = False,
+    ) -> TrainingJob:
+        """Describe the training of a network.
+
+        Args:
+            network: What to train.
+            recipe: Its name; None is "seed-final" after a search by one of the seed's, else
+                "final". Its augmentation is fitted to the images.
+            epochs: None takes the recipe's.
+            batch_size: None takes the recipe's.
+            seed: Of weights, order and augmentation.
+            device: As :func:`optuna_de.cnn.training.device.pick_device` names it.
+            keep_validation: Whether the validation split chooses an epoch.
+
+        Raises:
+            ValueError: Where a name or number is out of range, or the network does not fit.
+        """
+        chosen = fit_recipe(get_recipe(recipe or self._recipe()), self.data)
+        return TrainingJob(
+            genome=network.genome,
+            data=self.data,
+            recipe=chosen,
+            epochs=chosen.epochs if epochs is None else epochs,
+            batch_size=chosen.batch_size if batch_size is None else batch_size,
+            seed=seed,
+            device=pick_device(device),
+            keep_validation=keep_validation,
+            origin=network.name,
+        )
+
+    def _recipe(self) -> str:
+        setup: Mapping[str, Any] = {} if self.study is None else recorded_setup(self.study)
+        return "seed-final" if str(setup.get("recipe", "")).startswith("seed") else "final"
+
+
+def begin_candidates(
+    study: optuna.Study | None, choice: DataChoice, *, named: bool, split_seed: int | None
+) -> Candidates:
+    """Load the training and validation splits; with a study, see that they are its data.
+
+    Args:
+        study: A study of ``optuna-de search``, or None.
+        choice: What the user chose.
+        named: Whether the user named the data, rather than leaving them to the study.
+        split_seed: What the user gave; None takes the study's, or 0.
+
+    Raises:
+        ValueError: Where the data are missing, damaged, or not those of the study.
+    """
+    if study is not None:
+        return Candidates(study, *same_data(study, choice, named=named, split_seed=split_seed))
+    choice = replace(choice, split_seed=split_seed or 0)
+    return Candidates(None, choice, choice.load())

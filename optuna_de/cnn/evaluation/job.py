@@ -1,0 +1,87 @@
+"""The description of a final training: network, data, recipe, seed and place."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from optuna_de.cnn.architecture.units import Genome, render
+from optuna_de.cnn.data.dataset import ImageData
+from optuna_de.cnn.modules.build import build
+from optuna_de.cnn.recipes import Recipe
+from optuna_de.cnn.training.device import uses_bfloat16
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingJob:
+    """All that a final training depends on, besides the machine.
+
+    Args:
+        genome: The network.
+        data: Training and validation splits.
+        recipe: How to train.
+        epochs: 1 or more.
+        batch_size: Images of a step, 1 or more.
+        seed: Of weights, order and augmentation.
+        device: Where.
+        keep_validation: Whether the validation split is kept out of training, to choose an epoch.
+        origin: Where the network comes from, in words, for the record.
+
+    Raises:
+        ValueError: Where a number is out of range or the network does not fit the images.
+    """
+
+    genome: Genome
+    data: ImageData
+    recipe: Recipe
+    epochs: int
+    batch_size: int
+    seed: int = 0
+    device: torch.device | str = "cpu"
+    keep_validation: bool = False
+    origin: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be 1 or more.")
+        with torch.device("meta"):
+            self._build()
+
+    def setup(self) -> dict[str, Any]:
+        """Return what a resumption has to share, as JSON has it."""
+        device, shape = torch.device(self.device), self.data.image_shape
+        half = uses_bfloat16(self.recipe.precision, device, shape)
+        setup = {
+            "architecture": render(self.genome),
+            "origin": self.origin,
+            "data": self.data.name,
+            "data fingerprint": self.data.fingerprint,
+            "split seed": self.data.split_seed,
+            "train images": len(self.data.train.labels),
+            "validation images": len(self.data.validation.labels),
+            "validation": "kept apart" if self.keep_validation else "trained on",
+            "image shape": list(shape),
+            "classes": list(self.data.classes),
+            "recipe": asdict(self.recipe),
+            "epochs": self.epochs,
+            "batch size": self.batch_size,
+            "seed": self.seed,
+            "device": device.type,
+            "threads": torch.get_num_threads() if device.type == "cpu" else None,
+            "precision": "bfloat16" if half else "float32",
+        }
+        return dict(json.loads(json.dumps(setup)))
+
+    def network(self) -> nn.Sequential:
+        """Build the network with the weights that the seed gives."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            return self._build()
+
+    def _build(self) -> nn.Sequential:
+        return build(self.genome, self.data.image_shape, len(self.data.classes))

@@ -1,0 +1,63 @@
+"""Learning curves of a final training, as data and as a plot that needs no network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optuna_de._files import csv_text, write_text
+from optuna_de.cnn.architecture.units import render
+from optuna_de.cnn.evaluation.final_training import Fitted
+from optuna_de.cnn.evaluation.job import TrainingJob
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+
+def curve_rows(job: TrainingJob, fitted: Fitted) -> list[dict[str, float | int | None]]:
+    """Return the learning curve: one row an epoch, losses in nats, accuracies in [0, 1].
+
+    The second pair is of held-out images with ``keep_validation``, else of training images that
+    are not augmented; the names say which.
+    """
+    other = "held-out" if job.keep_validation else "plain training"
+    return [
+        {
+            "epoch": epoch.number,
+            "training loss": epoch.train_loss,
+            "training accuracy": 1 - epoch.train_error,
+            f"{other} loss": epoch.validation_loss,
+            f"{other} accuracy": 1 - epoch.validation_error,
+            "seconds": round(epoch.seconds, 3),
+        }
+        for epoch in fitted.result.epochs
+        if epoch.validation_error is not None
+    ]
+
+
+def write_curves(job: TrainingJob, fitted: Fitted, folder: Path) -> None:
+    """Write ``curve.csv``, ``curve.json`` and ``curve.html``."""
+    rows = curve_rows(job, fitted)
+    write_text(folder / "curve.csv", csv_text(rows[0], (row.values() for row in rows)))
+    write_text(folder / "curve.json", json.dumps(rows, indent=1) + "\n")
+    page = curve_figure(rows, render(job.genome)).to_html(include_plotlyjs=True)
+    write_text(folder / "curve.html", page)
+
+
+def curve_figure(rows: Sequence[dict[str, float | int | None]], title: str) -> go.Figure:
+    """Draw the rows of :func:`curve_rows`: losses above, accuracies below."""
+    from plotly.graph_objects import Scatter
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06)
+    epochs = [row["epoch"] for row in rows]
+    names = [name for name in rows[0] if name.endswith(("loss", "accuracy"))]
+    for name in names:
+        line = Scatter(x=epochs, y=[row[name] for row in rows], name=name, mode="lines+markers")
+        figure.add_trace(line, row=1 if name.endswith("loss") else 2, col=1)
+    figure.update_yaxes(title="loss in nats", row=1, col=1)
+    figure.update_yaxes(title="accuracy", tickformat=".0%", row=2, col=1)
+    figure.update_xaxes(title="epoch", row=2, col=1)
+    return figure.update_layout(title=title, hovermode="x unified")

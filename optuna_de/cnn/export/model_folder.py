@@ -1,0 +1,143 @@
+"""A trained network as two files: ``model.pt``, its weights, and ``model.json``, the rest.
+
+``model.json`` holds ``format``, ``architecture`` (text form), ``image_shape`` (channels, height,
+width), ``classes`` (names in the order of the outputs), ``mean`` and ``std`` (one a channel, of
+images in [0, 1], which the network wants subtracted and divided by). No pickle is ever run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from optuna_de._files import write_text
+from optuna_de.cnn.architecture.layers import ImageShape
+from optuna_de.cnn.architecture.units import Genome, Unit, parse, render
+from optuna_de.cnn.modules.build import build
+
+FORMAT = "optuna_de model 1"
+WEIGHTS = "model.pt"
+DESCRIPTION = "model.json"
+_KEYS = ("format", "architecture", "image_shape", "classes", "mean", "std")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class TrainedModel:
+    """A trained network.
+
+    Args:
+        genome: Its units.
+        module: Maps normalised float (n, c, h, w) to logits (n, classes); on the CPU, in
+            evaluation mode.
+        image_shape: (channels, height, width).
+        classes: Names, in the order of the logits.
+        mean: Mean of each channel of images in [0, 1].
+        std: Deviation of each channel, above 0.
+    """
+
+    genome: Genome
+    module: nn.Sequential
+    image_shape: ImageShape
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def save_model(
+    folder: Path,
+    *,
+    genome: Sequence[Unit],
+    state: Mapping[str, Tensor],
+    image_shape: ImageShape,
+    classes: Sequence[str],
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> None:
+    """Write a network to a folder that exists; the fields are those of :class:`TrainedModel`.
+
+    Args:
+        folder: Where; files of that name are replaced, each in one step.
+        state: The module's ``state_dict()``, on any device.
+    """
+    description = {
+        "format": FORMAT,
+        "architecture": render(genome),
+        "image_shape": list(image_shape),
+        "classes": list(classes),
+        "mean": list(mean),
+        "std": list(std),
+    }
+    save_weights(folder / WEIGHTS, state)
+    write_text(folder / DESCRIPTION, json.dumps(description, indent=1) + "\n")
+
+
+def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Write plain tensors, on the CPU and in the usual memory format, in one step."""
+    plain = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    part = path.with_name(f".{path.name}.part")
+    torch.save(plain, part)
+    os.replace(part, path)
+
+
+def load_model(folder: str | Path) -> TrainedModel:
+    """Read a network that :func:`save_model` wrote.
+
+    Raises:
+        ValueError: Where the folder holds none, or its files are torn or do not belong together.
+    """
+    folder = Path(folder)
+    told = _description(folder)
+    try:
+        saved = _described(told)
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise ValueError(f"{folder / DESCRIPTION} describes no network: {error}") from None
+    _fill(saved.module, folder / WEIGHTS)
+    return saved
+
+
+def _described(told: Mapping[str, Any]) -> TrainedModel:
+    """Build the network, with weights of no meaning yet."""
+    genome, shape = parse(told["architecture"]), tuple(told["image_shape"])
+    mean, std = (tuple(map(float, told[name])) for name in ("mean", "std"))
+    if {len(mean), len(std)} != {shape[0]}:
+        raise ValueError(f"mean and std must have {shape[0]} numbers, one a channel.")
+    classes = tuple(map(str, told["classes"]))
+    return TrainedModel(
+        genome, build(genome, shape, len(classes)).eval(), shape, classes, mean, std
+    )
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        raise ValueError(f"{folder} holds no trained network: there is no {DESCRIPTION} in it.")
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise ValueError(f"{path} is not JSON.") from None
+    form = told.get("format") if isinstance(told, dict) else None
+    if form != FORMAT:
+        raise ValueError(f"The format of {path} is {form!r}, but must be {FORMAT!r}.")
+    missing = [key for key in _KEYS if key not in told]
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(missing)}.")
+    return dict(told)
+
+
+def _fill(module: nn.Module, path: Path) -> None:
+    if not path.is_file():
+        raise ValueError(f"There are no weights {path}.")
+    try:
+        module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, TypeError, AttributeError):
+        raise ValueError(
+            f"{path} does not hold whole weights of the network that {DESCRIPTION} describes."
+        ) from None

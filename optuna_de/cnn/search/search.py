@@ -1,0 +1,206 @@
+"""A whole search: data, space, sampler, objective and study from one frozen description."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+
+from optuna_de.cnn.architecture.space import CNNSpace
+from optuna_de.cnn.architecture.units import repair
+from optuna_de.cnn.architecture.zoo import get_architecture
+from optuna_de.cnn.data.dataset import ImageData
+from optuna_de.cnn.data.loading import DataChoice
+from optuna_de.cnn.recipes import fit_recipe, get_recipe
+from optuna_de.cnn.search.objective import CNNObjective
+from optuna_de.cnn.study.setup import check_setup, setup_of
+from optuna_de.cnn.training.device import pick_device
+from optuna_de.halving import Halving
+from optuna_de.sampler.sampler import DESampler
+from optuna_de.storage.open_storage import open_storage
+from optuna_de.storage.url import redact
+
+Preset = Literal["modern", "seed"]
+TELLING_STEPS = 100
+"""Steps an epoch from which one epoch tells a dead network from a slow one."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """The description of a search, see ``optuna-de search --help`` for each field.
+
+    Numbers that are ``None`` come from the preset: ``seed`` is the report's own experiment (100
+    trials: 20 and 8 times 10; 10 epochs, batches of 64), ``modern`` trains 40 networks.
+
+    ``artifacts`` is the folder of the trials' files and, unless ``checkpoints`` names another, of
+    the checkpoints from which retries go on: machines that share the folder share both, others
+    train a dead machine's trial anew.
+    """
+
+    data: str = "digits"
+    data_dir: Path | None = None
+    download: bool = False
+    image_size: int | None = None
+    subset: int | None = None
+    validation_fraction: float = 0.1
+    split_seed: int = 0
+    storage: str = "sqlite:///optuna_de.db"
+    study_name: str | None = None
+    preset: Preset = "modern"
+    trials: int | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    population: int = 20
+    weights: tuple[float, ...] | None = None
+    recipe: str | None = None
+    evolve_head: bool = False
+    seed: int = 0
+    device: str = "auto"
+    max_parameters: int | None = None
+    max_macs: int | None = None
+    halving: bool | None = None
+    screening: bool = True
+    warm_start: tuple[str, ...] = ()
+    checkpoints: Path | None = None
+    artifacts: Path = Path("optuna_de_artifacts")
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "epochs", "batch_size", "max_parameters", "max_macs"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}, but must be 1 or more.")
+        if self.preset not in ("modern", "seed"):
+            raise ValueError(f"There is no preset {self.preset!r}; choose modern or seed.")
+        if self.weights is not None and len(self.weights) != 2:
+            raise ValueError(f"weights are {self.weights}, but must be of error and parameters.")
+        self._check_preset()
+
+    def _check_preset(self) -> None:
+        """Refuse what a preset would not heed."""
+        if self.evolve_head and not self.is_seed:
+            raise ValueError("evolve_head belongs to the preset seed; the modern head is fixed.")
+        if self.is_seed and self.population != 20:
+            raise ValueError(
+                f"population is {self.population}, but that of the preset seed is 20."
+            )
+        if self.is_seed and self.weights not in (None, (0.7, 0.3)):
+            raise ValueError(f"weights are {self.weights}, but the preset seed's are (0.7, 0.3).")
+
+    @property
+    def is_seed(self) -> bool:
+        """Whether this is the report's own experiment."""
+        return self.preset == "seed"
+
+    @property
+    def total(self) -> int:
+        """Finished trials at which the study is done."""
+        return self.trials or (100 if self.is_seed else 40)
+
+    @property
+    def name(self) -> str:
+        """The study's name; by default the data set and the preset."""
+        return self.study_name or f"{Path(self.data).resolve().name.lower()}-{self.preset}"
+
+    @cached_property
+    def image_data(self) -> ImageData:
+        """The training and validation images."""
+        return DataChoice(
+            self.data,
+            self.data_dir,
+            self.download,
+            self.image_size,
+            self.subset,
+            self.validation_fraction,
+            self.split_seed,
+        ).load()
+
+    @cached_property
+    def space(self) -> CNNSpace:
+        """The networks for the data's image shape and classes."""
+        shape, classes = self.image_data.image_shape, len(self.image_data.classes)
+        if self.is_seed:
+            return CNNSpace.seed(shape, classes, evolve_head=self.evolve_head)
+        return CNNSpace(shape, classes)
+
+    def sampler(self) -> DESampler:
+        """Return a new sampler."""
+        space = self.space
+        accept = partial(space.fits, max_parameters=self.max_parameters, max_macs=self.max_macs)
+        if self.is_seed:
+            return DESampler.seed_exact(
+                space.initial, repair=space.repair, accept=accept, seed=self.seed
+            )
+        return DESampler(
+            population_size=self.population,
+            weights=self.weights,
+            initial=space.initial,
+            repair=space.repair,
+            accept=accept,
+            known={1: space.count_parameters},
+            screening=self.screening,
+            seed=self.seed,
+        )
+
+    def objective(self) -> CNNObjective:
+        """Return the objective."""
+        recipe = fit_recipe(
+            get_recipe(self.recipe or ("seed-search" if self.is_seed else "fast")),
+            self.image_data,
+        )
+        device = pick_device(self.device)
+        epochs = self.epochs or recipe.epochs
+        steps = len(self.image_data.train.labels) / (self.batch_size or recipe.batch_size)
+        wanted = not self.is_seed if self.halving is None else self.halving
+        return CNNObjective(
+            self.image_data.to(device),
+            self.space,
+            recipe,
+            epochs=epochs,
+            batch_size=self.batch_size,
+            device=device,
+            seed=self.seed,
+            max_parameters=self.max_parameters,
+            max_macs=self.max_macs,
+            halving=Halving.within(epochs) if wanted and epochs > 1 else None,
+            stop_dead=not self.is_seed and steps >= TELLING_STEPS,
+            checkpoints=self.checkpoints or self.artifacts / "checkpoints",
+            artifacts=self.artifacts,
+        )
+
+    def open(self) -> optuna.storages.BaseStorage:
+        """Open the storage."""
+        return open_storage(self.storage)
+
+    def study(self, objective: CNNObjective) -> optuna.Study:
+        """Open or create the study, refuse another setup, and enqueue the warm start.
+
+        Raises:
+            ValueError: Where the study was begun with another setup, or cannot be one of ours.
+        """
+        networks, sampler = [self._fitted(text) for text in self.warm_start], self.sampler()
+        try:
+            study = optuna.create_study(
+                storage=self.open(),
+                study_name=self.name,
+                sampler=sampler,
+                directions=["minimize"] * 2,
+                load_if_exists=True,
+            )
+        except ValueError as error:
+            raise ValueError(f"Study {self.name!r} cannot be used: {error}") from error
+        space = f"{self.preset}, evolved head" if self.evolve_head else self.preset
+        check_setup(study, {"space": space, **setup_of(objective)}, redact(self.storage))
+        for params in networks:
+            study.enqueue_trial(params, skip_if_exists=True)
+        return study
+
+    def _fitted(self, text: str) -> dict[str, Any]:
+        """Spell a known network in this space, pools dropped that the images do not allow."""
+        genome = repair(get_architecture(text), self.image_data.image_shape)
+        try:
+            return self.space.encode(genome)
+        except ValueError as error:
+            raise ValueError(f"{text!r} is not in the {self.preset} space: {error}") from None

@@ -1,0 +1,33 @@
+"""Attributes and files of a study: what a study records and how it is read back. No torch."""
+
+from optuna_de.cnn.study.setup import check_setup, recorded_setup, setup_of
+from optuna_de.cnn.study.trials import (
+    FINISHED,
+    checkpoint_file,
+    complete_trial,
+    count_finished,
+    ended_trials,
+    network_of,
+    pareto_front,
+    record_network,
+    record_training,
+    record_violation,
+    store_files,
+)
+
+__all__ = [
+    "FINISHED",
+    "check_setup",
+    "checkpoint_file",
+    "complete_trial",
+    "count_finished",
+    "ended_trials",
+    "network_of",
+    "pareto_front",
+    "record_network",
+    "record_training",
+    "record_violation",
+    "recorded_setup",
+    "setup_of",
+    "store_files",
+]

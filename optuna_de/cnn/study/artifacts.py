@@ -1,0 +1,129 @@
+"""Files of a trial for optuna-dashboard: drawing, learning curve and layer table. No torch.
+
+Optuna registers an artifact before it writes its file, so that a killed upload leaves a torn one.
+The digests that :func:`upload` records last tell :func:`read` which files are whole.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import optuna
+from optuna.artifacts import FileSystemArtifactStore, upload_artifact
+from optuna.artifacts.exceptions import ArtifactNotFound
+from optuna.trial import FrozenTrial
+
+from optuna_de import _compat
+from optuna_de.cnn.architecture.cost import trace
+from optuna_de.cnn.architecture.layers import ImageShape
+from optuna_de.cnn.architecture.units import Unit
+from optuna_de.cnn.drawing.plots import draw_svg
+
+if TYPE_CHECKING:
+    from optuna.artifacts._protocol import ArtifactStore
+
+FILES_KEY = "optuna_de:v1:files"
+CURVE = ("epoch", "training loss", "validation error")
+LAYERS = ("layer", "output", "parameters", "MACs")
+_logger = logging.getLogger(__name__)
+
+
+def open_store(folder: str | Path) -> FileSystemArtifactStore:
+    """Return an artifact store in a folder, which is made where it is missing."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return FileSystemArtifactStore(str(folder))
+
+
+def upload(
+    trial: optuna.Trial,
+    store: ArtifactStore,
+    genome: Sequence[Unit],
+    image_shape: ImageShape,
+    classes: int,
+    curve: Iterable[Sequence[float | None]] = (),
+) -> None:
+    """Write ``drawing.svg``, ``layers.csv`` and ``curve.csv`` as artifacts of a running trial.
+
+    A store that cannot be written to costs the files and a warning, not the trained network.
+    What a retried trial already has is not written again.
+
+    Args:
+        trial: A running trial.
+        store: Where Optuna keeps artifacts.
+        genome: The network.
+        image_shape: ``(channels, height, width)``.
+        classes: Number of classes.
+        curve: Rows of epoch, training loss, validation error; without any, no ``curve.csv``.
+
+    Raises:
+        ValueError: Where the network does not fit the images.
+    """
+    rows = list(curve)
+    contents = {
+        "drawing.svg": draw_svg(genome, image_shape, classes),
+        "layers.csv": _layer_table(genome, image_shape, classes),
+        **({"curve.csv": _table(CURVE, rows)} if rows else {}),
+    }
+    try:
+        _upload(trial, store, {name: text.encode() for name, text in contents.items()})
+    except OSError as error:
+        _logger.warning("Trial %d: its files cannot be stored: %s", trial.number, error)
+
+
+def _upload(trial: optuna.Trial, store: ArtifactStore, contents: Mapping[str, bytes]) -> None:
+    frozen = _compat.frozen(trial)
+    stored, present = dict(frozen.system_attrs.get(FILES_KEY, {})), read(frozen, store)
+    with TemporaryDirectory() as folder:
+        for name, content in contents.items():
+            if present.get(name) == content:
+                continue
+            file = Path(folder, name)
+            file.write_bytes(content)
+            identity = upload_artifact(
+                artifact_store=store, file_path=str(file), study_or_trial=trial
+            )
+            stored[name] = {"artifact": identity, "sha256": hashlib.sha256(content).hexdigest()}
+    _compat.set_system_attr(trial.study, frozen, FILES_KEY, stored)
+
+
+def _layer_table(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> str:
+    rows = (
+        (w.name, "x".join(map(str, w.output_shape)), w.parameters, w.macs)
+        for w in trace(genome, image_shape, classes)
+    )
+    return _table(LAYERS, rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([head, *rows])
+    return text.getvalue()
+
+
+def read(trial: FrozenTrial, store: ArtifactStore) -> dict[str, bytes]:
+    """Return the whole files of a trial by name.
+
+    Missing and torn ones are left out, and those whose recorded id is none of a file in the store.
+    """
+    recorded = trial.system_attrs.get(FILES_KEY, {})
+    found = {name: _content(store, entry["artifact"]) for name, entry in recorded.items()}
+    return {
+        name: content
+        for name, content in found.items()
+        if hashlib.sha256(content).hexdigest() == recorded[name]["sha256"]
+    }
+
+
+def _content(store: ArtifactStore, identity: str) -> bytes:
+    try:
+        with store.open_reader(identity) as stream:
+            return stream.read()
+    except (ArtifactNotFound, OSError, ValueError):  # ValueError: an id that leaves the folder
+        return b""

@@ -1,0 +1,206 @@
+"""The epochs of one training, what they leave, and when a network is dead."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from optuna_de.cnn.data import augmentation
+from optuna_de.cnn.training.evaluate import evaluate
+from optuna_de.cnn.training.memory import TrainingOutOfMemory, attempt
+from optuna_de.cnn.training.state import TrainState, averaged, set_rate, update_mean
+from optuna_de.cnn.training.step import Stepper
+
+if TYPE_CHECKING:
+    from optuna_de.cnn.data.dataset import ImageData
+
+_SCORE_BATCH = 256
+_LOOK_EVERY = 64  # steps between two looks at the loss, each of which waits for the device
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One epoch of training.
+
+    Args:
+        number: From 1.
+        train_loss: Mean of the loss that was minimised, smoothing included; not finite where the
+            training diverged in this epoch.
+        train_error: Error rate on the augmented training images as they came by.
+        validation_loss: Mean cross entropy in nats, or None where the epoch was not scored.
+        validation_error: Error rate in [0, 1], or None.
+        seconds: Wall-clock time, scoring included.
+    """
+
+    number: int
+    train_loss: float
+    train_error: float
+    validation_loss: float | None
+    validation_error: float | None
+    seconds: float
+
+    @property
+    def diverged(self) -> bool:
+        """Whether a loss is not finite."""
+        return not math.isfinite(self.train_loss + (self.validation_loss or 0.0))
+
+
+class EpochLoop:
+    """Trains and scores epoch by epoch.
+
+    Args:
+        run: Changed in place.
+        data: The set.
+        epochs: How many there will be.
+        batch_size: Images of a step.
+        micro: Images that go through the model at once.
+        seed: Seeds order and augmentation.
+        on_step: Called before each step; it may raise to end the training.
+    """
+
+    def __init__(
+        self,
+        run: TrainState,
+        data: ImageData,
+        *,
+        epochs: int,
+        batch_size: int,
+        micro: int,
+        seed: int,
+        on_step: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.run = run
+        self.history: list[Epoch] = []
+        self._data = data
+        self._epochs = epochs
+        self._batch_size = batch_size
+        self._on_step = on_step
+        self._step = Stepper(run, batch_size, micro)
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def epoch(self, scored: Callable[[Epoch], bool]) -> None:
+        """Train one epoch, score it where ``scored`` says so of it, and append it."""
+        began = time.perf_counter()
+        loss, error = self._train()
+        epoch = Epoch(len(self.history) + 1, loss, error, None, None, 0.0)
+        if not epoch.diverged and scored(epoch):
+            wrong, nats = self._score()
+            epoch = replace(epoch, validation_loss=nats, validation_error=wrong)
+        self.history.append(replace(epoch, seconds=time.perf_counter() - began))
+
+    def _train(self) -> tuple[float, float]:
+        plans = torch.split(self._plan(), self._batch_size)
+        taken = len(self.history) * len(plans)
+        self.run.totals.zero_()
+        seen = 0
+        for number, plan in enumerate(plans, start=1):
+            self._on_step()
+            set_rate(self.run, self._rate(taken, len(plans)))
+            self._step(plan)
+            taken += 1
+            update_mean(self.run, taken)
+            seen += len(plan)
+            if number % _LOOK_EVERY == 0 and not self.run.totals[0].isfinite():
+                break
+        loss, wrong = self.run.totals.tolist()
+        return loss / seen, wrong / seen
+
+    def _plan(self) -> Tensor:
+        images = self.run.images
+        plan = augmentation.draw_plan(
+            len(self.run.labels),
+            images.side,
+            self._generator,
+            padding=images.padding,
+            flip=self.run.recipe.flip,
+        )
+        return plan.to(self.run.device)
+
+    def _rate(self, step: int, steps: int) -> float:
+        return self.run.recipe.rate(
+            step, steps=steps, epochs=self._epochs, batch_size=self._batch_size
+        )
+
+    def _score(self) -> tuple[float, float]:
+        with averaged(self.run):
+            for batch_size in (_SCORE_BATCH, self._step.micro):
+                found = attempt(partial(self._evaluate, batch_size), self.run.device)
+                if found:
+                    return found[0]
+        raise TrainingOutOfMemory(
+            f"Scoring ran out of memory at a batch of {self._step.micro} images."
+        )
+
+    def _evaluate(self, batch_size: int) -> tuple[float, float]:
+        data, run = self._data, self.run
+        return evaluate(
+            run.model,
+            data.validation,
+            data.mean,
+            data.std,
+            device=run.device,
+            batch_size=batch_size,
+            bfloat16=run.bfloat16,
+        )
+
+    def content(self) -> dict[str, Any]:
+        """Return all that the coming epochs depend on, for a checkpoint."""
+        on_card = self.run.device.type == "cuda"
+        return {
+            "state": [tensor.detach() for tensor in self.run.state()],
+            "generator": self._generator.get_state(),
+            "global": torch.get_rng_state(),
+            "card": torch.cuda.get_rng_state(self.run.device) if on_card else None,
+            "epochs": [astuple(epoch) for epoch in self.history],
+        }
+
+    def resume(self, content: dict[str, Any]) -> None:
+        """Go on from what :meth:`content` returned."""
+        self.run.restore(content["state"])
+        self._generator.set_state(content["generator"])
+        torch.set_rng_state(content["global"])
+        if content["card"] is not None:
+            torch.cuda.set_rng_state(content["card"], self.run.device)
+        self.history = [Epoch(*values) for values in content["epochs"]]
+
+
+@dataclass(frozen=True, slots=True)
+class ChanceLevel:
+    """What a network reaches that always gives the same answer.
+
+    Args:
+        loss: Training loss in nats: the entropy of the classes, smoothed as the recipe says.
+        error: Validation error rate, less two standard deviations of a count of that many.
+    """
+
+    loss: float
+    error: float
+
+    @classmethod
+    def of(cls, data: ImageData, smoothing: float) -> ChanceLevel:
+        """Return the guess for a data set."""
+        classes = len(data.classes)
+        shares = torch.bincount(data.train.labels.cpu(), minlength=classes).double()
+        prior = (1 - smoothing) * shares / shares.sum() + smoothing / classes
+        n = len(data.validation.labels)
+        error = 1 - torch.bincount(data.validation.labels.cpu()).max().item() / n
+        return cls(
+            loss=-torch.xlogy(prior, prior).sum().item(),
+            error=error - 2 * math.sqrt(error * (1 - error) / n),
+        )
+
+    def suspects(self, epoch: Epoch) -> bool:
+        """Tell whether a first epoch's loss is no better than guessing, to a thousandth."""
+        return epoch.number == 1 and epoch.train_loss >= 0.999 * self.loss
+
+    def confirms(self, epoch: Epoch) -> bool:
+        """Tell whether the validation error of a suspect says the same."""
+        score = epoch.validation_error
+        return self.suspects(epoch) and score is not None and score >= self.error

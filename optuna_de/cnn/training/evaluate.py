@@ -1,0 +1,63 @@
+"""Scoring a network on a split, and choosing the device to do so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from optuna_de.cnn.data import augmentation
+from optuna_de.cnn.training.device import autocast
+
+if TYPE_CHECKING:
+    from optuna_de.cnn.data.dataset import Split
+
+
+def evaluate(
+    model: nn.Module,
+    split: Split,
+    mean: Sequence[float] | Tensor,
+    std: Sequence[float] | Tensor,
+    *,
+    device: torch.device | str = "cpu",
+    batch_size: int = 256,
+    bfloat16: bool = False,
+) -> tuple[float, float]:
+    """Score a network in ``eval()`` mode; its own mode is put back.
+
+    Args:
+        model: On ``device``, mapping float (b, c, h, w) to logits (b, classes).
+        split: Images and labels, on any device.
+        mean: Channel means (c,) of images in [0, 1].
+        std: Channel deviations (c,), above 0.
+        device: Where to compute.
+        batch_size: Images at once, 1 or more.
+        bfloat16: Whether to compute in bfloat16.
+
+    Returns:
+        Error rate in [0, 1] and mean cross entropy in nats, which may be NaN.
+    """
+    device = torch.device(device)
+    side = (split.images.shape[2], split.images.shape[3])
+    normalise = augmentation.normaliser(mean, std, side, device)
+    wrong, loss = torch.zeros(2, device=device).unbind()
+    mode = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            for images, labels in zip(
+                torch.split(split.images, batch_size),
+                torch.split(split.labels, batch_size),
+                strict=True,
+            ):
+                with autocast(device, bfloat16):
+                    logits = model(normalise(images.to(device))).float()
+                target = labels.to(device)
+                wrong = wrong + (logits.argmax(1) != target).sum()
+                loss = loss + F.cross_entropy(logits, target, reduction="sum")
+    finally:
+        model.train(mode)
+    return wrong.item() / len(split.labels), loss.item() / len(split.labels)

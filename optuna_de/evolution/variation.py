@@ -1,0 +1,214 @@
+"""A child from three parents: differential mutation, crossover and random edits. Pure.
+
+Flat genes and attributes of units that agree in kind move by numeric differential evolution,
+kinds by the seed's difference and add. Random edits (a unit inserted, removed or replaced, one
+gene drawn anew) keep the gene pool open and let a sequence grow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import numpy as np
+
+from optuna_de._checks import require
+from optuna_de.evolution.genome import (
+    Choices,
+    Gene,
+    Genome,
+    Interval,
+    Range,
+    Value,
+    combine,
+    difference,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Alphabet:
+    """What a sequence may hold.
+
+    Args:
+        lengths: Range of its length.
+        kinds: Allowed kinds by position; positions beyond the last share the last entry.
+        attributes: Range of every attribute seen, by kind and name.
+    """
+
+    lengths: Interval
+    kinds: tuple[tuple[str, ...], ...]
+    attributes: Mapping[str, Mapping[str, Range]]
+
+    def allowed(self, position: int) -> tuple[str, ...]:
+        """Return the kinds allowed at a position."""
+        return self.kinds[min(position, len(self.kinds) - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The ranges of all genes of a study."""
+
+    flat: Mapping[str, Range]
+    sequences: Mapping[str, Alphabet]
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """Control parameters of differential evolution.
+
+    Args:
+        scale: Factor F on numeric differences, ``>= 0``; 0 inherits numeric genes whole.
+        crossover: Probability CR in ``[0, 1]`` that a gene takes part in the mutation.
+        mutation: Expected number of genes of a child that are edited at random, ``>= 0``.
+
+    Raises:
+        ValueError: Where one is out of its range.
+    """
+
+    scale: float
+    crossover: float
+    mutation: float
+
+    def __post_init__(self) -> None:
+        require(self.scale >= 0, "scale", self.scale, "at least 0")
+        require(0 <= self.crossover <= 1, "crossover", self.crossover, "in [0, 1]")
+        require(self.mutation >= 0, "mutation", self.mutation, "at least 0")
+
+
+def draw(span: Range, rng: np.random.Generator) -> Value:
+    """Draw a value uniformly from a range (log-uniformly from a logarithmic one)."""
+    if isinstance(span, Choices):
+        return span.values[int(rng.random() * len(span.values))]
+    return span.from_unit(rng.random())
+
+
+def vary(
+    parents: tuple[Genome, Genome, Genome],
+    catalog: Catalog,
+    variation: Variation,
+    rng: np.random.Generator,
+    *,
+    forced: int = 0,
+) -> Genome:
+    """Return the child of ``(best, r1, r2)`` with ``forced`` more random edits than usual."""
+    best, a, b = parents
+    names = list({**best.flat, **a.flat, **b.flat})
+    sizes = [len(names), *(len(units) for units in best.sequences.values())]
+    edits = iter(_choose_edits(sum(sizes), variation.mutation, forced, rng))
+    flat = {
+        name: draw(catalog.flat[name], rng)
+        if next(edits) and name in catalog.flat
+        else _vary_value(name, parents, catalog, variation, rng)
+        for name in names
+    }
+    sequences = {
+        name: _vary_sequence(
+            (units, a.sequences.get(name, ()), b.sequences.get(name, ())),
+            catalog.sequences[name],
+            variation,
+            [next(edits) for _ in units],
+            rng,
+        )
+        for name, units in best.sequences.items()
+    }
+    return Genome(flat, sequences)
+
+
+def _choose_edits(size: int, expected: float, forced: int, rng: np.random.Generator) -> list[bool]:
+    """Choose which of ``size`` genes are edited: ``expected`` on average, and ``forced`` more."""
+    chosen: list[bool] = (rng.random(size) * size < expected).tolist()
+    for position in (rng.random(forced) * size).astype(int):
+        chosen[position] = True
+    return chosen
+
+
+def _vary_value(
+    name: str,
+    parents: tuple[Genome, Genome, Genome],
+    catalog: Catalog,
+    variation: Variation,
+    rng: np.random.Generator,
+) -> Value:
+    """Vary one flat gene; a conditional gene that some parent lacks is inherited whole."""
+    holders = [p.flat[name] for p in parents if name in p.flat]
+    if len(holders) < 3 or rng.random() >= variation.crossover:
+        return holders[0]
+    best, a, b = holders
+    return combine(best, a, b, catalog.flat.get(name), variation.scale)
+
+
+def _vary_sequence(
+    parents: tuple[tuple[Gene, ...], tuple[Gene, ...], tuple[Gene, ...]],
+    alphabet: Alphabet,
+    variation: Variation,
+    edits: Sequence[bool],
+    rng: np.random.Generator,
+) -> tuple[Gene, ...]:
+    best, a, b = parents
+    child: list[Gene] = []
+    delta = difference(a, b)[: len(best)]
+    for i, (unit, d, edit) in enumerate(zip_longest(best, delta, edits)):
+        crossed = rng.random() < variation.crossover
+        moved = d or _move(unit, a[i:], b[i:], alphabet, variation.scale) if crossed else unit
+        child += _edit(moved, len(child), alphabet, rng) if edit else (moved,)
+    return _fit(child, alphabet) or best
+
+
+def _move(
+    unit: Gene, a: Sequence[Gene], b: Sequence[Gene], alphabet: Alphabet, scale: float
+) -> Gene:
+    """Move the attributes of a unit by the difference of two units of its own kind."""
+    if not (a and b and unit.kind == a[0].kind == b[0].kind):
+        return unit
+    plus, minus = dict(a[0].attributes), dict(b[0].attributes)
+    spans = alphabet.attributes.get(unit.kind, {})
+    moved = (
+        (name, combine(value, plus.get(name, value), minus.get(name, value), spans[name], scale))
+        for name, value in unit.attributes
+    )
+    return Gene(unit.kind, tuple(moved))
+
+
+def _edit(
+    unit: Gene, position: int, alphabet: Alphabet, rng: np.random.Generator
+) -> tuple[Gene, ...]:
+    """Insert, remove, replace or change a unit, each with the same probability."""
+    match int(rng.random() * 4):
+        case 0:
+            return (unit, random_unit(position + 1, alphabet, rng))
+        case 1:
+            return ()
+        case 2:
+            return (random_unit(position, alphabet, rng),)
+        case _:
+            return (_redraw(unit, alphabet, rng),)
+
+
+def random_unit(position: int, alphabet: Alphabet, rng: np.random.Generator) -> Gene:
+    """Draw a unit: a kind that the position allows, then its attributes."""
+    kind = draw(Choices(alphabet.allowed(position)), rng)
+    spans = alphabet.attributes.get(str(kind), {})
+    return Gene(str(kind), tuple((name, draw(span, rng)) for name, span in sorted(spans.items())))
+
+
+def _redraw(unit: Gene, alphabet: Alphabet, rng: np.random.Generator) -> Gene:
+    """Draw one attribute of a unit anew."""
+    if not unit.attributes:
+        return unit
+    chosen = unit.attributes[int(rng.random() * len(unit.attributes))][0]
+    spans = alphabet.attributes[unit.kind]
+    return Gene(
+        unit.kind,
+        tuple((n, draw(spans[n], rng) if n == chosen else v) for n, v in unit.attributes),
+    )
+
+
+def _fit(units: Sequence[Gene], alphabet: Alphabet) -> tuple[Gene, ...]:
+    """Drop units their position does not allow, then cut; empty where the rest is too short."""
+    kept: list[Gene] = []
+    for unit in units:
+        if unit.kind in alphabet.allowed(len(kept)):
+            kept.append(unit)
+    kept = kept[: int(alphabet.lengths.high)]
+    return tuple(kept) if len(kept) >= alphabet.lengths.low else ()

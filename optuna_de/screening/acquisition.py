@@ -1,0 +1,38 @@
+"""What a candidate's losses are worth beside those of the incumbents. Knows NumPy only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optuna_de.evolution.pareto import added_areas, depths
+
+Array = NDArray[np.float64]
+
+
+def acquisition_values(
+    incumbents: Array,
+    candidates: Array,
+    weights: Sequence[float] | None,
+    rng: np.random.Generator,
+) -> Array:
+    """Return how much each of ``(k, m)`` candidates is worth beside ``(n, m)`` incumbents.
+
+    One objective: the value; weights: the weighted sum; two objectives: the hypervolume that is
+    added; more: the augmented Chebyshev sum of random weights (Knowles, 2006).
+    """
+    if weights is not None:
+        return np.asarray(-(candidates @ np.asarray(weights, dtype=float)))
+    match candidates.shape[1]:
+        case 1:
+            return -candidates[:, 0]
+        case 2:
+            added = added_areas(incumbents, candidates, np.array([1.1, 1.1]))
+            useful = added.any() or not len(incumbents)
+            return added if useful else -depths(incumbents, candidates)
+        case m:
+            drawn = rng.dirichlet(np.ones(m))
+            chebyshev = (candidates * drawn).max(axis=1)
+            return np.asarray(-chebyshev - 0.05 * candidates @ drawn)

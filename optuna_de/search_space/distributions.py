@@ -1,0 +1,72 @@
+"""Optuna's distributions as plain ranges, and what the package asks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from optuna_de.evolution.genome import Choices, Interval, Range, Value
+
+Params = Mapping[str, Value]
+Distributions = Mapping[str, BaseDistribution]
+
+
+def hull(a: BaseDistribution | None, b: BaseDistribution) -> BaseDistribution:
+    """Return the smallest range that holds two ranges of one name; choices never change."""
+    if a is None or a == b or type(a) is not type(b) or isinstance(b, CategoricalDistribution):
+        return b
+    assert isinstance(a, IntDistribution | FloatDistribution)
+    assert isinstance(b, IntDistribution | FloatDistribution)
+    if (a.step, a.log) != (b.step, b.log):
+        return b
+    low, high = min(a.low, b.low), max(a.high, b.high)
+    return type(b)(low=low, high=high, step=b.step, log=b.log)  # type: ignore[arg-type]
+
+
+def range_of(distribution: BaseDistribution) -> Range:
+    """Return the range of a distribution without Optuna's types."""
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return Choices(tuple(choices))
+        case IntDistribution(low=low, high=high, step=step, log=log):
+            return Interval(low, high, step, log, integer=True)
+        case FloatDistribution(low=low, high=high, step=step, log=log):
+            return Interval(low, high, step, log)
+    raise ValueError(f"Unknown distribution {distribution!r}; Optuna's three are supported.")
+
+
+def holds(distribution: BaseDistribution, value: Value) -> bool:
+    """Return whether a value is in a range."""
+    span = range_of(distribution)
+    if isinstance(span, Choices):
+        return value in span.values
+    return isinstance(value, int | float) and span.clip(value) == value
+
+
+def fitting(values: Iterable[Value], distribution: BaseDistribution) -> list[Value]:
+    """Return those values that a range can hold, numbers clipped to it."""
+    span = range_of(distribution)
+    if isinstance(span, Choices):
+        return [value for value in values if value in span.values]
+    numbers = (v for v in values if isinstance(v, int | float) and not isinstance(v, bool))
+    return [span.clip(number) for number in numbers]
+
+
+def suggest(trial: optuna.trial.BaseTrial, name: str, distribution: BaseDistribution) -> Any:
+    """Suggest a parameter from its distribution, under any sampler."""
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return trial.suggest_categorical(name, choices)
+        case IntDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_int(name, low, high, step=step, log=log)
+        case FloatDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_float(name, low, high, step=step, log=log)
+    raise ValueError(f"Unknown distribution {distribution!r} for {name}.")

@@ -1,0 +1,137 @@
+"""What the plots read of a study: its finished trials in the order of their completion."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_de import _compat
+from optuna_de.sampler.plan import PLAN_KEY, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A finished trial.
+
+    Args:
+        number: The trial's number.
+        values: One per objective; empty where the trial failed or was pruned.
+        losses: The values, minimised.
+        feasible: Whether no constraint is violated.
+        plan: How the sampler planned it; ``None`` for enqueued and added trials.
+        seconds: Seconds of compute: the user attribute ``seconds``, else the trial's duration.
+        label: The user attribute ``architecture``, else empty.
+    """
+
+    number: int
+    values: tuple[float, ...]
+    losses: tuple[float, ...] = ()
+    feasible: bool = True
+    plan: Plan | None = None
+    seconds: float = 0.0
+    label: str = ""
+
+    @property
+    def generation(self) -> int | None:
+        """The generation of the plan; ``None`` where there is none."""
+        return None if self.plan is None else self.plan.generation
+
+    @property
+    def operator(self) -> str:
+        """The operator of the plan; ``"added"`` where there is none."""
+        return "added" if self.plan is None else self.plan.operator
+
+
+def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the finished trials in the order of their completion, ties by number."""
+    finished = [t for t in _compat.fresh_trials_of(study) if t.state.is_finished()]
+    return sorted(finished, key=lambda t: (t.datetime_complete is None, _moment(t), t.number))
+
+
+def _moment(trial: FrozenTrial) -> float:
+    return 0.0 if trial.datetime_complete is None else trial.datetime_complete.timestamp()
+
+
+def entries(study: optuna.Study) -> tuple[Entry, ...]:
+    """Return the finished trials of a study in the order of their completion."""
+    signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions]
+    return tuple(entry(trial, signs) for trial in finished_trials(study))
+
+
+def entry(trial: FrozenTrial, signs: Sequence[float]) -> Entry:
+    """Read a finished trial; ``signs`` are -1 for maximised objectives, else 1."""
+    values = tuple(trial.values) if trial.state == TrialState.COMPLETE else ()
+    stored = trial.system_attrs.get(PLAN_KEY)
+    return Entry(
+        number=trial.number,
+        values=values,
+        losses=tuple(s * v for s, v in zip(signs, values, strict=False)),
+        feasible=all(c <= 0 for c in trial.constraints.values()),
+        plan=None if stored is None else Plan.load(stored),
+        seconds=_seconds(trial),
+        label=str(trial.user_attrs.get("architecture", "")),
+    )
+
+
+def _seconds(trial: FrozenTrial) -> float:
+    told = trial.user_attrs.get("seconds")
+    if isinstance(told, int | float) and math.isfinite(told) and told >= 0:
+        return float(told)
+    return 0.0 if trial.duration is None else trial.duration.total_seconds()
+
+
+def scored(finished: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Return the entries that have values."""
+    return tuple(e for e in finished if e.values)
+
+
+def excuse(finished: Sequence[Entry]) -> str:
+    """Return a sentence that says why there is nothing to plot; empty where there is."""
+    if scored(finished):
+        return ""
+    if not finished:
+        return "This study has no finished trial yet."
+    return f"None of this study's {len(finished)} finished trials has a value."
+
+
+def front(scored_entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Return the feasible entries that no other dominates, in their order."""
+    feasible = [e for e in scored_entries if e.feasible]
+    if not feasible:
+        return ()
+    best = _compat.is_on_front(loss_array(feasible))
+    return tuple(e for e, is_best in zip(feasible, best, strict=True) if is_best)
+
+
+def loss_array(scored_entries: Sequence[Entry]) -> NDArray[np.float64]:
+    """Return the losses, shape ``(n, m)``."""
+    return np.array([e.losses for e in scored_entries], dtype=float)
+
+
+def names_of(study: optuna.Study, target_names: Sequence[str] | None) -> tuple[str, ...]:
+    """Return one name per objective: those given, the study's metric names, or a number.
+
+    Raises:
+        ValueError: Where the number of names given is not the number of objectives.
+    """
+    n = len(study.directions)
+    if target_names is None:
+        return tuple(study.metric_names or [f"Objective {i}" for i in range(n)])
+    if len(target_names) != n:
+        raise ValueError(
+            f"target_names has {len(target_names)} names, but the study has {n} objectives."
+        )
+    return tuple(target_names)
+
+
+def is_wide(values: Iterable[float]) -> bool:
+    """Return whether values ask for a log scale: positive, the largest ten times the smallest."""
+    finite = [v for v in values if math.isfinite(v)]
+    return bool(finite) and min(finite) > 0 and max(finite) >= 10 * min(finite)

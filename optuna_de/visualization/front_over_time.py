@@ -1,0 +1,118 @@
+"""The fronts of a study at several moments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import optuna
+import plotly.graph_objects as go
+
+from optuna_de.visualization import finished_trials, objective_plane, style
+from optuna_de.visualization.objective_plane import Axes, Plane, Point
+
+_TITLE = "Front over time"
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The front after so many finished trials, by growing x."""
+
+    finished: int
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What the figure shows; ``excuse`` says why there is nothing."""
+
+    plane: Plane
+    fronts: tuple[Front, ...]
+    excuse: str = ""
+
+
+def plot_front_over_time(
+    study: optuna.Study,
+    *,
+    target_names: Sequence[str] | None = None,
+    axes: Axes | None = None,
+    moments: int = 4,
+) -> go.Figure:
+    """Plot the front as it was at several moments, each bounding what it dominates.
+
+    Args:
+        study: A study of two objectives or more; the front is that of all objectives.
+        target_names: One name per objective; default: the study's metric names.
+        axes: Objectives on the x and y axis; default ``(1, 0)``.
+        moments: How many fronts, at least 1, evenly spread over the finished trials.
+
+    Raises:
+        ValueError: Where the study has one objective, or an argument does not fit it.
+    """
+    return figure(info(study, target_names, axes, moments))
+
+
+def info(
+    study: optuna.Study,
+    target_names: Sequence[str] | None = None,
+    axes: Axes | None = None,
+    moments: int = 4,
+) -> Info:
+    """Read what the figure shows."""
+    if moments < 1:
+        raise ValueError(f"moments must be at least 1, but is {moments}.")
+    require_several(study)
+    finished = finished_trials.entries(study)
+    plane = objective_plane.plane(study, finished_trials.scored(finished), target_names, axes)
+    counts = sorted({-(-len(finished) * i // moments) for i in range(1, moments + 1)} - {0})
+    fronts = (Front(n, _at(finished[:n], axes)) for n in counts)
+    shown = tuple(front for front in fronts if front.points)
+    feasible = "" if shown else "No trial of this study is feasible yet."
+    return Info(plane, shown, finished_trials.excuse(finished) or feasible)
+
+
+def require_several(study: optuna.Study) -> None:
+    """Refuse a study of one objective."""
+    if len(study.directions) < 2:
+        raise ValueError(
+            "A front needs two objectives, but this study has 1; plot_optimization_history of "
+            "optuna.visualization plots it."
+        )
+
+
+def _at(finished: Sequence[finished_trials.Entry], axes: Axes | None) -> tuple[Point, ...]:
+    best = objective_plane.points(finished_trials.front(finished_trials.scored(finished)), axes)
+    return tuple(sorted(best, key=lambda p: (p.x, p.y)))
+
+
+def figure(info: Info) -> go.Figure:
+    """Draw what was read."""
+    if info.excuse:
+        return style.sentence_figure(info.excuse, _TITLE)
+    last = max(len(info.fronts) - 1, 1)
+    result = go.Figure([_line(f, i / last, i, info.plane) for i, f in enumerate(info.fronts)])
+    result.update_xaxes(title=style.label(info.plane.x_name))
+    result.update_yaxes(title=style.label(info.plane.y_name))
+    if info.plane.x_log:
+        xs = [p.x for front in info.fronts for p in front.points]
+        result.update_xaxes(**style.log_axis(xs))
+    return style.style(result, _TITLE)
+
+
+def _line(front: Front, share: float, index: int, plane: Plane) -> go.Scatter:
+    symbols = ("circle", "square", "diamond", "triangle-up", "pentagon", "star")
+    colour = style.shade(share)
+    return go.Scatter(
+        x=[p.x for p in front.points],
+        y=[p.y for p in front.points],
+        mode="lines+markers",
+        name=f"{front.finished} trials",
+        line={"color": colour, "width": 1 + 1.5 * share, "shape": plane.step},
+        marker={
+            **{"symbol": symbols[index % len(symbols)], "size": 9, "color": colour},
+            "line": style.OUTLINE,
+        },
+        text=[objective_plane.hover(p, plane) for p in front.points],
+        hovertemplate="%{text}<extra></extra>",
+        customdata=[p.number for p in front.points],
+    )

@@ -1,0 +1,211 @@
+"""Who came from whom, and by which operator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import optuna
+import plotly.graph_objects as go
+
+from optuna_de.visualization import finished_trials, style
+from optuna_de.visualization.ancestry import ancestors, parents, trunk
+from optuna_de.visualization.finished_trials import Entry
+
+_TITLE = "Lineage"
+_OPERATORS = {
+    "initial": (style.CLASSES[0], "circle"),
+    "difference": (style.CLASSES[1], "diamond"),
+    "edit": (style.CLASSES[2], "triangle-up"),
+    "added": (style.CLASSES[3], "square"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A trial; ``value`` is that of the objective on the y axis, NaN where it has none."""
+
+    number: int
+    value: float
+    operator: str
+    generation: int | None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What the figure shows.
+
+    Args:
+        name: The objective on the y axis.
+        nodes: The trials of the lineage, by number.
+        edges: Pairs (parent, child) of numbers.
+        trunk: The edges from a child's ``best`` to it, back from the trials asked for.
+        asked: Numbers of the trials asked for.
+        others: Trials outside the lineage, as (number, value).
+        excuse: Why there is nothing; empty where there is.
+    """
+
+    name: str
+    nodes: tuple[Node, ...] = ()
+    edges: tuple[tuple[int, int], ...] = ()
+    trunk: tuple[tuple[int, int], ...] = ()
+    asked: tuple[int, ...] = ()
+    others: tuple[tuple[int, float], ...] = ()
+    excuse: str = ""
+
+
+def plot_lineage(
+    study: optuna.Study,
+    *,
+    target_names: Sequence[str] | None = None,
+    trials: Sequence[int] | None = None,
+    objective: int = 0,
+    all_ancestors: bool = False,
+) -> go.Figure:
+    """Plot the ancestors of trials: the bold line follows each child's ``best`` parent.
+
+    Thin lines come from the two trials whose difference was added to it.
+
+    Args:
+        study: Any study; trials that no sampler planned have no parents.
+        target_names: One name per objective; default: the study's metric names.
+        trials: Numbers of the trials asked for; default: the best feasible one.
+        objective: The objective on the y axis, by which the best is chosen.
+        all_ancestors: Whether the ancestors of those two are drawn as well, and so on.
+
+    Raises:
+        ValueError: Where one of ``trials`` is no trial with values, or an argument does not fit.
+    """
+    return figure(info(study, target_names, trials, objective, all_ancestors))
+
+
+def info(
+    study: optuna.Study,
+    target_names: Sequence[str] | None = None,
+    trials: Sequence[int] | None = None,
+    objective: int = 0,
+    all_ancestors: bool = False,
+) -> Info:
+    """Read what the figure shows."""
+    names = finished_trials.names_of(study, target_names)
+    if not 0 <= objective < len(names):
+        raise ValueError(f"objective must be 0 to {len(names) - 1}, but is {objective}.")
+    finished = finished_trials.entries(study)
+    known = {e.number: e for e in finished_trials.scored(finished)}
+    if unknown := sorted(set(trials or ()) - set(known)):
+        raise ValueError(f"Trial {unknown[0]} is no completed trial of this study.")
+    if not known:
+        return Info(names[objective], excuse=finished_trials.excuse(finished))
+    asked = [_best(known.values(), objective)] if trials is None else list(dict.fromkeys(trials))
+    line = trunk(asked, known)
+    children = {*asked, *(n for edge in line for n in edge)}
+    if all_ancestors:
+        children = set(ancestors(asked, known))
+    edges = tuple((p, n) for n in sorted(children) for p in parents(known[n], known))
+    family = sorted(children | {p for p, _ in edges})
+    return Info(
+        name=names[objective],
+        nodes=tuple(_node(known[n], objective) for n in family),
+        edges=edges,
+        trunk=line,
+        asked=tuple(asked),
+        others=tuple((n, known[n].values[objective]) for n in sorted(set(known) - set(family))),
+    )
+
+
+def _best(scored: Iterable[Entry], objective: int) -> int:
+    return min(scored, key=lambda e: (not e.feasible, e.losses[objective], e.number)).number
+
+
+def _node(entry: Entry, objective: int) -> Node:
+    operator, value = entry.operator, entry.values[objective]
+    return Node(entry.number, value, operator, entry.generation, entry.label)
+
+
+def figure(info: Info) -> go.Figure:
+    """Draw what was read."""
+    if info.excuse:
+        return style.sentence_figure(info.excuse, _TITLE)
+    place = {node.number: node.value for node in info.nodes}
+    asked = set(info.asked)
+    twigs = sorted(set(info.edges) - set(info.trunk))
+    marked = asked | {n for edge in info.trunk for n in edge}
+    result = go.Figure(
+        [
+            _others(info),
+            _edges("difference of", twigs, place, {"color": style.FAINT, "width": 0.6}),
+            _edges("best parent", info.trunk, place, {"color": style.INK, "width": 3}),
+            *_nodes(info.nodes, marked),
+        ]
+    )
+    for node in info.nodes:
+        if node.number in asked:
+            result.add_annotation(_name_tag(node))
+    result.update_xaxes(title="Trial")
+    result.update_yaxes(title=style.label(info.name))
+    return style.style(result, _TITLE, legend_above=True)
+
+
+def _name_tag(node: Node) -> dict[str, object]:
+    place = {"x": node.number, "y": node.value, "yshift": -18}
+    return {**place, "text": f"<b>{node.number}</b>", "showarrow": False}
+
+
+def _others(info: Info) -> go.Scatter:
+    return go.Scatter(
+        x=[number for number, _ in info.others],
+        y=[value for _, value in info.others],
+        mode="markers",
+        name="other trials",
+        marker={"size": 4, "color": style.FAINT},
+        hovertemplate="Trial %{x}: %{y:.6g}<extra></extra>",
+    )
+
+
+def _edges(
+    name: str,
+    edges: Sequence[tuple[int, int]],
+    place: Mapping[int, float],
+    line: Mapping[str, object],
+) -> go.Scatter:
+    return go.Scatter(
+        x=[x for edge in edges for x in (*edge, None)],
+        y=[y for parent, child in edges for y in (place[parent], place[child], None)],
+        mode="lines",
+        name=name,
+        line=line,
+        hoverinfo="skip",
+    )
+
+
+def _nodes(nodes: Sequence[Node], marked: set[int]) -> list[go.Scatter]:
+    groups: dict[str, list[Node]] = {name: [] for name in _OPERATORS}
+    for node in nodes:
+        groups.setdefault(node.operator, []).append(node)
+    return [_group(name, group, marked) for name, group in groups.items() if group]
+
+
+def _group(operator: str, nodes: Sequence[Node], marked: set[int]) -> go.Scatter:
+    colour, symbol = _OPERATORS.get(operator, (style.CLASSES[5], "pentagon"))
+    return go.Scatter(
+        x=[node.number for node in nodes],
+        y=[node.value for node in nodes],
+        mode="markers",
+        name=style.shown(operator),
+        marker={
+            **{"color": colour, "symbol": symbol, "line": style.OUTLINE, "opacity": 1},
+            "size": [13 if node.number in marked else 7 for node in nodes],
+        },
+        text=[_hover(node) for node in nodes],
+        hovertemplate="%{text}<extra></extra>",
+        customdata=[node.number for node in nodes],
+    )
+
+
+def _hover(node: Node) -> str:
+    born = "" if node.generation is None else f", generation {node.generation}"
+    head = f"<b>Trial {node.number}</b>, {style.shown(node.operator)}{born}"
+    return "<br>".join(
+        [head, f"{node.value:.6g}", *([style.shown(node.label)] * bool(node.label))]
+    )

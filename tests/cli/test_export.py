@@ -1,0 +1,113 @@
+"""The commands that use a trained network, as a user types them."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from optuna_de.cli.app import run
+from optuna_de.cnn.export.formats import open_model
+from optuna_de.cnn.export.predict import predict
+from tests.cnn.export.kit import save
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a folder with a model folder, ``net.v2``, and images, ``0.png`` and so on."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    save(tmp_path / "net.v2", "C5k3-GAP", (1, 8, 8))
+    for i, grey in enumerate(load_digits().images[:5]):
+        Image.fromarray((grey * 15).astype(np.uint8)).save(tmp_path / f"{i}.png")
+    return tmp_path
+
+
+Output = pytest.CaptureFixture[str]
+IMAGES = [f"{i}.png" for i in range(5)]
+
+
+def test_all_formats_are_written_and_classify_alike(here: Path, capsys: Output) -> None:
+    assert run(["export", "net.v2", "--format", "all"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    names = [f"net.v2{suffix}" for suffix in (".safetensors", ".pt", ".pt2", ".onnx", ".py")]
+    assert [line.split()[1].strip(",") for line in said] == names
+    assert all("digits as 1x8x8 its logits differ from torch's by at most " in s for s in said)
+    assert "net.v2.py and net.v2.pt, " in said[-1]
+    expected = predict(open_model("net.v2"), IMAGES)
+    for name in ("net.v2", "net.v2.onnx", "net.v2.safetensors", "net.v2.pt2"):
+        assert run(["predict", name, *IMAGES, "--json", "--trust"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert [one["file"] for one in told] == IMAGES
+        for one, ought in zip(told, expected, strict=True):
+            assert [c["class"] for c in one["likely"]] == [name for name, _ in ought.likely]
+            chances = [c["probability"] for c in one["likely"]]
+            assert chances == pytest.approx([chance for _, chance in ought.likely], abs=1e-5)
+
+
+def test_one_format_is_written_where_it_is_wanted(here: Path, capsys: Output) -> None:
+    (here / "sub").mkdir()
+    assert run(["export", "net.v2", "--format", "python", "--out", "sub/net.py"]) == 0
+    assert {p.name for p in (here / "sub").iterdir()} == {"net.py", "net.pt"}
+
+
+def test_a_table_shows_the_likeliest_classes(here: Path, capsys: Output) -> None:
+    long = here / ("x" * 150 + "[red].png")
+    (here / "0.png").rename(long)
+    assert run(["predict", "net.v2", str(long), "1.png", "--top", "2"]) == 0
+    out = capsys.readouterr().out
+    (name, chance), (other, _) = predict(open_model("net.v2"), ["1.png"], top=2)[0].likely
+    row = next(line for line in out.splitlines() if "1.png" in line)
+    assert f"{chance:.1%}" in row
+    assert name in row
+    assert f"│ {other} " in row
+    assert "".join(c for c in out if c in "x[]red.png").count("x") == 150
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["export", "nowhere"], "nowhere holds no trained network"),
+        (["export", "0.png"], "0.png holds no trained network"),
+        (["export", "net.v2", "--format", "x"], "There is no format 'x'; choose from"),
+        (["export", "net.v2", "--out", "a.txt"], "a.txt must end in .onnx"),
+        (["export", "net.v2", "--check", "."], None),
+        (["export", "net.v2", "--check", "net.v2"], "net.v2 is no folder with images"),
+        (["predict", "nowhere", "0.png"], "There is no model nowhere."),
+        (["predict", "0.png", "0.png"], "0.png is no model; give a model folder or"),
+        (["predict", "net.v2", "0.png", "no.png"], "There is no image no.png."),
+        (["predict", "net.v2", "net.v2/model.json"], "cannot be read as an image"),
+        (["predict", "net.v2", "0.png", "--top", "0"], "top is 0, but must be 1 or more."),
+        (["predict", "net.v2/model.pt", "0.png"], "net.v2/model.pt is no model"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(
+    here: Path, capsys: Output, arguments: list[str], why: str | None
+) -> None:
+    before = sorted(here.iterdir())
+    if why is None:
+        assert run([*arguments, "--format", "safetensors"]) == 0
+        assert "on 5 of the 5 images of . as 1x8x8" in capsys.readouterr().out
+        return
+    assert run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+    assert why in err
+    assert sorted(here.iterdir()) == before
+
+
+def test_a_missing_extra_is_named(
+    here: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert run(["export", "net.v2"]) == 2
+    why = 'Error: onnxruntime is missing; install the package as "optuna-de[export]".\n'
+    assert capsys.readouterr().err == why
+    (here / "a.onnx").write_bytes(b"")
+    assert run(["predict", "a.onnx", "0.png"]) == 2
+    assert capsys.readouterr().err == why

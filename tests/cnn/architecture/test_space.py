@@ -1,0 +1,148 @@
+"""CNNSpace: it inverts itself, every sampler serves, and foreign networks are refused."""
+
+from collections.abc import Callable
+
+import numpy as np
+import optuna
+import pytest
+
+from optuna_de import DESampler
+from optuna_de.cnn import (
+    CNNSpace,
+    count_macs,
+    count_parameters,
+    get_architecture,
+    parse,
+    repair,
+    trace,
+)
+from optuna_de.cnn.architecture.units import FC, GAP, AvgPool, Conv, MaxPool
+
+SHAPES = [(3, 32, 32), (1, 8, 8), (1, 2, 2), (4, 17, 5), (2, 3, 64)]
+SPACES: dict[str, Callable[[tuple[int, int, int]], CNNSpace]] = {
+    "seed": CNNSpace.seed,
+    "seed and head": lambda shape: CNNSpace.seed(shape, 7, evolve_head=True),
+    "modern": lambda shape: CNNSpace(shape, 3),
+}
+SAMPLERS: dict[str, Callable[[CNNSpace], optuna.samplers.BaseSampler]] = {
+    "TPE": lambda _: optuna.samplers.TPESampler(seed=0, n_startup_trials=3),
+    "NSGA-II": lambda _: optuna.samplers.NSGAIISampler(seed=0, population_size=4),
+    "random": lambda _: optuna.samplers.RandomSampler(seed=0),
+    "DE": lambda s: DESampler(population_size=4, initial=s.initial, repair=s.repair, seed=0),
+    "DE without help": lambda _: DESampler(population_size=4, seed=0),
+}
+
+
+@pytest.fixture(params=SPACES, name="make")
+def fixture_make(request: pytest.FixtureRequest) -> Callable[[tuple[int, int, int]], CNNSpace]:
+    return SPACES[request.param]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_spelling_inverts_reading(
+    make: Callable[[tuple[int, int, int]], CNNSpace], shape: tuple[int, int, int]
+) -> None:
+    space, rng = make(shape), np.random.default_rng(0)
+    for _ in range(60):
+        params = space.initial(rng)
+        genome = space.decode(params)
+        assert space.encode(genome) == params
+        assert space.decode(space.encode(genome)) == genome
+        assert repair(genome, shape) == genome
+        assert params.keys() == space.distributions(params).keys()
+        assert space.count_parameters(params) == count_parameters(genome, shape, space.classes)
+        assert space.count_macs(params) == count_macs(genome, shape, space.classes)
+
+
+def test_initial_draws_follow_the_generator() -> None:
+    first, again, other = (CNNSpace().initial(np.random.default_rng(i)) for i in (0, 0, 1))
+    assert first == again != other
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (4, 17, 5)])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_serves(
+    make: Callable[[tuple[int, int, int]], CNNSpace], sampler: str, shape: tuple[int, int, int]
+) -> None:
+    space = make(shape)
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=SAMPLERS[sampler](space))
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        genome = space.suggest(trial)
+        assert genome == space.decode(trial.params)
+        assert space.decode(space.repair(trial.params)) == genome
+        for layer in trace(genome, shape, space.classes):
+            if layer.name.startswith(("MaxPool2d", "AvgPool2d")):
+                assert min(layer.output_shape[1:]) >= 2
+        return float(len(genome)), float(space.count_parameters(trial.params))
+
+    study.optimize(objective, n_trials=10)
+    assert all(t.state.name == "COMPLETE" for t in study.trials)
+
+
+def test_pools_never_take_the_smaller_side_below_two() -> None:
+    space = CNNSpace.seed((3, 9, 4))
+    pooled = (Conv(8, 3), MaxPool(), AvgPool(), MaxPool())
+    assert space.decode(space.encode(pooled)) == (Conv(8, 3), MaxPool())
+
+
+@pytest.mark.parametrize(
+    ("space", "text"),
+    [
+        (CNNSpace.seed(), "C16k3-MP-FC64"),
+        (CNNSpace.seed(), "C16k3-GAP"),
+        (CNNSpace.seed(), "B16k3-MP"),
+        (CNNSpace.seed(), "MP-C16k3"),
+        (CNNSpace.seed(), "C300k3"),
+        (CNNSpace.seed(), "C16k9"),
+        (CNNSpace.seed(), "C16k2"),
+        (CNNSpace.seed(), "-".join(["C16k3"] * 16)),
+        (CNNSpace.seed(evolve_head=True), "C16k3"),
+        (CNNSpace.seed(evolve_head=True), "C16k3-FC9"),
+        (CNNSpace(), "B16k3-R16k3"),
+        (CNNSpace(), "B7k3-R16k3-GAP"),
+        (CNNSpace(), "B16k3-GAP"),
+        (CNNSpace(), "C16k3-R16k3-GAP"),
+    ],
+)
+def test_foreign_networks_are_refused(space: CNNSpace, text: str) -> None:
+    with pytest.raises(ValueError, match=r"\.$"):
+        space.encode(parse(text))
+
+
+def test_known_networks_are_spelt() -> None:
+    for name, space in (("model1", CNNSpace.seed()), ("model2", CNNSpace.seed())):
+        assert space.decode(space.encode(get_architecture(name))) == get_architecture(name)
+    head = CNNSpace.seed(evolve_head=True)
+    genome = (Conv(16, 3), FC(512), FC(64))
+    assert head.decode(head.encode(genome)) == genome
+    assert CNNSpace().decode(CNNSpace().encode(parse("B16k3-R16k5-GAP")))[-1] == GAP()
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 32), (0, 8, 8), (3, 32)])
+def test_impossible_images_are_refused(shape: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match="cannot be classified"):
+        CNNSpace(shape)
+
+
+def test_one_class_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 2"):
+        CNNSpace(classes=1)
+
+
+@pytest.mark.parametrize(
+    ("caps", "fits"),
+    [
+        ({}, True),
+        ({"max_macs": 1}, False),
+        ({"max_parameters": 1}, False),
+        ({"max_parameters": 10**6, "max_macs": 10**7}, True),
+    ],
+)
+def test_caps_hold_for_whole_networks(caps: dict[str, int], fits: bool) -> None:
+    space = CNNSpace()
+    assert space.fits(space.encode(parse("B8k3-MP-GAP")), **caps) is fits
+
+
+def test_a_kind_that_no_trial_had_is_left_to_the_objective() -> None:
+    assert CNNSpace().fits({"layers.length": 1, "layers.0.kind": "norm_conv"}, max_macs=1)

@@ -1,0 +1,106 @@
+"""What a final training leaves: files that agree with each other and with the network."""
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from optuna_de.cnn import count_macs, count_parameters
+from optuna_de.cnn.evaluation.final_training import fit, score
+from optuna_de.cnn.evaluation.job import TrainingJob
+from optuna_de.cnn.evaluation.results import read_result, write_all
+from optuna_de.cnn.export.model_folder import load_model
+from optuna_de.cnn.training.evaluate import evaluate
+from tests.cnn.training.kit import job, jumpy
+
+NAMES = {
+    "curve.csv",
+    "curve.html",
+    "curve.json",
+    "drawing.svg",
+    "layers.csv",
+    "model.json",
+    "model.pt",
+    "model_card.md",
+    "result.json",
+}
+
+
+@pytest.fixture(autouse=True)
+def fixture_one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def finish(training: TrainingJob, folder: Path) -> dict[str, Any]:
+    fitted = fit(training, folder)
+    figures = score(training, fitted, training.data.validation)
+    return write_all(training, fitted, figures, folder)
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_the_saved_network_has_the_figures_of_the_card(tmp_path: Path, keep: bool) -> None:
+    training = jumpy() if keep else job()
+    result = finish(training, tmp_path)
+    assert read_result(tmp_path) == result
+    assert {path.name for path in tmp_path.iterdir()} == NAMES | ({"last.pt"} if keep else set())
+
+    saved, shipped = load_model(tmp_path), result["figures"]["best" if keep else "last"]
+    error, _ = evaluate(saved.module, training.data.validation, saved.mean, saved.std)
+    assert error == shipped["test error"]
+    assert saved.classes == training.data.classes
+    card = (tmp_path / "model_card.md").read_text()
+    assert f"Test accuracy {1 - error:.2%} at {result['parameters']:,} parameters" in card
+    assert ("300 images trained" if keep else "500 images trained") in card
+    assert ("chose the epoch" if keep else "no image was left") in card
+    for fact in (
+        f"{training.recipe.name} version {training.recipe.version}",
+        "seed: 0",
+        "fingerprint: digits",
+        "torch 2",
+        "cores of",
+    ):
+        assert fact in card
+
+
+def test_layers_are_those_of_the_network(tmp_path: Path) -> None:
+    training = job()
+    finish(training, tmp_path)
+    *layers, total = table(tmp_path / "layers.csv")
+    assert layers[0] == {
+        "layer (type)": "Conv2d-1",
+        "output shape": "8x8x8",
+        "parameters": "72",
+        "MACs": "4608",
+    }
+    assert sum(int(row["parameters"]) for row in layers) == int(total["parameters"])
+    assert int(total["parameters"]) == count_parameters(training.genome, (1, 8, 8), 10)
+    assert int(total["MACs"]) == count_macs(training.genome, (1, 8, 8), 10)
+
+
+@pytest.mark.parametrize(("keep", "other"), [(False, "plain training"), (True, "held-out")])
+def test_curves_say_of_which_images_they_are(tmp_path: Path, keep: bool, other: str) -> None:
+    finish(job(keep_validation=keep), tmp_path)
+    rows = json.loads((tmp_path / "curve.json").read_text())
+    names = ["epoch", "training loss", "training accuracy", f"{other} loss", f"{other} accuracy"]
+    assert list(rows[0]) == [*names, "seconds"]
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert [[float(v) for v in row.values()] for row in table(tmp_path / "curve.csv")] == [
+        list(row.values()) for row in rows
+    ]
+    page = (tmp_path / "curve.html").read_text()
+    assert f"{other} accuracy" in page
+    assert not re.search(r'<(script|link)[^>]*(src|href)="', page)
+
+
+def test_without_a_result_there_is_none(tmp_path: Path) -> None:
+    fit(job(), tmp_path)
+    assert read_result(tmp_path) is None

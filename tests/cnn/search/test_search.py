@@ -1,0 +1,274 @@
+"""A search from one description: what it makes, what it refuses, and that it goes on."""
+
+import dataclasses
+import sqlite3
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+import pytest
+import torch
+from optuna.trial import FrozenTrial
+
+from optuna_de import DESampler
+from optuna_de.cnn import CNNSpace, count_parameters, get_recipe, parse
+from optuna_de.cnn.recipes import fit_recipe
+from optuna_de.cnn.search.search import Search
+from optuna_de.cnn.study.artifacts import open_store, read
+from optuna_de.cnn.study.setup import SETUP_KEY
+from optuna_de.sampler.plan import PLAN_KEY, Plan
+from optuna_de.screening.screening import Screening
+from optuna_de.storage.open_storage import open_storage
+from optuna_de.worker.optimize import optimize
+from tests.cnn.data.kit import paint
+from tests.cnn.kit import digits
+
+
+@pytest.fixture(autouse=True)
+def fixture_one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(name="url")
+def fixture_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/study.db"
+
+
+def make(url: str, **changes: Any) -> Search:
+    small = {"epochs": 1, "subset": 150, "population": 4, "device": "cpu", "trials": 8}
+    folder = Path(url.removeprefix("sqlite:///")).parent / "runs"
+    folders = {"checkpoints": folder, "artifacts": folder.with_name("files")}
+    return Search(**{"storage": url, **folders, **small, **changes})
+
+
+def go(search: Search, total: int) -> list[FrozenTrial]:
+    """Search as a new process would, until so many trials are finished."""
+    objective = search.objective()
+    optimize(search.study(objective), objective, total=total)
+    study = optuna.load_study(study_name=search.name, storage=open_storage(search.storage))
+    return study.trials
+
+
+def told(trials: list[FrozenTrial]) -> list[Any]:
+    return [(t.number, t.state, t.values, t.params, t.user_attrs["architecture"]) for t in trials]
+
+
+CAP = {"max_parameters": 12_000}
+
+
+def test_a_study_killed_after_any_trial_ends_as_one_never_killed(tmp_path: Path) -> None:
+    whole = told(go(make(f"sqlite:///{tmp_path}/whole.db", **CAP), 8))
+    assert len({row[-1] for row in whole}) == 8
+    pieces = make(f"sqlite:///{tmp_path}/pieces.db", **CAP)
+    for total in range(1, 8):
+        go(dataclasses.replace(pieces), total)
+    assert told(go(pieces, 8)) == whole
+
+
+def test_trials_leave_files_and_columns(url: str) -> None:
+    search = make(url, **CAP)
+    trials = go(search, 6)
+    for trial in trials:
+        assert {"drawing.svg", "layers.csv", "curve.csv"} == set(
+            read(trial, open_store(search.artifacts))
+        )
+        assert trial.user_attrs["feasible"] is True
+        assert "cores of" in trial.user_attrs["machine"]
+    generations = [t.user_attrs["generation"] for t in trials]
+    assert generations[0] == 0 < generations[-1]
+    study = optuna.load_study(study_name=search.name, storage=open_storage(url))
+    assert study.metric_names == ["error", "parameters"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"split_seed": 1}, "split seed 0, not 1"),
+        ({"recipe": "seed-search"}, "recipe 'fast version 1', not 'seed-search version 1'"),
+        ({"epochs": 2}, "epochs 1, not 2"),
+        ({"batch_size": 10}, "batch size 64, not 10"),
+        ({"seed": 1}, "training seed 0, not 1"),
+        ({"subset": 160}, "images"),
+        ({"validation_fraction": 0.2}, "images"),
+        ({"preset": "seed", "population": 20}, "space 'modern', not 'seed'"),
+        ({"data": "folder"}, "data 'digits', not 'folder'"),
+    ],
+)
+def test_another_setup_is_refused_by_name(
+    url: str, tmp_path: Path, changes: dict[str, Any], name: str
+) -> None:
+    go(make(url, study_name="s"), 1)
+    before = _dump(url)
+    if "data" in changes:
+        changes = {"data": str(paint(tmp_path / "folder", n=100)), "subset": None}
+    other = make(url, study_name="s", **changes)
+    with pytest.raises(ValueError, match=f"was begun with .*{name}"):
+        other.study(other.objective())
+    assert _dump(url) == before
+
+
+def test_an_evolved_head_is_another_space(url: str) -> None:
+    seed = make(url, preset="seed", population=20)
+    seed.study(seed.objective())
+    evolved = dataclasses.replace(seed, evolve_head=True)
+    with pytest.raises(ValueError, match="space 'seed', not 'seed, evolved head'"):
+        evolved.study(evolved.objective())
+
+
+def test_other_images_under_the_same_name_are_refused(url: str, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        paint(tmp_path / str(seed) / "set", n=20, side=(8, 8), seed=seed)
+    first, second = (
+        make(url, data=str(tmp_path / str(seed) / "set"), subset=None) for seed in (0, 1)
+    )
+    first.study(first.objective())
+    with pytest.raises(ValueError, match="data fingerprint"):
+        second.study(second.objective())
+
+
+@pytest.mark.parametrize("directions", [["minimize"], ["minimize", "maximize"]])
+def test_a_study_of_another_shape_is_refused(
+    url: str, directions: list[Literal["minimize", "maximize"]]
+) -> None:
+    study = optuna.create_study(
+        storage=open_storage(url), study_name="digits-modern", directions=directions
+    )
+    before = _dump(url)
+    search = make(url)
+    with pytest.raises(ValueError, match="does not minimise two objectives"):
+        search.study(search.objective())
+    assert _dump(url) == before
+    assert SETUP_KEY not in study.user_attrs
+
+
+def test_a_study_of_others_is_refused(url: str) -> None:
+    study = optuna.create_study(
+        storage=open_storage(url), study_name="digits-modern", directions=["minimize"] * 2
+    )
+    study.add_trial(optuna.trial.create_trial(values=[1.0, 2.0]))
+    search = make(url)
+    with pytest.raises(ValueError, match="was not begun by optuna-de"):
+        search.study(search.objective())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"population": -1},
+        {"population": 3},
+        {"weights": (0.0, 0.0)},
+        {"weights": (-1.0, 0.5)},
+        {"weights": (float("nan"), 1.0)},
+        {"warm_start": ("C8k3",)},
+        {"warm_start": ("nonsense",)},
+        {"recipe": "slow"},
+        {"device": "cuda:77"},
+        {"subset": 3},
+        {"seed": -1},
+    ],
+    ids=str,
+)
+def test_bad_input_is_refused_before_anything_is_stored(url: str, changes: dict[str, Any]) -> None:
+    search = make(url, **changes)
+    with pytest.raises(ValueError, match=r"\.$"):
+        search.study(search.objective())
+    assert not Path(url.removeprefix("sqlite:///")).exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"preset": "fastest"}, "no preset 'fastest'"),
+        ({"trials": 0}, "trials is 0"),
+        ({"epochs": -1}, "epochs is -1"),
+        ({"weights": (0.5,)}, "must be of error and parameters"),
+        ({"preset": "seed", "population": 30}, "population is 30"),
+        ({"preset": "seed", "population": 20, "weights": (0.5, 0.5)}, "weights are"),
+        ({"evolve_head": True}, "evolve_head belongs to the preset seed"),
+    ],
+)
+def test_what_cannot_be_heeded_is_refused(
+    url: str, changes: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        make(url, **changes)
+
+
+def test_presets_are_what_they_say() -> None:
+    seed = Search(preset="seed")
+    objective = seed.objective()
+    assert (seed.total, objective.epochs, objective.recipe.batch_size) == (100, 10, 64)
+    assert (objective.recipe.name, objective.recipe.learning_rate) == ("seed-search", 0.01)
+    assert objective.halving is None
+    assert not objective.stop_dead
+    modern = Search()
+    assert modern.total == 40
+    assert modern.objective().halving is not None
+    assert Search(epochs=1).objective().halving is None
+    assert Search(halving=False).objective().halving is None
+
+
+def test_one_epoch_of_few_steps_condemns_nothing() -> None:
+    assert not Search().objective().stop_dead  # 21 steps an epoch
+    assert Search(batch_size=8).objective().stop_dead
+
+
+def test_warm_start_comes_first_and_once(url: str) -> None:
+    search = make(url, warm_start=("B8k3-MP-B8k3-GAP", "B8k3-MP-MP-MP-MP-B9k3-GAP"))
+    trials = go(search, 3)
+    texts = [t.user_attrs["architecture"] for t in trials]
+    assert texts[:2] == ["B8k3-MP-B8k3-GAP", "B8k3-MP-MP-B9k3-GAP"]
+    again = search.study(search.objective())
+    assert not again.get_trials(states=[optuna.trial.TrialState.WAITING])
+
+
+def test_the_sampler_heeds_the_caps(url: str) -> None:
+    trials = go(make(url, max_parameters=20_000), 8)
+    assert all(t.values[1] <= 20_000 for t in trials)
+
+
+def test_names_come_from_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(paint(tmp_path / "Pets"))
+    assert Search(data=".").name == "pets-modern"
+    assert Search(preset="seed").name == "digits-seed"
+    assert Search(study_name="mine").name == "mine"
+
+
+def test_augmentation_fits_the_images() -> None:
+    fast = get_recipe("fast")
+    assert (fast.crop_padding, fast.flip) == (4, True)
+    fit = fit_recipe(fast, digits(50, 50))
+    assert (fit.crop_padding, fit.flip) == (1, False)
+    assert get_recipe("final").cutout == 8
+    assert fit_recipe(get_recipe("final"), digits(50, 50)).cutout == 2
+    for name, flip in (("pets", True), ("FashionMNIST", True), ("MNIST", False), ("svhn", False)):
+        assert fit_recipe(fast, dataclasses.replace(digits(50, 50), name=name)).flip == flip
+
+
+def _dump(url: str) -> list[str]:
+    connection = sqlite3.connect(url.removeprefix("sqlite:///"))
+    try:
+        return list(connection.iterdump())
+    finally:
+        connection.close()
+
+
+def test_screening_leaves_out_what_has_no_price_yet(url: str) -> None:
+    space = CNNSpace((1, 8, 8), 10)
+    sampler = DESampler(
+        initial=lambda rng: space.encode(parse(f"B{4 + int(rng.integers(60))}k3-MP-GAP")),
+        repair=space.repair,
+        known={1: space.count_parameters},
+        screening=Screening(pool=10),
+        mutation=3.0,
+        seed=0,
+    )
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler, study_name="s")
+
+    def price(trial: optuna.Trial) -> tuple[float, float]:
+        size = count_parameters(space.suggest(trial), space.image_shape, space.classes)
+        return 1 / size, float(size)
+
+    study.optimize(price, n_trials=25)
+    plans = [Plan.load(t.system_attrs[PLAN_KEY]) for t in study.trials]
+    assert any(plan.screened is True for plan in plans)

@@ -1,0 +1,174 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from optuna_de.cnn.data import augmentation as augment
+from optuna_de.cnn.recipes import Recipe, get_recipe
+from optuna_de.cnn.training.memory import TrainingOutOfMemory
+from optuna_de.cnn.training.optimizer import initialise
+from optuna_de.cnn.training.state import TrainState, averaged, set_rate, start, update_mean
+from optuna_de.cnn.training.step import Stepper, static_step, step
+from tests.cnn.kit import digits, equal, network, weights
+
+CPU = torch.device("cpu")
+PLAIN = replace(get_recipe("seed-search"), crop_padding=0, flip=False)
+FAST = replace(get_recipe("fast"), crop_padding=1, cutout=3)
+
+
+def run_of(recipe: Recipe, model: nn.Module | None = None) -> TrainState:
+    run = start(model or network(dropout=0.0), digits(), recipe, CPU, seed=0)
+    set_rate(run, 0.05)
+    return run
+
+
+def plans(run: TrainState, batch_size: int, steps: int) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    plan = augment.draw_plan(
+        len(run.labels), run.images.side, generator, padding=run.images.padding, flip=True
+    )
+    return list(torch.split(plan, batch_size))[:steps]
+
+
+def test_step_is_textbook_sgd() -> None:
+    recipe = replace(
+        PLAIN, momentum=0.9, nesterov=True, weight_decay=0.01, label_smoothing=0.1, clip_norm=0.5
+    )
+    run, twin = run_of(recipe), network(dropout=0.0)
+    optimizer = torch.optim.SGD(
+        twin.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.01
+    )
+    data = digits()
+    rows = [torch.arange(64), torch.arange(64, 128), torch.arange(128, 192)]
+    for row in rows:
+        plan = torch.zeros((64, 6), dtype=torch.int64)
+        plan[:, 0] = row
+        step(run, plan, micro=64)
+        images = (data.train.images[row] / 255 - 0.3) / 0.35
+        optimizer.zero_grad()
+        loss = F.cross_entropy(twin(images), data.train.labels[row], label_smoothing=0.1)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(twin.parameters(), 0.5)
+        optimizer.step()
+    for ours, theirs in zip(weights(run.model), weights(twin), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("recipe", [PLAIN, FAST])
+def test_static_step_equals_the_plain_step(recipe: Recipe) -> None:
+    plain, static = run_of(recipe), run_of(recipe)
+    replay = static_step(static, 64, 64)
+    for plan in plans(plain, 64, steps=5):  # the last has 44 rows
+        step(plain, plan, 64)
+        replay(plan)
+    assert equal(weights(plain.model), weights(static.model))
+    assert torch.equal(plain.totals, static.totals)
+
+
+def test_micro_batches_keep_the_mean_loss() -> None:
+    whole, parts = (run_of(PLAIN, network(norm=False, dropout=0.0)) for _ in range(2))
+    for plan in plans(whole, 64, steps=5):
+        step(whole, plan, 64)
+        step(parts, plan, 24)
+    for left, right in zip(weights(whole.model), weights(parts.model), strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(whole.totals, parts.totals, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("decayed", [True, False])
+def test_norms_and_biases_are_spared_where_the_recipe_says(decayed: bool) -> None:
+    run = run_of(replace(PLAIN, weight_decay=0.1, decay_norm_and_bias=decayed))
+    for parameter in run.model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    before = weights(run.model)
+    run.optimizer.step()
+    changed = {
+        name
+        for (name, now), old in zip(run.model.state_dict().items(), before, strict=True)
+        if not torch.equal(now, old)
+    }
+    kernels = {"0.weight", "4.weight", "8.weight"}
+    others = {"0.bias", "1.weight", "4.bias", "8.bias"}  # the norm's bias is 0
+    assert changed == (kernels | others if decayed else kernels)
+
+
+class Exhausted(nn.Module):
+    """Runs out of memory at chosen passes, or always above a batch size."""
+
+    def __init__(self, at: int | None = None, above: int | None = None) -> None:
+        super().__init__()
+        self.at, self.above, self.passes = at, above, 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.passes += 1
+        if self.passes == self.at or (self.above is not None and len(images) > self.above):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return images
+
+
+def test_memory_running_out_once_halves_the_micro_batch() -> None:
+    limited = run_of(PLAIN, nn.Sequential(Exhausted(at=3), *network(norm=False, dropout=0.0)))
+    free = run_of(PLAIN, network(norm=False, dropout=0.0))
+    stepper = Stepper(limited, 64, 64)
+    for plan in plans(free, 64, steps=5):
+        step(free, plan, 64)
+        stepper(plan)
+    assert stepper.micro == 32
+    for left, right in zip(weights(limited.model), weights(free.model), strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(limited.totals, free.totals, rtol=1e-5, atol=1e-4)
+
+
+def test_memory_running_out_again_ends_the_training() -> None:
+    run = run_of(PLAIN, nn.Sequential(Exhausted(above=10), *network()))
+    with pytest.raises(TrainingOutOfMemory, match="micro-batch of 32") as caught:
+        Stepper(run, 64, 64)(plans(run, 64, steps=1)[0])
+    assert caught.value.__context__ is None  # no frame holds a tensor
+    assert all(parameter.grad is None for parameter in run.model.parameters())
+
+
+def test_other_errors_pass() -> None:
+    run = run_of(PLAIN, nn.Sequential(nn.Linear(3, 3), *network()))
+    with pytest.raises(RuntimeError, match="shapes"):
+        Stepper(run, 64, 64)(plans(run, 64, steps=1)[0])
+
+
+def test_he_initialisation_keeps_the_variance_through_depth() -> None:
+    deep = nn.Sequential(
+        *(m for _ in range(12) for m in (nn.Conv2d(16, 16, 3, padding=1), nn.ReLU())),
+        nn.Flatten(),
+        nn.Linear(16 * 64, 10),
+    )
+    last = weights(deep[-1])
+    initialise(deep, seed=1)
+    images = torch.randn(32, 16, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert 0.01 < deep[:-2](images).pow(2).mean() < 10
+    assert equal(last, weights(deep[-1]))
+
+
+def test_he_initialisation_spares_layers_before_norms() -> None:
+    before, model = network(), network()
+    initialise(model, seed=1)
+    same = [torch.equal(a, b) for a, b in zip(weights(before), weights(model), strict=True)]
+    names = list(model.state_dict())
+    changed = {name for name, equal in zip(names, same, strict=True) if not equal}
+    assert changed == {"4.weight", "4.bias"}
+
+
+def test_running_mean_is_lent_and_returned() -> None:
+    run = run_of(replace(PLAIN, ema=0.5))
+    raw = []
+    for number, plan in enumerate(plans(run, 64, steps=3), start=1):
+        step(run, plan, 64)
+        update_mean(run, number)
+        raw.append(next(run.model.parameters()).detach().clone())
+    mean = next(network(dropout=0.0).parameters()).detach()
+    for number, value in enumerate(raw, start=1):
+        decay = min(0.5, (1 + number) / (10 + number))
+        mean = decay * mean + (1 - decay) * value
+    before = weights(run.model)
+    with averaged(run):
+        torch.testing.assert_close(next(run.model.parameters()), mean)
+    assert equal(before, weights(run.model))

@@ -1,0 +1,103 @@
+"""The models of unknown losses: what they are fitted to, and on which scale they answer."""
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from optuna_de.evolution.genome import Choices, Gene, Genome, Interval
+from optuna_de.evolution.variation import Alphabet, Catalog
+from optuna_de.screening.features import features
+from optuna_de.screening.gaussian_process import Array, Model
+from optuna_de.screening.surrogate import LENGTHS, NOISES, Surrogate
+from optuna_de.screening.transforms import Stretch
+
+FLAT = Catalog({"x": Interval(0, 1), "op": Choices(("a", "b", "c"))}, {})
+WIDE = Catalog({"x": Interval(0, 1000), "op": Choices(("a", "b", "c"))}, {})
+
+
+def genomes(n: int) -> list[Genome]:
+    rng = np.random.default_rng(3)
+    return [Genome({"x": float(rng.random()), "op": "abc"[rng.integers(3)]}, {}) for _ in range(n)]
+
+
+def logarithms(known: list[Genome]) -> Array:
+    """Return log losses (n, 2); the second falls with the place of the operation alone."""
+    x = np.array([float(g.flat["x"]) for g in known])  # type: ignore[arg-type]
+    op = np.array(["abc".index(str(g.flat["op"])) for g in known])
+    return np.log(np.column_stack([0.05 + (x - 0.3) ** 2 + 0.2 * op, 1.0 + op]))
+
+
+def surrogate(known: list[Genome], **changes: Any) -> Surrogate:
+    options: dict[str, Any] = {
+        "logarithmic": (True, True),
+        "catalog": FLAT,
+        "prices": (),
+        "smoothness": 1.5,
+        "limit": 300,
+        "memo": {},
+    }
+    return Surrogate(known, logarithms(known), **(options | changes))
+
+
+@pytest.mark.parametrize("logarithmic", [True, False])
+def test_estimates_are_those_of_a_model_of_stretched_losses(logarithmic: bool) -> None:
+    seen = surrogate(genomes(30), logarithmic=(logarithmic, True))
+    rows = seen.rows(genomes(50)[30:], np.zeros((20, 0)))
+    found = seen.estimate(0, rows, running=8, optimism=1.0)
+    assert found is not None
+    losses = seen.told[:, 0]
+    stretch = Stretch.of(losses, logarithmic)
+    model = Model.fit(rows[:30], stretch.forward(losses), 1.5, seen._theta(0))
+    smooth, waiting = model.predict(rows[:30])[0], model.predict(rows[30:38])[0]
+    mean, deviation = model.believing(rows[30:38], waiting).predict(rows[38:])
+    for part, mine in zip(found, (smooth, waiting, mean - deviation), strict=True):
+        np.testing.assert_allclose(part, stretch.backward(mine))
+    np.testing.assert_allclose(found[0], losses, atol=0.3)
+
+
+def test_length_and_noise_are_the_likeliest_of_the_grid() -> None:
+    seen = surrogate(genomes(30))
+    y = Stretch.of(seen.told[:, 0]).forward(seen.told[:, 0])
+    fits = (Model.fit(features(genomes(30), FLAT), y, 1.5, t) for t in product(LENGTHS, NOISES))
+    assert seen._theta(0) == max(fits, key=lambda model: model.likelihood).theta
+
+
+def test_a_memo_is_for_one_objective_and_one_catalog_and_lasts_some_trials() -> None:
+    memo: dict[Any, Any] = {}
+    shared = surrogate(genomes(25), memo=memo)
+    fresh = [surrogate(genomes(25))._theta(objective) for objective in (0, 1)]
+    assert fresh[0] != fresh[1]
+    assert [shared._theta(objective) for objective in (0, 1)] == fresh
+    kept = memo[0]
+    surrogate(genomes(26), memo=memo)._theta(0)
+    assert memo[0] is kept
+    wide = surrogate(genomes(25), catalog=WIDE, memo=memo)._theta(0)
+    assert wide == surrogate(genomes(25), catalog=WIDE)._theta(0) != fresh[0]
+
+
+def test_a_known_loss_is_a_column_in_units_of_its_range() -> None:
+    seen = surrogate(genomes(30), prices=(1,))
+    rows = seen.rows(genomes(31)[30:], np.array([[2 * np.log(3.0)]]))
+    assert rows.shape[1] == surrogate(genomes(30)).rows([], np.zeros((0, 0))).shape[1] + 1
+    assert (rows[:30, -1].min(), rows[:30, -1].max(), rows[30, -1]) == (0, 1, 2)
+
+
+def test_losses_that_are_all_equal_are_expected_to_stay_so() -> None:
+    known = genomes(30)
+    constant = np.column_stack([logarithms(known)[:, 0], np.full(30, np.log(0.3))])
+    seen = Surrogate(known, constant, (True, True), FLAT, (), 1.5, 300, {})
+    rows = seen.rows(known[:5], np.zeros((5, 0)))
+    found = seen.estimate(1, rows, running=2, optimism=1.0)
+    assert found is not None
+    assert [len(part) for part in found] == [30, 2, 3]
+    assert all((part == np.log(0.3)).all() for part in found)
+
+
+def test_a_kind_that_no_finished_trial_had_has_no_column() -> None:
+    alphabet = Alphabet(Interval(1, 4, 1, integer=True), (("conv",),), {})
+    shallow, deep = (Genome({}, {"s": tuple(map(Gene, ks))}) for ks in (["conv"], ["conv", "new"]))
+    found = features([shallow, deep], Catalog({}, {"s": alphabet}))
+    assert np.isfinite(found).all()
+    assert (found[0] != found[1]).any()
