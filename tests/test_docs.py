@@ -24,8 +24,12 @@ TINY = {"n_trials": 15, "total": 2, "trials": 2, "epochs": 1}
 def blocks(page: Path, language: str) -> list[tuple[str, str]]:
     """Return name and text of each fenced block of a language."""
     text = page.read_text(encoding="utf-8")
-    found = re.finditer(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    return [(f"{page.name}:{text[: m.start()].count(chr(10)) + 1}", m[1]) for m in found]
+    found = re.finditer(r"^```(.*?)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [
+        (f"{page.name}:{text[: m.start()].count(chr(10)) + 1}", m[2])
+        for m in found
+        if m[1] == language
+    ]
 
 
 CODE = [block for page in PAGES for block in blocks(page, "python")]
