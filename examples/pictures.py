@@ -1,4 +1,4 @@
-"""Draw the README's pictures from a real search on digits: ``python examples/pictures.py``.
+"""Draw the pictures of the docs from a real search on digits: ``python examples/pictures.py``.
 
 It searches for some minutes, then writes ``architecture.svg``, ``report.png``, ``dashboard.png``
 and ``infeasible.png`` into ``docs``; all but the first need playwright and a Chromium.

@@ -1,8 +1,6 @@
 """Examples run: the notebook is executed as Jupyter does."""
 
-import doctest
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +9,6 @@ import pytest
 import optuna_de
 
 EXAMPLES = Path(optuna_de.__file__).parents[1] / "examples"
-
-
-def test_the_code_of_the_readme_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    text = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
-    first, search, counted = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    exec(first.replace("n_trials=100", "n_trials=30"), {})
-    assert capsys.readouterr().out.startswith("[[")
-    names: dict[str, Any] = {}
-    exec(search.replace("total=20", "total=2").replace("epochs=5", "epochs=1"), names)
-    assert len(names["study"].trials) == 2
-    names["study"]._storage._backend.engine.dispose()
-    doctest.run_docstring_examples(counted, {})
-    assert capsys.readouterr().out == ""
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,84 @@
+"""README and docs: their Python runs at tiny budgets, their commands and links exist."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import typer
+
+import optuna_de
+from optuna_de.cli.app import app
+
+ROOT = Path(optuna_de.__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TINY = {"n_trials": 15, "total": 2, "trials": 2, "epochs": 1}
+"""Budgets in the blocks are cut to these; a block marked ``python no-run`` does not run."""
+
+
+def blocks(page: Path, language: str) -> list[tuple[str, str]]:
+    """Return name and text of each fenced block of a language."""
+    text = page.read_text(encoding="utf-8")
+    found = re.finditer(r"^```(.*?)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [
+        (f"{page.name}:{text[: m.start()].count(chr(10)) + 1}", m[2])
+        for m in found
+        if m[1] == language
+    ]
+
+
+CODE = [block for page in PAGES for block in blocks(page, "python")]
+COMMANDS = [
+    (name, line)
+    for page in PAGES
+    for name, text in blocks(page, "")
+    for line in text.splitlines()
+    if line.startswith("optuna-de ")
+]
+
+
+def tiny(code: str) -> str:
+    """Return code whose whole-number budgets are at most those of :data:`TINY`."""
+
+    def cut(found: re.Match[str]) -> str:
+        return f"{found[1]}={min(int(found[2]), TINY[found[1]])}"
+
+    return re.sub(rf"\b({'|'.join(TINY)})=(\d+)\b(?=[,)])", cut, code)
+
+
+@pytest.mark.parametrize(("name", "code"), CODE, ids=[name for name, _ in CODE])
+def test_the_code_runs(
+    name: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if code.startswith(">>>"):
+        test = doctest.DocTestParser().get_doctest(code, {}, name, name, 0)
+        assert doctest.DocTestRunner(verbose=False).run(test).failed == 0
+        return
+    module = ModuleType("example")
+    monkeypatch.setitem(sys.modules, "example", module)  # dataclasses look it up
+    exec(compile(tiny(code), name, "exec"), vars(module))
+    study = vars(module).get("study")
+    backend = getattr(getattr(study, "_storage", None), "_backend", None)
+    if backend is not None:
+        backend.engine.dispose()
+
+
+@pytest.mark.parametrize(("name", "line"), COMMANDS)
+def test_the_commands_have_these_options(name: str, line: str) -> None:
+    command: Any = typer.main.get_command(app)
+    _, chosen, *rest = line.split()
+    known = {opt for p in command.commands[chosen].params for opt in p.opts}
+    assert {word for word in rest if word.startswith("--")} <= known, name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    local = [t for t in targets if "://" not in t]
+    assert [t for t in local if not (page.parent / t).exists()] == []
