@@ -151,7 +151,7 @@ def rate_margin(rate: float, n: int, progress: float) -> float:
     """Return the margin of an error rate for :meth:`Halving.should_stop`.
 
     It is three quarters of the rate's standard error, more at an early epoch: both constants were
-    chosen on recorded curves (``benchmarks/halving_replay.py``).
+    chosen on recorded curves (``benchmarks/halving/replay.py``).
 
     Args:
         rate: Share of wrong answers, in [0, 1].

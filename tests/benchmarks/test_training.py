@@ -11,24 +11,22 @@ import torch
 from optuna.trial import TrialState
 from PIL import Image
 
-from benchmarks import (
+from benchmarks.cifar10 import equal_cost, equal_cost_tables
+from benchmarks.common import results, vanilla
+from benchmarks.common.caps import Caps
+from benchmarks.common.results import Row
+from benchmarks.screening import real_training
+from benchmarks.screening import run as screening_run
+from benchmarks.training import (
     accuracy,
     accuracy_table,
-    common,
-    equal_cost,
-    equal_cost_tables,
     gpu,
     precision,
-    screening,
-    screening_run,
     throughput_tables,
     training_rates,
-    vanilla,
 )
-from benchmarks.caps import Caps
-from benchmarks.common import Row
-from benchmarks.throughput import Lanes, macs
-from benchmarks.tune_fast import Sizes, load
+from benchmarks.training.throughput import Lanes, macs
+from benchmarks.training.tune_fast import Sizes, load
 from optuna_de.cnn.architecture.space import CNNSpace
 from optuna_de.cnn.architecture.zoo import MODEL_2
 from optuna_de.cnn.data import augmentation as augment
@@ -253,7 +251,7 @@ def test_arms_that_screen_and_do_not_begin_alike_and_stay_within_the_caps(
 ) -> None:
     monkeypatch.setattr(screening_run, "STARTUP", 4)
     task = screening_run.Task(1, Caps(20_000, 1_000_000), 0.2, 100, 0.25, 60)
-    jobs = [screening_run.Job(task, arm, 0, 6, folder, tmp_path) for arm in screening.ARMS[:2]]
+    jobs = [screening_run.Job(task, arm, 0, 6, folder, tmp_path) for arm in real_training.ARMS[:2]]
     rows = [screening_run.run(job) for job in jobs]
     assert rows[0]["volume"][:4] == rows[1]["volume"][:4]
     for row, job in zip(rows, jobs, strict=True):
@@ -271,7 +269,7 @@ def test_every_arm_has_its_sampler(tmp_path: Path) -> None:
 
     peers = {"nsga2": "NSGAIISampler", "tpe": "TPESampler", "random": "RandomSampler"}
     assert {arm: type(made(arm)).__name__ for arm in peers} == peers
-    settings = {arm: made(arm)._settings for arm in ("de", *screening.HALVED)}  # type: ignore[attr-defined]
+    settings = {arm: made(arm)._settings for arm in ("de", *real_training.HALVED)}  # type: ignore[attr-defined]
     screened = {arm: own.screening and own.screening.stopped for arm, own in settings.items()}
     assert screened == {
         "de": None,
@@ -288,21 +286,20 @@ def test_the_lead_is_that_of_equal_seeds() -> None:
         for arm, low in (("ours", 0.5), ("peer", 0.4))
         for s in ((0, 1, 2) if arm == "ours" else (2, 0, 7))
     ]
-    lines = screening.table(rows, 110).splitlines()
+    lines = real_training.table(rows, 110).splitlines()
     assert lines[0].endswith("| lead of ours at 60 | lead of ours at 110 |")
     assert lines[-1].endswith("| 0.1000 [0.1000, 0.1000] | 0.1000 [0.1000, 0.1000] |")
-    assert screening.table(rows, 30).count("lead") == 0
-    assert [screening.at(rows[1], n) for n in (40, 89, 90)] == [0.5, 0.5, 0.6]
+    assert real_training.table(rows, 30).count("lead") == 0
+    assert [real_training.at(rows[1], n) for n in (40, 89, 90)] == [0.5, 0.5, 0.6]
 
 
 def test_rows_of_another_budget_are_not_mixed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(common, "RESULTS", tmp_path)
-    monkeypatch.setattr(screening, "RESULTS", tmp_path)
-    assert screening.held("screening-digits", 110) == []
+    monkeypatch.setattr(real_training, "RESULTS", tmp_path)
+    assert real_training.held("screening-digits", 110) == []
     row = {"arm": "de", "seed": 0, "volume": [0.5], "costs": [1.0]}
-    common.write("screening-digits", common.header(1, budget=60), [row])
-    assert screening.held("screening-digits", 60) == [row]
+    results.write(tmp_path / "screening-digits.jsonl", results.header(1, budget=60), [row])
+    assert real_training.held("screening-digits", 60) == [row]
     with pytest.raises(SystemExit, match="another budget"):
-        screening.held("screening-digits", 110)
+        real_training.held("screening-digits", 110)

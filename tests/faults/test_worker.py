@@ -43,7 +43,7 @@ def wait_finished(study: optuna.Study, count: int) -> None:
 
 
 def test_f4_f31_killed_workers_lose_and_repeat_nothing(sqlite: str) -> None:
-    """Other storages and pauses: ``python -m benchmarks.chaos``."""
+    """Other storages and pauses: ``python -m benchmarks.sharing.chaos``."""
     rng, total = random.Random(0), 16
     workers = [spawn(storage_worker.work, sqlite, total, 0.15) for _ in range(4)]
     study = study_of(sqlite)

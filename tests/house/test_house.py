@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import optuna_de
+from tests.house.findability import Findability
 
 ROOT = Path(optuna_de.__file__).parent
 LEVELS: list[set[str]] = [
@@ -28,6 +29,7 @@ TORCH = {
     f"cnn/{name}" for name in ["data", "modules", "training", "search", "evaluation", "export"]
 }
 MOST_FILES = 13  # "about a dozen modules", the folder's __init__ among them
+FOUND = 0.45
 FILES = sorted(ROOT.rglob("*.py"))
 FOLDERS = sorted({path.parent for path in FILES})
 
@@ -160,3 +162,9 @@ def test_module_docstrings_say_what_the_module_is() -> None:
         in ("What", "How", "Where", "Whether", "Which")
     ]
     assert Counter(riddles) == {}
+
+
+def test_definitions_are_found_by_their_words() -> None:
+    """The share that is found at the first guess; Optuna 5.0 has 57 %, the layout before 29 %."""
+    seen = Findability.of(ROOT)
+    assert 1 - seen.share(seen.lost) >= FOUND, [f"{d.file}: {d.name}" for d in seen.lost]

@@ -1,0 +1,1 @@
+"""Tables, peers, images, worker processes and pages that several benchmarks share."""

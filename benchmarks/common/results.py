@@ -1,0 +1,91 @@
+"""Results of benchmarks: machine and versions, JSON lines, medians, Markdown tables."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+Row = dict[str, Any]
+PACKAGES = (
+    "optuna",
+    "optuna-de",
+    "numpy",
+    "scipy",
+    "pymoo",
+    "pymoode",
+    "cmaes",
+    "moocore",
+    "scikit-learn",
+    "torch",
+    "botorch",
+)
+
+
+def machine() -> str:
+    """Return the processor, its architecture and the memory in words."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} cores of {model}, {platform.machine()}, {gib:.0f} GiB"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the measured packages that are installed."""
+    found = {dist.metadata["Name"].lower(): dist.version for dist in metadata.distributions()}
+    named = {name: found[name] for name in PACKAGES if name in found}
+    return {"python": platform.python_version(), **named}
+
+
+def header(n: int, **about: Any) -> Row:
+    """Return the first line of a result file: what ran, where, with which versions, how often.
+
+    Of a path in the command the last part is kept: where a folder lies is the machine's matter.
+    """
+    command = " ".join([Path(sys.argv[0]).stem, *(Path(part).name for part in sys.argv[1:])])
+    return {"command": command, "machine": machine(), "versions": versions(), "n": n, **about}
+
+
+def results_of(script: str) -> Path:
+    """Return the folder of the results of a script, from its ``__file__``."""
+    return Path(script).parent / "results"
+
+
+def write(path: Path, head: Row, rows: Iterable[Mapping[str, Any]]) -> Path:
+    """Write a result file ``name.jsonl``: the header, then one row a line."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in [head, *rows]))
+    return path
+
+
+def read(path: Path) -> tuple[Row, list[Row]]:
+    """Return the header and the rows of a result file."""
+    head, *rows = (json.loads(line) for line in path.read_text().splitlines())
+    return head, rows
+
+
+def spread(values: ArrayLike) -> tuple[float, float, float]:
+    """Return the lower quartile, the median and the upper quartile."""
+    low, middle, high = np.quantile(np.asarray(values, dtype=float), [0.25, 0.5, 0.75])
+    return float(low), float(middle), float(high)
+
+
+def cell(values: ArrayLike, digits: int = 4) -> str:
+    """Return ``median [quartile, quartile]`` as text."""
+    low, middle, high = spread(values)
+    return f"{middle:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

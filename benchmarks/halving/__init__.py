@@ -1,0 +1,1 @@
+"""Benchmarks of early stopping: recorded curves replayed, and real searches."""

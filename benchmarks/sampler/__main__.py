@@ -1,0 +1,40 @@
+"""Write the page of this folder: ``python -m benchmarks.sampler``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmarks.common import page
+from benchmarks.common.results import Row, markdown
+from benchmarks.sampler import ablation, cold_start, continuous, overhead, workers
+from benchmarks.sampler.tables_regret import CHECKPOINTS, summary
+
+
+def _ablation(head: Row, rows: Sequence[Row]) -> str:
+    keyed = {(json.dumps(r["setting"]), r["table"]): np.array(r["regret"]) for r in rows}
+    return f"At {head['budget']} evaluations.\n\n{ablation.table(keyed)}"
+
+
+SECTIONS: page.Sections = {
+    "search": (
+        "Search quality: regret after so many evaluations",
+        page.regret_table(CHECKPOINTS, summary),
+    ),
+    "continuous": (
+        "Numeric spaces",
+        lambda head, rows: continuous.table(rows, head["budget"]),
+    ),
+    "workers": ("Many workers", lambda head, rows: markdown(*workers.lines(rows))),
+    "ablation": ("Defaults of DESampler: one option changed at a time", _ablation),
+    "overhead": (
+        "Overhead of one trial of ten numbers",
+        lambda head, rows: overhead.table(rows),
+    ),
+    "cold_start": ("First ask of a new process", lambda head, rows: cold_start.table(rows)),
+}
+
+if __name__ == "__main__":
+    page.main(__file__, SECTIONS, plotted="search")

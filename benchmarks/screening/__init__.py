@@ -1,0 +1,1 @@
+"""Benchmarks of screening: its gain, its model and its cost."""

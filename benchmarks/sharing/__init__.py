@@ -1,0 +1,1 @@
+"""Benchmarks of shared studies: killed workers, many workers, memory and storage cost."""
