@@ -1,9 +1,9 @@
 """The cost of a screened child: processor time beside an unscreened one, and its profile.
 
-Run ``OMP_NUM_THREADS=1 python -m benchmarks.screening.child_cost --save``. Studies in memory hold so many networks
-of the modern space with made-up errors; then 25 children are asked for, suggested and told. All
-repeats breed the same children, so of each child the shortest time counts; the first is left out,
-as it imports scikit-learn. The profile is of the same children, in a run of its own.
+Run ``OMP_NUM_THREADS=1 python -m benchmarks.screening.child_cost --save``. Studies in memory hold
+so many networks of the modern space with made-up errors; then 25 children are asked for, suggested
+and told. All repeats breed the same children, so of each child the shortest time counts; the first
+is left out, as it imports scikit-learn. The profile is of the same children, in a run of its own.
 """
 
 from __future__ import annotations
