@@ -52,7 +52,7 @@ def fixture_events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return load_test(*arguments, **options)
 
     monkeypatch.setattr(EpochLoop, "epoch", epoch)
-    monkeypatch.setattr("optuna_de.cnn.evaluation.study_data.load_test", load)
+    monkeypatch.setattr("optuna_de.cnn.data.loading.load_test", load)
     return events
 
 

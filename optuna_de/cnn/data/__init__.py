@@ -2,7 +2,7 @@
 
 from optuna_de.cnn.data.dataset import ImageData, Split, moments
 from optuna_de.cnn.data.images import SUFFIXES, DataError, fit_to, read_image
-from optuna_de.cnn.data.loading import DataChoice
+from optuna_de.cnn.data.loading import DataChoice, load_data, load_test
 from optuna_de.cnn.data.sources import NAMES
 
 __all__ = [
@@ -13,6 +13,8 @@ __all__ = [
     "ImageData",
     "Split",
     "fit_to",
+    "load_data",
+    "load_test",
     "moments",
     "read_image",
 ]

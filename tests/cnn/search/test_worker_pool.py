@@ -164,14 +164,14 @@ def test_workers_that_keep_dying_end_the_search(
 
 
 HOPELESS = """
-from optuna_de.cnn import objective, process
+from optuna_de.cnn.search import objective, worker_process
 from optuna_de.cnn.search.search import Search
 def fail(*_, **__):
     raise RuntimeError("no network trains here")
 objective.train = fail
 search = Search(storage="sqlite:///study.db", epochs=1, subset=120, device="cpu")
 search.study(search.objective())
-process.run(search, 1, None)
+worker_process.run(search, 1, None)
 """
 
 
