@@ -32,8 +32,8 @@ from optuna_de.cnn.architecture.units import Genome, parse, render
 from optuna_de.cnn.data.dataset import ImageData, Split
 from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.recipes import Precision
-from optuna_de.cnn.training.state import start
-from optuna_de.cnn.training.step import static_step
+from optuna_de.cnn.training.state import make_train_state
+from optuna_de.cnn.training.step import captured_step
 from optuna_de.cnn.training.trainer import train
 
 RESULTS = results_of(__file__)
@@ -68,10 +68,12 @@ def stepper(genome: Genome, shape: tuple[int, int, int], half: bool) -> partial[
     """Return a function that takes one step of training."""
     model = build(genome, shape, 10)
     recipe = replace(FAST, crop_padding=min(shape[1:]) // 8)
-    run = replace(start(model, noise(shape), recipe, torch.device("cpu"), 0), bfloat16=half)
+    run = replace(
+        make_train_state(model, noise(shape), recipe, torch.device("cpu"), 0), bfloat16=half
+    )
     plan = torch.zeros(BATCH, 6, dtype=torch.int64)
     plan[:, 0] = torch.arange(BATCH)
-    return partial(static_step(run, BATCH, BATCH), plan)
+    return partial(captured_step(run, BATCH, BATCH), plan)
 
 
 def ratio(genome: Genome, shape: tuple[int, int, int], repeats: int) -> float:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+import os
+
+import rich.console
+
+
+class Console(rich.console.Console):
+    """A console whose reader may leave: what is printed after that is dropped."""
+
+    def on_broken_pipe(self) -> None:
+        """Go on without output; the base class would end the program."""
+        self.quiet = True
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self.file.fileno())  # or the interpreter complains when it flushes at exit
+        os.close(null)
+
 
 console = Console()
 errors = Console(stderr=True)
 
 
 def say(text: str, where: Console = console) -> None:
-    """Print plain text: no markup, no highlights, no line breaks of ours."""
+    """Print plain text without markup, highlights or line breaks."""
     where.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -71,7 +71,9 @@ def fold(architecture: str, width: int) -> str:
 
 
 @contextmanager
-def live(study: optuna.Study, total: int, console: Console) -> Iterator[Callable[[], None]]:
+def search_progress(
+    study: optuna.Study, total: int, console: Console
+) -> Iterator[Callable[[], None]]:
     """Show one line that follows the study: trial k of n, best error, front size, time left.
 
     Yields a function that looks at the study again. Where the output is no terminal, it prints a

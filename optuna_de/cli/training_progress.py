@@ -24,11 +24,11 @@ from optuna_de.cli.console import errors, say
 if TYPE_CHECKING:
     from optuna_de.cnn.training.epochs import Epoch
 
-Look: TypeAlias = "Callable[[Epoch], None]"
+OnEpoch: TypeAlias = "Callable[[Epoch], None]"
 
 
 @contextmanager
-def watched(epochs: int, label: str, held_out: bool) -> Iterator[Look]:
+def training_progress(epochs: int, label: str, held_out: bool) -> Iterator[OnEpoch]:
     """Show the epochs with the time left; where the output is no terminal, a line for each.
 
     Args:

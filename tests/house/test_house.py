@@ -15,7 +15,7 @@ from tests.house.findability import Findability
 
 ROOT = Path(optuna_de.__file__).parent
 LEVELS: list[set[str]] = [
-    {"_allocator", "_checks", "_compat", "_files", "_machine", "_text"},
+    {"_allocator", "_checks", "_compat", "_files", "_machine", "_options", "_text"},
     {"evolution", "storage"},
     {"search_space", "halving", "worker"},
     {"screening", "cnn/architecture"},

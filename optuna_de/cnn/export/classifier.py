@@ -27,7 +27,7 @@ from optuna_de.cnn.modules.build import build
 FORMAT = "optuna_de export 1"
 KEY = "optuna_de"
 EXTRA_FILE = f"{KEY}.json"
-Run: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+LogitsFunction: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ModelMetadata:
         return cls(render(saved.genome), shape, classes, saved.mean, saved.std)
 
     def json(self) -> str:
-        """Return the text that files hold; :func:`read_facts` inverts it."""
+        """Return the text that files hold; :func:`read_metadata` inverts it."""
         return json.dumps({"format": FORMAT, **asdict(self)})
 
 
@@ -81,10 +81,10 @@ class OpenModel:
     """A network to ask: ``run`` maps uint8 (n, c, h, w) to logits float32 (n, classes)."""
 
     facts: ModelMetadata
-    run: Run
+    run: LogitsFunction
 
 
-def need(*modules: str) -> None:
+def require_modules(*modules: str) -> None:
     """Refuse to go on where a module of the extra ``export`` is not installed."""
     for module in modules:
         try:
@@ -95,7 +95,7 @@ def need(*modules: str) -> None:
             ) from None
 
 
-def runner(module: Callable[[Tensor], Tensor]) -> Run:
+def on_arrays(module: Callable[[Tensor], Tensor]) -> LogitsFunction:
     """Return a module as a function of arrays."""
 
     def run(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -106,7 +106,7 @@ def runner(module: Callable[[Tensor], Tensor]) -> Run:
     return run
 
 
-def read_facts(text: str | None, path: Path) -> ModelMetadata:
+def read_metadata(text: str | None, path: Path) -> ModelMetadata:
     """Read what a file says of its network.
 
     Raises:
@@ -137,7 +137,9 @@ def read_facts(text: str | None, path: Path) -> ModelMetadata:
     )
 
 
-def rebuild(facts: ModelMetadata, state: Mapping[str, Tensor], path: Path) -> Classifier:
+def rebuild_classifier(
+    facts: ModelMetadata, state: Mapping[str, Tensor], path: Path
+) -> Classifier:
     """Build the described network with weights of a file.
 
     Raises:

@@ -21,7 +21,7 @@ from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.data import augmentation
 from optuna_de.cnn.data.images import SUFFIXES, fit_to, read_image
 from optuna_de.cnn.export import model_folder
-from optuna_de.cnn.export.classifier import Run, runner
+from optuna_de.cnn.export.classifier import LogitsFunction, on_arrays
 from optuna_de.cnn.export.formats import SUFFIX, WITH_WEIGHTS, WRITERS
 from optuna_de.cnn.export.model_folder import load_model
 
@@ -114,14 +114,14 @@ def _reference(model: model_folder.TrainedModel, images: NDArray[np.uint8]) -> N
     """Return torch's logits (n, classes), computed as a training scores its networks."""
     side = (model.image_shape[1], model.image_shape[2])
     normalise = augmentation.normaliser(model.mean, model.std, side, torch.device("cpu"))
-    expected = runner(lambda batch: model.module.eval()(normalise(batch)))(images)
+    expected = on_arrays(lambda batch: model.module.eval()(normalise(batch)))(images)
     if not np.isfinite(expected).all():
         raise ValueError("The network's outputs for real images are not finite numbers.")
     return expected
 
 
 def _compare(
-    run: Run, images: NDArray[np.uint8], expected: NDArray[np.float32], fmt: str
+    run: LogitsFunction, images: NDArray[np.uint8], expected: NDArray[np.float32], fmt: str
 ) -> tuple[float, float]:
     """Return the largest difference, over the whole batch and one image alone, and logit."""
     rows = (slice(None), slice(1))

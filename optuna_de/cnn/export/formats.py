@@ -17,34 +17,34 @@ from optuna_de.cnn.export.classifier import (
     EXTRA_FILE,
     KEY,
     Classifier,
+    LogitsFunction,
     ModelMetadata,
     OpenModel,
-    Run,
-    need,
-    read_facts,
-    rebuild,
-    runner,
+    on_arrays,
+    read_metadata,
+    rebuild_classifier,
+    require_modules,
 )
 from optuna_de.cnn.export.model_folder import TrainedModel, load_model
 
 _MOST_BYTES = 2**31 - 2**24  # protobuf's limit of 2 GiB, less room for the graph
 
 
-def _safetensors(model: TrainedModel, path: Path) -> Run:
-    need("safetensors")
+def _safetensors(model: TrainedModel, path: Path) -> LogitsFunction:
+    require_modules("safetensors")
     from safetensors.torch import save
 
     path.write_bytes(save(_state(model), metadata={KEY: ModelMetadata.of(model).json()}))
     return open_model(path).run
 
 
-def _state_dict(model: TrainedModel, path: Path) -> Run:
+def _state_dict(model: TrainedModel, path: Path) -> LogitsFunction:
     torch.save(_state(model), path)
     state = torch.load(path, weights_only=True)
-    return runner(rebuild(ModelMetadata.of(model), state, path))
+    return on_arrays(rebuild_classifier(ModelMetadata.of(model), state, path))
 
 
-def _torch_export(model: TrainedModel, path: Path) -> Run:
+def _torch_export(model: TrainedModel, path: Path) -> LogitsFunction:
     batch = torch.export.Dim("batch", min=1)
     program = torch.export.export(*_example(model), dynamic_shapes=({0: batch},))
     for node in program.graph.nodes:
@@ -53,8 +53,8 @@ def _torch_export(model: TrainedModel, path: Path) -> Run:
     return open_model(path, trust=True).run
 
 
-def _onnx(model: TrainedModel, path: Path) -> Run:
-    need("onnx", "onnxscript", "onnxruntime")
+def _onnx(model: TrainedModel, path: Path) -> LogitsFunction:
+    require_modules("onnx", "onnxscript", "onnxruntime")
     import onnx
 
     if sum(t.numel() * t.element_size() for t in _state(model).values()) > _MOST_BYTES:
@@ -82,13 +82,15 @@ def _strip(graph: Any) -> None:
             del part.metadata_props[:]
 
 
-def _python(model: TrainedModel, path: Path) -> Run:
-    text = standalone.source(model.genome, model.image_shape, model.classes, model.mean, model.std)
+def _python(model: TrainedModel, path: Path) -> LogitsFunction:
+    text = standalone.standalone_source(
+        model.genome, model.image_shape, model.classes, model.mean, model.std
+    )
     path.write_text(text, encoding="utf-8")
     torch.save(_state(model), path.with_suffix(".pt"))
     names: dict[str, Any] = {"__name__": "network", "__file__": str(path)}
     exec(compile(text, path.name, "exec"), names)
-    return runner(names["load"]())
+    return on_arrays(names["load"]())
 
 
 def _state(model: TrainedModel) -> dict[str, Tensor]:
@@ -101,7 +103,7 @@ def _example(model: TrainedModel) -> tuple[Classifier, tuple[Tensor]]:
     return Classifier(model.module, model.mean, model.std).eval(), (images,)
 
 
-WRITERS: dict[str, Callable[[TrainedModel, Path], Run]] = {
+WRITERS: dict[str, Callable[[TrainedModel, Path], LogitsFunction]] = {
     "safetensors": _safetensors,
     "state-dict": _state_dict,
     "torch-export": _torch_export,
@@ -134,7 +136,7 @@ def open_model(path: str | Path, *, trust: bool = False) -> OpenModel:
     if path.is_dir():
         saved = load_model(path)
         classifier = Classifier(saved.module, saved.mean, saved.std).eval()
-        return OpenModel(ModelMetadata.of(saved), runner(classifier))
+        return OpenModel(ModelMetadata.of(saved), on_arrays(classifier))
     if not path.is_file():
         raise ValueError(f"There is no model {path}.")
     if path.suffix == ".pt2" and not trust:
@@ -151,7 +153,7 @@ def open_model(path: str | Path, *, trust: bool = False) -> OpenModel:
 
 
 def _open_onnx(path: Path) -> OpenModel:
-    need("onnxruntime")
+    require_modules("onnxruntime")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -162,7 +164,7 @@ def _open_onnx(path: Path) -> OpenModel:
         )
     except Exception:  # its errors have no common class but this one
         raise ValueError(f"{path} is torn, or no ONNX file.") from None
-    facts = read_facts(session.get_modelmeta().custom_metadata_map.get(KEY), path)
+    facts = read_metadata(session.get_modelmeta().custom_metadata_map.get(KEY), path)
     inputs, outputs = session.get_inputs(), session.get_outputs()
     same_input = [list(i.shape[1:]) for i in inputs] == [list(facts.image_shape)]
     if not same_input or [o.shape[1:] for o in outputs] != [[len(facts.classes)]]:
@@ -175,7 +177,7 @@ def _open_onnx(path: Path) -> OpenModel:
 
 
 def _open_safetensors(path: Path) -> OpenModel:
-    need("safetensors")
+    require_modules("safetensors")
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -184,8 +186,8 @@ def _open_safetensors(path: Path) -> OpenModel:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError:
         raise ValueError(f"{path} is torn, or no safetensors file.") from None
-    facts = read_facts(text, path)
-    return OpenModel(facts, runner(rebuild(facts, state, path)))
+    facts = read_metadata(text, path)
+    return OpenModel(facts, on_arrays(rebuild_classifier(facts, state, path)))
 
 
 def _open_torch_export(path: Path) -> OpenModel:
@@ -197,8 +199,8 @@ def _open_torch_export(path: Path) -> OpenModel:
             program = torch.export.load(path, extra_files=extra)
     except Exception:  # whatever torch meets in a torn file
         raise ValueError(f"{path} is torn, or torch {torch.__version__} cannot read it.") from None
-    facts = read_facts(extra[EXTRA_FILE], path)
-    return OpenModel(facts, runner(program.module()))
+    facts = read_metadata(extra[EXTRA_FILE], path)
+    return OpenModel(facts, on_arrays(program.module()))
 
 
 @contextmanager

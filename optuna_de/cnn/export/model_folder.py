@@ -8,7 +8,6 @@ images in [0, 1], which the network wants subtracted and divided by). No pickle 
 from __future__ import annotations
 
 import json
-import os
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from optuna_de._files import write_text
+from optuna_de._files import replacing, write_text
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.architecture.units import Genome, Unit, parse, render
 from optuna_de.cnn.modules.build import build
@@ -82,9 +81,8 @@ def save_model(
 def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
     """Write plain tensors, on the CPU and in the usual memory format, in one step."""
     plain = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-    part = path.with_name(f".{path.name}.part")
-    torch.save(plain, part)
-    os.replace(part, path)
+    with replacing(path) as draft:
+        torch.save(plain, draft)
 
 
 def load_model(folder: str | Path) -> TrainedModel:

@@ -33,7 +33,7 @@ _PLAIN = {
 _INDENT = "    "
 
 
-def source(
+def standalone_source(
     genome: Sequence[Unit],
     image_shape: ImageShape,
     classes: Sequence[str],

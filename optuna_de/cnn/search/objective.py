@@ -27,7 +27,7 @@ from optuna_de.cnn.study.trials import (
     record_violation,
     store_files,
 )
-from optuna_de.cnn.training.checkpoint import discard
+from optuna_de.cnn.training.checkpoint import discard_checkpoint
 from optuna_de.cnn.training.epochs import Epoch
 from optuna_de.cnn.training.memory import TrainingOutOfMemory, build_fitting
 from optuna_de.cnn.training.trainer import TrainingResult, train
@@ -165,7 +165,7 @@ class CNNObjective:
             checkpoint=file,
         )
         if file is not None:
-            discard(file)
+            discard_checkpoint(file)
         return result
 
     def _after(self, trial: optuna.Trial, epoch: Epoch, parameters: int) -> bool:

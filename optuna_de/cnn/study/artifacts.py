@@ -6,10 +6,7 @@ The digests that :func:`upload` records last tell :func:`read` which files are w
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +18,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.trial import FrozenTrial
 
 from optuna_de import _compat
+from optuna_de._files import csv_text, reason, warn_once
 from optuna_de.cnn.architecture.cost import trace
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.architecture.units import Unit
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 FILES_KEY = "optuna_de:v1:files"
 CURVE = ("epoch", "training loss", "validation error")
 LAYERS = ("layer", "output", "parameters", "MACs")
-_logger = logging.getLogger(__name__)
 
 
 def open_store(folder: str | Path) -> FileSystemArtifactStore:
@@ -69,12 +66,12 @@ def upload(
     contents = {
         "drawing.svg": draw_svg(genome, image_shape, classes),
         "layers.csv": _layer_table(genome, image_shape, classes),
-        **({"curve.csv": _table(CURVE, rows)} if rows else {}),
+        **({"curve.csv": csv_text(CURVE, rows)} if rows else {}),
     }
     try:
         _upload(trial, store, {name: text.encode() for name, text in contents.items()})
     except OSError as error:
-        _logger.warning("Trial %d: its files cannot be stored: %s", trial.number, error)
+        warn_once(f"Drawings and curves cannot be stored: {reason(error)}.")
 
 
 def _upload(trial: optuna.Trial, store: ArtifactStore, contents: Mapping[str, bytes]) -> None:
@@ -98,13 +95,7 @@ def _layer_table(genome: Sequence[Unit], image_shape: ImageShape, classes: int) 
         (w.name, "x".join(map(str, w.output_shape)), w.parameters, w.macs)
         for w in trace(genome, image_shape, classes)
     )
-    return _table(LAYERS, rows)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([head, *rows])
-    return text.getvalue()
+    return csv_text(LAYERS, rows)
 
 
 def read(trial: FrozenTrial, store: ArtifactStore) -> dict[str, bytes]:

@@ -31,12 +31,12 @@ def device_memory(device: torch.device) -> tuple[int, int] | None:
         give_back_memory()
         lines = (line.split() for line in _MEMORY_INFO.read_text().splitlines())
         kib = {words[0]: int(words[1]) for words in lines}
-        limits = [(kib["MemAvailable:"] * 1024, kib["MemTotal:"] * 1024), *allotments()]
+        limits = [(kib["MemAvailable:"] * 1024, kib["MemTotal:"] * 1024), *control_group_memory()]
         return min(free for free, _ in limits), min(total for _, total in limits)
     return None
 
 
-def allotments(
+def control_group_memory(
     mounted: Path = _CONTROL_GROUP, process: Path = _OWN_GROUP
 ) -> list[tuple[int, int]]:
     """Return the (free, total) bytes of each control group (version 2) that limits this process.

@@ -11,7 +11,7 @@ from optuna_de.cnn.modules.channel_padding import block, copy_back, padded
 from optuna_de.cnn.recipes import Recipe, get_recipe
 from optuna_de.cnn.training import Epoch, evaluate
 from optuna_de.cnn.training.epochs import EpochLoop
-from optuna_de.cnn.training.state import start
+from optuna_de.cnn.training.state import make_train_state
 from optuna_de.cnn.training.trainer import train
 from tests.cnn.kit import digits, equal, weights
 
@@ -66,7 +66,7 @@ def test_training_is_the_same_and_padding_stays_zero(text: str, recipe: Recipe) 
 
 def test_nothing_flows_into_the_padding() -> None:
     data = digits(128, 64)
-    run = start(network(NETWORKS[2]), data, MEAN, torch.device("cpu"), 0, pad=True)
+    run = make_train_state(network(NETWORKS[2]), data, MEAN, torch.device("cpu"), 0, pad=True)
     EpochLoop(run, data, epochs=2, batch_size=32, micro=32, seed=0).epoch(lambda epoch: True)
     for given, tensor in zip(
         run.given.state_dict().values(), run.model.state_dict().values(), strict=True
@@ -74,7 +74,7 @@ def test_nothing_flows_into_the_padding() -> None:
         rest = tensor.clone()
         block(rest, given).zero_()
         assert rest.count_nonzero() == 0
-    assert [t.shape for t in run.state()[: len(list(run.given.parameters()))]] == [
+    assert [t.shape for t in run.tensors()[: len(list(run.given.parameters()))]] == [
         p.shape for p in run.given.parameters()
     ]
 
