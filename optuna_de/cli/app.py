@@ -48,7 +48,7 @@ app.command()(compare)
 def run(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code.
 
-    It is 2 with one sentence for bad input, 1 with one sentence where a search cannot go on, and
+    It is 2 with one sentence for bad input, 1 with one sentence if a search cannot continue, and
     128 plus the signal that ended it.
     """
     try:

@@ -1,4 +1,4 @@
-"""The command ``search``."""
+"""The command ``search``: options, the run of a search, its exit code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from optuna_de._checks import require
 from optuna_de.cli.console import console, errors, say
 from optuna_de.cli.options import BUDGET, MACHINE, Opt, spread
 from optuna_de.cli.search_progress import front_table, search_progress
@@ -15,8 +16,8 @@ from optuna_de.cnn.search.worker_process import GAVE_BACK, work
 from optuna_de.cnn.study.trials import count_finished
 from optuna_de.storage.url import redact
 
-_ENDS = {GAVE_BACK: "The device is lost or full"}
-_AGAIN = "trials in flight are queued again; the same command goes on."
+_ENDS = {GAVE_BACK: "The device was lost or is out of memory"}
+_AGAIN = "running trials are queued again. Run the same command to continue."
 
 
 @spread()
@@ -43,26 +44,25 @@ def search(
 
 def run_search(search: Search, workers: int | None, timeout: float | None) -> int:
     """Search, print the front, and return the exit code."""
-    for name, value in (("workers", workers), ("timeout", timeout)):
-        if value is not None and not value > 0:
-            raise ValueError(f"{name} is {value}, but must be above 0.")
+    require(workers is None or workers >= 1, "workers", workers, "at least 1")
+    require(timeout is None or timeout > 0, "timeout", timeout, "above 0")
     objective = search.objective()
     count = min(workers or default_workers(search.device), search.total)
     study = search.study(objective)
     data = search.image_data
     say(
         f"Study {study.study_name} in {redact(search.storage)}: {data.name}, "
-        f"{len(data.train.labels):,} images train, {len(data.validation.labels):,} score."
+        f"{len(data.train.labels):,} training images, {len(data.validation.labels):,} validation images."
     )
     code, done = 0, count_finished(study)
     if done >= search.total:
-        say(f"All {search.total} trials are done ({done} finished); more --trials go on.")
+        say(f"All {search.total} trials are finished. To continue, give a larger --trials.")
     else:
-        with search_progress(study, search.total, errors) as look:
+        with search_progress(study, search.total, errors) as refresh:
             if count == 1:
-                code = work(search, study, timeout=timeout, callback=lambda *_: look())
+                code = work(search, study, timeout=timeout, callback=lambda *_: refresh())
             else:
-                code = work_together(search, count, timeout=timeout, watch=look)
+                code = work_together(search, count, timeout=timeout, watch=refresh)
     console.print(front_table(study, console.width), highlight=False)
     if code:
         say(f"{_ENDS.get(code, 'Interrupted')}: {_AGAIN}", errors)

@@ -1,4 +1,4 @@
-"""What a search shows in a terminal: live progress, then the Pareto front as a table."""
+"""Terminal output of a search: live progress, then the Pareto front as a table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NARROWEST = 20
 def front_table(study: optuna.Study, width: int = 80) -> Table | str:
     """Return the front as a table: trial, architecture, error, parameters, MACs.
 
-    Architectures are folded between units where ``width`` characters do not hold them. A study
+    Architectures that are wider than ``width`` characters are folded between units. A study
     that has no front yet gives a sentence instead.
     """
     trials = pareto_front(study)
@@ -76,8 +76,8 @@ def search_progress(
 ) -> Iterator[Callable[[], None]]:
     """Show one line that follows the study: trial k of n, best error, front size, time left.
 
-    Yields a function that looks at the study again. Where the output is no terminal, it prints a
-    line for each trial that has ended since.
+    Yields a function that reads the study again. If the output is no terminal, it prints a line
+    for each trial that has ended since.
     """
     columns = (
         TextColumn("trial"),
@@ -94,22 +94,22 @@ def search_progress(
         disable=not console.is_terminal,
         speed_estimate_period=_ALL_TIME,
     ) as progress:
-        told = {t.number for t in ended_trials(study)}
+        shown = {t.number for t in ended_trials(study)}
         task = progress.add_task(
             "", total=total, completed=count_finished(study), news=_news(study)
         )
 
-        def look() -> None:
-            fresh = [t for t in ended_trials(study) if t.number not in told]
+        def refresh() -> None:
+            fresh = [t for t in ended_trials(study) if t.number not in shown]
             if not fresh:
                 return
             done = count_finished(study)
             progress.update(task, completed=done, news=_news(study))
             if not console.is_terminal:
-                _tell(fresh, done, total, console)
-            told.update(t.number for t in fresh)
+                _print(fresh, done, total, console)
+            shown.update(t.number for t in fresh)
 
-        yield look
+        yield refresh
 
 
 def _news(study: optuna.Study) -> str:
@@ -120,7 +120,7 @@ def _news(study: optuna.Study) -> str:
     return f"best error {best:.2%}, front of {len(trials)}"
 
 
-def _tell(fresh: list[FrozenTrial], done: int, total: int, console: Console) -> None:
+def _print(fresh: list[FrozenTrial], done: int, total: int, console: Console) -> None:
     done -= sum(t.state in FINISHED for t in fresh)
     for trial in fresh:
         done += trial.state in FINISHED

@@ -23,7 +23,7 @@ def test_search_continues_joins_and_tells_when_it_is_done(tmp_path: Path) -> Non
     small = [*FAST, *SMALL, "--subset", "200"]
     code, out, err = search(tmp_path, *small, "--trials", "2")
     assert code == 0
-    assert out.startswith("Study digits-modern in sqlite:///study.db: digits, 180 images train")
+    assert out.startswith("Study digits-modern in sqlite:///study.db: digits, 180 training images")
     assert "Pareto front of digits-modern" in out
     assert all(name in out for name in ("trial", "architecture", "error", "parameters", "MACs"))
     assert [line.split(":")[0] for line in err.splitlines()] == ["1 of 2", "2 of 2"]
@@ -35,7 +35,7 @@ def test_search_continues_joins_and_tells_when_it_is_done(tmp_path: Path) -> Non
 
     code, out, err = search(tmp_path, *small, "--trials", "7")
     assert code == 0
-    assert "All 7 trials are done" in out
+    assert "All 7 trials are finished" in out
     assert "Pareto front" in out
     assert not err
 
@@ -97,12 +97,12 @@ BAD = {
     "unknown recipe": (["--recipe", "slow"], "'slow'"),
     "bad warm start": (["--warm-start", "Q8k3"], "Q8k3"),
     "foreign warm start": (["--warm-start", "model1"], "modern space"),
-    "no workers": (["--workers", "0"], "workers is 0"),
-    "no trials": (["--trials", "0"], "trials is 0"),
-    "no epochs": (["--epochs", "0"], "epochs is 0"),
-    "no time": (["--timeout", "0"], "timeout is 0"),
-    "no batch": (["--batch", "-1"], "batch_size is -1"),
-    "no parameters": (["--max-parameters", "0"], "max_parameters is 0"),
+    "no workers": (["--workers", "0"], "workers must be at least 1"),
+    "no trials": (["--trials", "0"], "trials must be at least 1"),
+    "no epochs": (["--epochs", "0"], "epochs must be at least 1"),
+    "no time": (["--timeout", "0"], "timeout must be above 0"),
+    "no batch": (["--batch", "-1"], "batch_size must be at least 1"),
+    "no parameters": (["--max-parameters", "0"], "max_parameters must be at least 1"),
     "no fraction": (["--validation-fraction", "1"], "validation_fraction is 1"),
     "negative seed": (["--seed", "-1"], "-1"),
     "negative split seed": (["--split-seed", "-1"], "split_seed is -1"),

@@ -22,7 +22,7 @@ from optuna_de.cnn.training.device import pick_device
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A network and where it comes from.
+    """A network and its source.
 
     Args:
         name: Short: "model1", "trial 7 of study x", or the text form.

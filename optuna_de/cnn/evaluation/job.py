@@ -1,4 +1,4 @@
-"""The description of a final training: network, data, recipe, seed and place."""
+"""Training job: network, data, recipe, seed and device of one final training."""
 
 from __future__ import annotations
 

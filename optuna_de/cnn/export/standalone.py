@@ -1,6 +1,6 @@
-"""A network as one Python file that needs torch but not this package.
+"""Standalone export: one Python file that needs torch but not this package.
 
-Weights are named there as in :class:`optuna_de.cnn.export.classifier.Classifier`. Knows no torch.
+Weights are named there as in :class:`optuna_de.cnn.export.classifier.Classifier`. No torch.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def standalone_source(
         std: Deviation of each channel, above 0.
 
     Raises:
-        ValueError: Where the genome does not fit the images.
+        ValueError: If the genome does not fit the images.
     """
     stages = expand(genome, image_shape, len(classes))
     environment = jinja2.Environment(

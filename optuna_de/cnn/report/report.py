@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from base64 import b64encode
 from collections.abc import Callable
@@ -18,7 +19,6 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from optuna_de import _compat, visualization
-from optuna_de._files import write_text
 from optuna_de.cnn.report.facts import Facts, read_facts
 from optuna_de.visualization import learning_curves
 
@@ -60,7 +60,9 @@ def write_report(
             f"The report cannot be written to {str(path)!r}; name a file in a folder."
         )
     text = render_report(study, fmt=fmt, storage=storage, refresh=refresh)
-    write_text(path, text, errors="replace")
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8", errors="replace")
+    os.replace(part, path)
     return path
 
 

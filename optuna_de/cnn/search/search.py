@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import optuna
 
+from optuna_de._checks import require
 from optuna_de._options import Option
 from optuna_de.cnn.architecture.space import CNNSpace
 from optuna_de.cnn.architecture.units import repair
@@ -125,8 +126,7 @@ class Search(DataChoice):
     def __post_init__(self) -> None:
         for name in ("trials", "epochs", "batch_size", "max_parameters", "max_macs"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} is {value}, but must be 1 or more.")
+            require(value is None or value >= 1, name, value, "at least 1")
         if self.preset not in ("modern", "seed"):
             raise ValueError(f"There is no preset {self.preset!r}; choose modern or seed.")
         if self.weights is not None and len(self.weights) != 2:

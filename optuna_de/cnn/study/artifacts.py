@@ -6,7 +6,9 @@ The digests that :func:`upload` records last tell :func:`read` which files are w
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +20,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.trial import FrozenTrial
 
 from optuna_de import _compat
-from optuna_de._files import csv_text, reason, warn_once
+from optuna_de._files import reason, warn_once
 from optuna_de.cnn.architecture.cost import trace
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.architecture.units import Unit
@@ -66,12 +68,12 @@ def upload(
     contents = {
         "drawing.svg": draw_svg(genome, image_shape, classes),
         "layers.csv": _layer_table(genome, image_shape, classes),
-        **({"curve.csv": csv_text(CURVE, rows)} if rows else {}),
+        **({"curve.csv": _table(CURVE, rows)} if rows else {}),
     }
     try:
         _upload(trial, store, {name: text.encode() for name, text in contents.items()})
     except OSError as error:
-        warn_once(f"Drawings and curves cannot be stored: {reason(error)}.")
+        warn_once(f"Drawings and curves of trials cannot be stored: {reason(error)}.")
 
 
 def _upload(trial: optuna.Trial, store: ArtifactStore, contents: Mapping[str, bytes]) -> None:
@@ -95,7 +97,13 @@ def _layer_table(genome: Sequence[Unit], image_shape: ImageShape, classes: int) 
         (w.name, "x".join(map(str, w.output_shape)), w.parameters, w.macs)
         for w in trace(genome, image_shape, classes)
     )
-    return csv_text(LAYERS, rows)
+    return _table(LAYERS, rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([head, *rows])
+    return text.getvalue()
 
 
 def read(trial: FrozenTrial, store: ArtifactStore) -> dict[str, bytes]:

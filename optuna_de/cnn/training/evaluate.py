@@ -34,7 +34,7 @@ def evaluate(
         split: Images and labels, on any device.
         mean: Channel means (c,) of images in [0, 1].
         std: Channel deviations (c,), above 0.
-        device: Where to compute.
+        device: Device to compute on.
         batch_size: Images at once, 1 or more.
         bfloat16: Whether to compute in bfloat16.
 

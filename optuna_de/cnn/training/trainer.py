@@ -1,4 +1,4 @@
-"""Training a network by a recipe.
+"""Trainer: trains a network by a recipe.
 
 The whole set lies on the device as uint8; :mod:`optuna_de.cnn.data.augmentation` is the data path
 and :mod:`optuna_de.cnn.training.step` the step. On a CPU the same seed gives the same curve bit
@@ -88,7 +88,7 @@ def train(
         batch_size: Images of a step, 1 or more; None takes the recipe's. A last, smaller batch of
             an epoch is trained on too.
         seed: Seeds order, augmentation, dropout and the recipe's initialisation.
-        device: Where to train.
+        device: Device to train on.
         score_epochs: Epochs after which to score; None is every one. The last always is.
         on_epoch: Called after each scored epoch, while the model has the weights that were
             scored; True stops. After a resumption it is called for the last finished epoch

@@ -44,13 +44,13 @@ def test_facts_survive_a_file() -> None:
 )
 def test_facts_that_do_not_fit_are_refused(change: dict[str, Any]) -> None:
     text = json.dumps({**json.loads(FACTS.json()), **change})
-    with pytest.raises(ValueError, match=r"^net\.onnx does not say its classes; .*\.$"):
+    with pytest.raises(ValueError, match=r"^net\.onnx does not name its classes; .*\.$"):
         read_metadata(text, WHERE)
 
 
 @pytest.mark.parametrize("text", [None, "", "[", "[]", "3", "{}"])
 def test_what_is_no_description_is_refused(text: str | None) -> None:
-    with pytest.raises(ValueError, match="does not say its classes"):
+    with pytest.raises(ValueError, match="does not name its classes"):
         read_metadata(text, WHERE)
 
 

@@ -112,7 +112,7 @@ def test_a_full_store_costs_a_warning(
     store = FileSystemArtifactStore(tmp_path / "no folder")
     with caplog.at_level(logging.WARNING):
         upload(trial, store, GENOME, SHAPE, 10)
-    assert "Trial 0: its files cannot be stored" in caplog.text
+    assert "Drawings and curves of trials cannot be stored: " in caplog.text
     trial.study.tell(trial, 0.5)
 
 
