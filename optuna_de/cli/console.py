@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 
 import rich.console
 
@@ -16,6 +18,13 @@ class Console(rich.console.Console):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, self.file.fileno())  # or the interpreter complains when it flushes at exit
         os.close(null)
+
+
+def replace_unprintable() -> None:
+    """Print a question mark for a character that the terminal's encoding does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 console = Console()

@@ -52,7 +52,8 @@ def run_search(search: Search, workers: int | None, timeout: float | None) -> in
     data = search.image_data
     say(
         f"Study {study.study_name} in {redact(search.storage)}: {data.name}, "
-        f"{len(data.train.labels):,} training images, {len(data.validation.labels):,} validation images."
+        f"{len(data.train.labels):,} training images, "
+        f"{len(data.validation.labels):,} validation images."
     )
     code, done = 0, count_finished(study)
     if done >= search.total:

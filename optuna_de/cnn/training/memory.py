@@ -141,7 +141,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 def build_fitting(
     genome: Genome, space: CNNSpace, batch_size: int, device: torch.device, seed: int
 ) -> nn.Module:
-    """Build a network in the main memory, after a pass on torch's meta device has shown that it fits.
+    """Build a network in the main memory, after a pass on torch's meta device shows that it fits.
 
     Args:
         genome: The network.
