@@ -117,6 +117,7 @@ WRONG = [
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(backoff, "RESTART", 0.0)
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _seconds: None)
     monkeypatch.chdir(tmp_path)
 
 
@@ -191,7 +192,10 @@ def test_f48_an_option_that_the_driver_does_not_take_is_one_sentence() -> None:
         open_storage("mysql://u@127.0.0.1:1/d?ssl=x")
 
 
-COMMANDS = ("search --trials 1", "report", "dashboard --port 0", "train", "compare")
+COMMANDS = (
+    *("search --trials 1", "report", "dashboard --port 0"),
+    *("train --study-name s --trial 0", "compare --study-name s"),
+)
 SHOWN = [
     f"postgresql://u:x@{SECRET}@127.0.0.1:1/d",
     f"postgresql:/u:{SECRET}@h/d",
