@@ -1,12 +1,13 @@
-"""What a trial of a network leaves: attributes that become columns, and files. No torch.
+"""Records of a trial: user attributes and files. No torch.
 
-Attributes and files can be written only while the trial runs. A trial's ``feasible`` is False from
-the moment a constraint is known to be violated; optuna-dashboard 0.21 shows no constraints.
+Optuna accepts both only while the trial runs. ``feasible`` is set to False as soon as a constraint
+is violated.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -60,8 +61,20 @@ def record_network(
 
 
 def record_violation(trial: optuna.Trial, constraint: str, excess: float, reason: str) -> None:
-    """Write a violated constraint, ``feasible`` False and the ``reason``."""
+    """Write a violated constraint, ``feasible`` False and the ``reason``.
+
+    optuna-dashboard 0.21 reads only the list ``constraints`` of Optuna before 5.0, and Optuna 5.0
+    adds its entries to the constraints with names. The list holds the smallest positive number:
+    a violation that leaves every sum of violations as it is.
+
+    Args:
+        trial: A running trial.
+        constraint: Its name.
+        excess: How far it is violated, above 0.
+        reason: One sentence.
+    """
     trial.set_constraint(constraint, excess)
+    _compat.set_system_attr(trial.study, trial, "constraints", [sys.float_info.min])
     trial.set_user_attr("feasible", False)
     trial.set_user_attr("reason", reason)
 
