@@ -183,7 +183,7 @@ class Reaper:
             for number in self._beats.overdue(beats, self._grace):
                 _reap(self._study, running[number])
         # A debt is young while its reaper, which may live, is about to add the clone; paid at
-        # once, it would be paid twice. Two that pay after a grace are told apart by `is_duplicate`.
+        # once, it would be paid twice. Of two clones made after a grace, `is_duplicate` drops one.
         debts = {t.number: t for t in _unpaid(self._study, trials)}
         due = self._debts.overdue(dict.fromkeys(debts, "owed"), self._grace)
         _pay(self._study, [debts[number] for number in due])

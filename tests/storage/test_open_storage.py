@@ -12,7 +12,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from optuna_de.storage import StorageError, backoff, requeue_stale
+from optuna_de.storage import StorageError, backoff, requeue_stale, schemes
 from optuna_de.storage.open_storage import open_storage
 from optuna_de.storage.stale_trials import Watch
 from optuna_de.worker.optimize import TooManyFailuresError, optimize
@@ -180,3 +180,18 @@ def test_a_trial_of_45_parameters_is_cheap(tmp_path: Path) -> None:
         seconds.append(time.process_time() - started)
     # The goal is 0.1 s on an idle machine; CPU time and a margin, for machines differ.
     assert statistics.median(seconds) < 0.2
+
+
+def test_a_new_scheme_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def opens(url: str, options: schemes.Options) -> optuna.storages.BaseStorage:
+        if options.pool_size > 1:
+            raise ImportError
+        return optuna.storages.InMemoryStorage()
+
+    row = schemes.Scheme(("cloud",), "cloud://host", "cloudlib", opens)
+    monkeypatch.setattr(schemes, "SCHEMES", (*schemes.SCHEMES, row))
+    assert isinstance(open_storage("cloud://h"), optuna.storages.InMemoryStorage)
+    with pytest.raises(StorageError, match=r"A cloud:// storage needs cloudlib, which is not"):
+        open_storage("cloud://h", pool_size=2)
+    with pytest.raises(StorageError, match=r"is none of sqlite:///file.db, .*, cloud://host\."):
+        open_storage("redis://h")
