@@ -195,9 +195,12 @@ def parse(line: bytes) -> Record | None:
 
 
 def _open(file: Path, mode: str) -> IO[bytes]:
-    """Open a file that exists, unbuffered: closing it writes nothing that failed before."""
-    return open(
-        file, mode, buffering=0, opener=lambda path, flags: os.open(path, flags & ~os.O_CREAT)
+    """Open a file that exists; one to write to unbuffered, so that closing writes no leftovers."""
+    return open(  # noqa: SIM115
+        file,
+        mode,
+        buffering=-1 if mode == "rb" else 0,
+        opener=lambda path, flags: os.open(path, flags & ~os.O_CREAT),
     )
 
 
