@@ -196,7 +196,7 @@ def parse(line: bytes) -> Record | None:
 
 def _open(file: Path, mode: str) -> IO[bytes]:
     """Open a file that exists; one to write to unbuffered, so that closing writes no leftovers."""
-    return open(  # noqa: SIM115
+    return open(
         file,
         mode,
         buffering=-1 if mode == "rb" else 0,
