@@ -20,7 +20,7 @@ from optuna_de.cnn.architecture.units import parse
 from optuna_de.cnn.drawing.plots import draw_svg
 from optuna_de.cnn.report.tables import SETUP_KEY, Rows, cost_rows, origin_rows, setup_rows
 from optuna_de.storage.url import redact
-from optuna_de.visualization import finished_trials
+from optuna_de.visualization.trials import finished_trials
 
 SHOWN, PICKS = 200, 8
 """Most networks of a front that a report shows, and most picks."""

@@ -47,7 +47,7 @@ def show_network(
     """Show a network's picture and layer table.
 
     Raises:
-        ValueError: Where the architecture is not understood or does not fit the images.
+        ValueError: If the architecture is not understood or does not fit the images.
     """
     genome = parse(architecture) if isinstance(architecture, str) else architecture
     layers = trace(genome, image_shape, classes)

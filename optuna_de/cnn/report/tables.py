@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 
 from optuna_de._machine import machine, versions
 from optuna_de._text import duration
-from optuna_de.visualization import finished_trials
+from optuna_de.visualization.trials import finished_trials
 
 SETUP_KEY = "optuna_de:setup"
 Rows: TypeAlias = "tuple[tuple[str, str], ...]"

@@ -63,7 +63,7 @@ def upload(
         curve: Rows of epoch, training loss, validation error; without any, no ``curve.csv``.
 
     Raises:
-        ValueError: Where the network does not fit the images.
+        ValueError: If the network does not fit the images.
     """
     rows = list(curve)
     contents = {

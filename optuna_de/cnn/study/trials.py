@@ -126,7 +126,7 @@ def complete_trial(study: optuna.Study, number: int) -> FrozenTrial:
     """Return a trial that has a network and its validation error.
 
     Raises:
-        ValueError: Where there is no such trial, or it did not complete.
+        ValueError: If there is no such trial, or it did not complete.
     """
     trials = {t.number: t for t in study.get_trials(deepcopy=False)}
     if number not in trials:
@@ -147,7 +147,7 @@ def network_of(trial: FrozenTrial) -> Genome:
     """Return the network of a trial.
 
     Raises:
-        ValueError: Where it records none.
+        ValueError: If it records none.
     """
     text = trial.user_attrs.get("architecture")
     if not isinstance(text, str):
