@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from optuna_de._text import printable
 
 _MEANING = re.compile(r"[\\`*_{}\[\]()#+!|~$<>&@:]|(?<=www)\.", re.IGNORECASE)
-_LINE_START = re.compile(r"^(\d*)([.=-])")  # opens a list, or underlines a heading
+# Opens a list, or underlines a heading.
+_LINE_START = re.compile(r"^(\d+)(\.)(?=\s|$)|^()([=-])(?=[\s=-]|$)")
 
 
 def one_line(text: object) -> str:
@@ -24,7 +25,7 @@ def escape(text: object) -> str:
         'a&#124;b'
     """
     line = _MEANING.sub(lambda found: f"&#{ord(found[0])};", one_line(text))
-    return _LINE_START.sub(lambda found: f"{found[1]}&#{ord(found[2])};", line)
+    return _LINE_START.sub(lambda found: f"{found[1] or ''}&#{ord(found[2] or found[4])};", line)
 
 
 def table(
