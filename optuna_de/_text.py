@@ -42,7 +42,7 @@ def amount(number: int) -> str:
     """Return a count in three digits: ``196``, ``34.3 k``, ``1.98 M``; a dash for 0."""
     if number < 1000:
         return str(number) if number else "\u2013"
-    power = min(3, next(p for p in range(1, 9) if number < 999.5 * 1000**p))
+    power = next((p for p in (1, 2) if number < 999.5 * 1000**p), 3)
     size = number / 1000**power
     return f"{size:,.0f} {_PREFIXES[power]}" if size >= 99.95 else f"{size:.3g} {_PREFIXES[power]}"
 

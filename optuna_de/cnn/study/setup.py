@@ -68,6 +68,8 @@ def check_setup(study: optuna.Study, setup: dict[str, Any], storage: str) -> Non
             study.set_metric_names([o.name for o in OBJECTIVES])
         study.set_user_attr(SETUP_KEY, setup)
         return
+    if not isinstance(stored, Mapping):
+        raise ValueError(f"{name} was not begun by optuna-de; choose another --study-name.")
     for key in setup:
         if stored.get(key) != setup[key]:
             raise ValueError(
