@@ -255,7 +255,7 @@ def test_lone_surrogates_are_dropped(tmp_path: Path) -> None:
     study = kit.study()
     kit.add(study, 0.5, 10.0, attrs={"architecture": "\ud800C8k3"})
     for fmt in ("md", "html"):
-        write_report(study, tmp_path / "r", fmt=fmt)  # type: ignore[arg-type]
+        write_report(study, tmp_path / "r", fmt=fmt)
         assert "\ud800" not in (tmp_path / "r").read_text()
 
 
