@@ -15,7 +15,7 @@ from optuna_de import open_storage
 from optuna_de.cli.dashboard_server import Server, serve
 from optuna_de.cnn.architecture.units import parse
 from optuna_de.cnn.study.artifacts import open_store, upload
-from optuna_de.cnn.study.trials import record_violation
+from optuna_de.cnn.study.attributes import record_violation
 from tests.browser import chromium, opened
 
 pytest.importorskip("optuna_dashboard", reason="optuna-dashboard is not installed.")
