@@ -9,7 +9,7 @@ import pytest
 from optuna.samplers import NSGAIISampler, TPESampler
 
 from optuna_de import DESampler, open_storage
-from optuna_de.cnn.study.trials import record_violation
+from optuna_de.cnn.study.attributes import record_violation
 from optuna_de.evolution.population import Rules
 from optuna_de.sampler.history import History
 
