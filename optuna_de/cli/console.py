@@ -1,4 +1,4 @@
-"""The consoles that all commands print to."""
+"""Consoles of all commands."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import sys
 
 import rich.console
+
+from optuna_de._text import printable
 
 
 class Console(rich.console.Console):
@@ -31,6 +33,6 @@ console = Console()
 errors = Console(stderr=True)
 
 
-def say(text: str, where: Console = console) -> None:
-    """Print plain text without markup, highlights or line breaks."""
-    where.print(text, highlight=False, markup=False, soft_wrap=True)
+def say(text: str, where: rich.console.Console = console) -> None:
+    """Print plain text: no markup, highlights, added line breaks or control characters."""
+    where.print(printable(text, keep="\n"), highlight=False, markup=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from optuna_de.cnn.architecture.cost import Layer, count_macs, count_parameters, trace
 from optuna_de.cnn.architecture.expand import expand
+from optuna_de.cnn.architecture.layer_table import LAYER_HEAD, layer_csv, layer_rows
 from optuna_de.cnn.architecture.layers import (
     BatchNorm2d,
     Branches,
@@ -27,6 +28,7 @@ from optuna_de.cnn.architecture.units import (
 from optuna_de.cnn.architecture.zoo import ZOO, get_architecture
 
 __all__ = [
+    "LAYER_HEAD",
     "ZOO",
     "BatchNorm2d",
     "Branches",
@@ -47,6 +49,8 @@ __all__ = [
     "count_parameters",
     "expand",
     "get_architecture",
+    "layer_csv",
+    "layer_rows",
     "parse",
     "render",
     "repair",

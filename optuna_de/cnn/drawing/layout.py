@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import sqrt
 
+from optuna_de._colours import INK
 from optuna_de._text import TIMES, amount, times
 from optuna_de.cnn.architecture.layers import Shape
 from optuna_de.cnn.architecture.units import Parallel, Residual, Separable
 from optuna_de.cnn.drawing.columns import BAR, Scale, Stage, note
 
-INK = "#777777"  # contrast 4.5 on white and on black
 COLOURS = {
     **{"conv": "#0072B2", "norm_conv": "#56B4E9", "down_conv": "#CC79A7", "residual": "#009E73"},
     **{"separable": "#F0E442", "parallel": "#E69F00", "max_pool": "#D55E00"},
-    **{"avg_pool": "#999999", "gap": "#999999", "fc": "#777777", "image": "#BBBBBB"},
+    **{"avg_pool": "#999999", "gap": "#999999", "fc": INK, "image": "#BBBBBB"},
 }  # Okabe and Ito (2008); greys for what has no parameters, and for the head
 _CHANNEL = 2.2  # pixels per root of a channel
 _COLUMN, _GAP, _LINE = 60.0, 14.0, 14.0

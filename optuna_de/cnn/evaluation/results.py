@@ -15,7 +15,6 @@ import torch
 
 from optuna_de._files import (
     check_folder,
-    csv_text,
     make_folder,
     reason,
     warn_once,
@@ -23,7 +22,8 @@ from optuna_de._files import (
     write_text,
 )
 from optuna_de._machine import machine, versions
-from optuna_de.cnn.architecture.cost import count_macs, count_parameters, trace
+from optuna_de.cnn.architecture.cost import count_macs, count_parameters
+from optuna_de.cnn.architecture.layer_table import layer_csv
 from optuna_de.cnn.drawing.plots import draw_svg
 from optuna_de.cnn.evaluation.final_training import BEST, CHECKPOINT, FinalWeights
 from optuna_de.cnn.evaluation.job import TrainingJob
@@ -36,7 +36,6 @@ SETUP = "setup.json"
 _FOR_THE_RECORD = ("origin",)
 RESULT = "result.json"
 FORMAT = "optuna_de result 1"
-LAYERS = ("layer (type)", "output shape", "parameters", "MACs")
 _PAGES = 10_000_000  # bytes of the pages of one training, plotly's script among them
 
 
@@ -69,7 +68,7 @@ def write_weights(job: TrainingJob, weights: FinalWeights, folder: Path) -> None
 def _write_pages(job: TrainingJob, weights: FinalWeights, folder: Path) -> None:
     shape, classes = job.data.image_shape, len(job.data.classes)
     write_curves(job, weights, folder)
-    write_text(folder / "layers.csv", layer_table(job))
+    write_text(folder / "layers.csv", layer_csv(job.genome, shape, classes))
     write_text(folder / "drawing.svg", draw_svg(job.genome, shape, classes))
 
 
@@ -132,17 +131,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} is damaged; choose another --out.")
     return content
-
-
-def layer_table(job: TrainingJob) -> str:
-    """Return the table of layers as CSV: type, output shape, parameters, MACs, and the sums."""
-    shape, classes = job.data.image_shape, len(job.data.classes)
-    works = trace(job.genome, shape, classes)
-    rows: list[tuple[object, ...]] = [
-        (w.name, "x".join(map(str, w.output_shape)), w.parameters, w.macs) for w in works
-    ]
-    total = ("total", "", sum(w.parameters for w in works), sum(w.macs for w in works))
-    return csv_text(LAYERS, [*rows, total])
 
 
 def claim_result_folder(folder: Path, setup: dict[str, Any], owner: str = "training") -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from optuna_de.cnn.architecture.cost import count_parameters
 from optuna_de.cnn.architecture.expand import expand
 from optuna_de.cnn.architecture.layers import (
     BatchNorm2d,
@@ -24,6 +25,7 @@ from optuna_de.cnn.architecture.layers import (
 )
 from optuna_de.cnn.architecture.units import Unit
 
+_MOST = 10**12  # parameters: 4 TB of weights; far more would overflow torch's sizes
 _PLAIN: dict[str, Callable[[], nn.Module]] = {
     "ReLU": lambda: nn.ReLU(inplace=True),
     "MaxPool2d": lambda: nn.MaxPool2d(2),
@@ -71,8 +73,14 @@ def build(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> nn.S
         A module that maps (n, channels, height, width) to logits (n, classes).
 
     Raises:
-        ValueError: Where the genome does not fit the images, as ``expand`` says.
+        ValueError: If the genome does not fit the images, as ``expand`` says, or has more than
+            10^12 parameters.
     """
+    parameters = count_parameters(genome, image_shape, classes)
+    if parameters > _MOST:
+        raise ValueError(
+            f"The network has {parameters:,} parameters, but at most {_MOST:,} can be built."
+        )
     stages = expand(genome, image_shape, classes)
     return _path([primitive for stage in stages for primitive in stage])
 

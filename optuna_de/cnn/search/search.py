@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -55,7 +55,7 @@ class Search(DataChoice):
 
     storage: Annotated[
         str, Option("Optuna storage; workers with the same URL share the study.", "Study")
-    ] = "sqlite:///optuna_de.db"
+    ] = field(default="sqlite:///optuna_de.db", repr=False)  # may hold a password
     study_name: Annotated[
         str | None, Option("Name of the study (default: data set and preset).", "Study")
     ] = None
