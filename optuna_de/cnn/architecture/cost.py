@@ -1,23 +1,13 @@
-"""Parameters and multiply-accumulates of architectures, counted without torch."""
+"""Cost of a network: layer table, parameters and multiply-accumulates, without building it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from optuna_de.cnn.architecture.expand import check_task, expand
-from optuna_de.cnn.architecture.layers import (
-    Branches,
-    ImageShape,
-    Plain,
-    Primitive,
-    Shape,
-    macs_of,
-    parameters_of,
-    shape_after,
-    through,
-)
+from optuna_de.cnn.architecture.layers import ImageShape, Primitive, Shape, flatten, through
 from optuna_de.cnn.architecture.units import Unit, check
 
 
@@ -43,33 +33,24 @@ class Layer:
 def trace(
     genome: Sequence[Unit], image_shape: ImageShape = (3, 32, 32), classes: int = 10
 ) -> tuple[Layer, ...]:
-    """Return the layer table of a network; branches are listed one after the other."""
-    layers: list[Layer] = []
+    """Return the layer table of a network; branches are listed one after the other.
+
+    Raises:
+        ValueError: If the genome does not fit the images, as ``expand`` says.
+    """
+    rows: list[Layer] = []
     shape: Shape = image_shape
-    for unit, stage in enumerate(expand(genome, image_shape, classes)):
-        for primitive, before in _flatten(stage, shape):
-            layers.append(_layer(primitive, before, unit, len(layers) + 1))
-        shape = through(stage, shape)
-    return tuple(layers)
+    for unit, layers in enumerate(expand(genome, image_shape, classes)):
+        for primitive, before in flatten(layers, shape):
+            rows.append(_row(primitive, before, unit, len(rows) + 1))
+        shape = through(layers, shape)
+    return tuple(rows)
 
 
-def _layer(primitive: Primitive, before: Shape, unit: int, number: int) -> Layer:
-    kind = primitive.name if isinstance(primitive, Plain) else type(primitive).__name__
-    name = primitive.join if isinstance(primitive, Branches) else kind
-    after = shape_after(primitive, before)
-    return Layer(
-        f"{name}-{number}", unit, after, parameters_of(primitive), macs_of(primitive, after)
-    )
-
-
-def _flatten(stage: Iterable[Primitive], shape: Shape) -> Iterator[tuple[Primitive, Shape]]:
-    """Yield each primitive with its input shape, those of branches before their join."""
-    for primitive in stage:
-        if isinstance(primitive, Branches):
-            for branch in primitive.branches:
-                yield from _flatten(branch, shape)
-        yield primitive, shape
-        shape = shape_after(primitive, shape)
+def _row(primitive: Primitive, before: Shape, unit: int, number: int) -> Layer:
+    after = primitive.shape_after(before)
+    name = f"{primitive.name}-{number}"
+    return Layer(name, unit, after, primitive.parameters, primitive.macs(after))
 
 
 def count_parameters(
@@ -87,7 +68,7 @@ def count_macs(
 
 
 def _totals(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> tuple[int, int]:
-    """Return parameters and operations; what merely equals a network, as 64.0 does, is refused."""
+    """Return parameters and operations, after the checks: 64.0 equals 64 in the cache."""
     check_task(image_shape, classes)
     check(genome)
     channels, height, width = image_shape
@@ -96,6 +77,6 @@ def _totals(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> tu
 
 @lru_cache(maxsize=4096)
 def _counted(genome: tuple[Unit, ...], image_shape: ImageShape, classes: int) -> tuple[int, int]:
-    """Count once: caps, prices and screening ask for the same networks."""
-    layers = trace(genome, image_shape, classes)
-    return sum(layer.parameters for layer in layers), sum(layer.macs for layer in layers)
+    """Count once: limits, prices and screening ask for the same networks."""
+    rows = trace(genome, image_shape, classes)
+    return sum(row.parameters for row in rows), sum(row.macs for row in rows)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from optuna_de.cnn.modules.build import Add, Concat
+from optuna_de.cnn.modules.custom_layers import Add, Concat
 
 MULTIPLE = 8
 _KEEPING = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Dropout)

@@ -7,7 +7,7 @@ from optuna_de.cnn.architecture.cost import trace
 from optuna_de.cnn.architecture.units import (
     FC,
     GAP,
-    LETTERS,
+    UNITS,
     AvgPool,
     Conv,
     DownConv,
@@ -50,8 +50,8 @@ def test_every_unit_has_a_text() -> None:
 
 
 def test_units_have_a_kind_of_their_own_and_two_attributes_at_most() -> None:
-    assert len({unit.kind for unit in LETTERS.values()}) == len(LETTERS)
-    assert all(len(fields(unit)) <= 2 for unit in LETTERS.values())
+    assert len({unit.kind for unit in UNITS.values()}) == len(UNITS)
+    assert all(len(fields(unit)) <= 2 for unit in UNITS.values())
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from optuna_de._text import amount
 from optuna_de.cnn.architecture.cost import count_parameters
-from optuna_de.cnn.architecture.units import LETTERS, parse
+from optuna_de.cnn.architecture.units import UNITS, parse
 from optuna_de.cnn.architecture.zoo import ZOO
 from optuna_de.cnn.drawing.columns import Scale, stages
 from optuna_de.cnn.drawing.layout import COLOURS, Picture, Rect, picture
@@ -128,7 +128,7 @@ def test_no_two_blocks_overlap_and_all_lie_inside() -> None:
 
 
 def test_every_unit_has_a_colour() -> None:
-    assert {unit.kind for unit in LETTERS.values()} <= set(COLOURS)
+    assert {unit.kind for unit in UNITS.values()} <= set(COLOURS)
 
 
 def test_svg_is_xml_that_shows_each_column() -> None:

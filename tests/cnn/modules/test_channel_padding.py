@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from optuna_de.cnn.architecture.units import parse
-from optuna_de.cnn.modules.build import Concat, build
+from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.modules.channel_padding import block, copy_back, padded
+from optuna_de.cnn.modules.custom_layers import Concat
 from optuna_de.cnn.recipes import Recipe, get_recipe
 from optuna_de.cnn.training import Epoch, evaluate
 from optuna_de.cnn.training.epochs import EpochLoop
