@@ -1,4 +1,4 @@
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 
 import pytest
 from hypothesis import given, settings
@@ -7,12 +7,17 @@ from optuna_de.cnn.architecture.cost import trace
 from optuna_de.cnn.architecture.units import (
     FC,
     GAP,
+    GMP,
     UNITS,
     AvgPool,
     Conv,
+    Dilated,
     DownConv,
     Genome,
+    Grouped,
+    Inverted,
     MaxPool,
+    Mixer,
     NormConv,
     Parallel,
     Residual,
@@ -47,11 +52,26 @@ def test_every_unit_has_a_text() -> None:
         FC(512),
     )
     assert parse(" C7k3-GAP ") == (Conv(7, 3), GAP())
+    assert parse("G8k3-G8k7g2-A9k3d3-I8k5-I8k3e6s4-M48-M12e2-GMP") == (
+        *(Grouped(8, 3), Grouped(8, 7, 2), Dilated(9, 3, 3), Inverted(8, 5)),
+        *(Inverted(8, 3, expansion=6, squeeze=4), Mixer(48), Mixer(12, expansion=2), GMP()),
+    )
 
 
-def test_units_have_a_kind_of_their_own_and_two_attributes_at_most() -> None:
-    assert len({unit.kind for unit in UNITS.values()}) == len(UNITS)
-    assert all(len(fields(unit)) <= 2 for unit in UNITS.values())
+def test_defaults_are_left_out_of_texts() -> None:
+    assert render(parse("G8k3g4-I8k3e4s0-I8k3s2-M8e1")) == "G8k3-I8k3-I8k3s2-M8"
+
+
+@pytest.mark.parametrize("unit", UNITS.values(), ids=lambda unit: unit.kind)
+def test_a_row_of_the_table_is_whole(unit: type[Unit]) -> None:
+    """Each layer of a sequence may suggest its kind and two attributes, no more."""
+    names = [f.name for f in fields(unit)]  # type: ignore[arg-type]
+    required = {f.name for f in fields(unit) if f.default is MISSING}  # type: ignore[arg-type]
+    assert required <= set(unit.distributions) <= set(names)
+    assert len(unit.distributions) <= 2
+    assert set(unit.least) <= set(names)
+    assert len({name[0] for name in names[1:]} | {"x"}) == len(names[1:]) + 1
+    assert [other for other in UNITS.values() if other.kind == unit.kind] == [unit]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +92,13 @@ def test_units_have_a_kind_of_their_own_and_two_attributes_at_most() -> None:
         ("C7k3-C0k3", "C0k3", 2),
         ("C7k3-P1k3", "P1k3", 2),
         ("C7k3-FC0", "FC0", 2),
+        ("C7k3-I8", "I8", 2),
+        ("C7k3-I8e4k3", "I8e4k3", 2),
+        ("C7k3-I8k3k3", "I8k3k3", 2),
+        ("C7k3-I8k3x2", "I8k3x2", 2),
+        ("C7k3-I8k3e0", "I8k3e0", 2),
+        ("C7k3-G8k3g", "G8k3g", 2),
+        ("C7k3-M", "M", 2),
     ],
 )
 def test_bad_text_names_the_token_and_its_position(text: str, token: str, position: int) -> None:
@@ -86,13 +113,13 @@ def test_a_long_token_is_refused_at_once_and_not_repeated_whole() -> None:
     assert len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize("text", ["C7k3-FC10-MP", "FC10-C7k3", "C7k3-FC10-GAP", "C7k3-GAP-GAP"])
+@pytest.mark.parametrize("text", ["C7k3-FC10-MP", "FC10-C7k3", "C7k3-FC10-GAP", "C7k3-GAP-GMP"])
 def test_heads_stand_at_the_end(text: str) -> None:
     with pytest.raises(ValueError, match="stands before other units"):
         parse(text)
 
 
-@pytest.mark.parametrize("text", ["GAP", "FC10", "GAP-FC10-FC10"])
+@pytest.mark.parametrize("text", ["GAP", "GMP", "FC10", "GAP-FC10-FC10"])
 def test_a_head_alone_is_no_architecture(text: str) -> None:
     with pytest.raises(ValueError, match="at least one unit before its head"):
         parse(text)
@@ -115,7 +142,7 @@ def test_impossible_sizes_are_refused(unit: Unit) -> None:
 def test_body_and_head_are_the_genome(genome: Genome) -> None:
     body, head = split_head(genome)
     assert body + head == genome
-    assert not any(isinstance(unit, FC | GAP) for unit in body)
+    assert not any(unit.is_head for unit in body)
 
 
 @settings(derandomize=True, deadline=None)
@@ -139,13 +166,9 @@ def test_no_repaired_genome_has_a_side_below_two(
     genome: Genome, image_shape: tuple[int, int, int]
 ) -> None:
     repaired = repair((Conv(4, 3), *genome), image_shape)
-    maps = [row.output_shape for row in trace(repaired, image_shape, 4)]
-    assert min(min(shape[1:]) for shape in maps[: _body_rows(repaired, image_shape)]) >= 2
-
-
-def _body_rows(genome: Genome, image_shape: tuple[int, int, int]) -> int:
-    rows = trace(genome, image_shape, 4)
-    return next(i for i, row in enumerate(rows) if row.unit == rows[-1].unit)
+    behind = {row.unit: row.output_shape for row in trace(repaired, image_shape, 4)}
+    bodies = range(len(split_head(repaired)[0]))
+    assert min(min(behind[unit][1:]) for unit in bodies) >= 2
 
 
 def test_pools_go_where_the_side_would_fall_below_two() -> None:
