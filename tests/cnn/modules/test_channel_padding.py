@@ -22,6 +22,7 @@ NETWORKS = (
     "P11k3-R11k3-D12k3-S7k3-GAP-FC9",
     "S10k3-P10k5-AP-C3k3",
     "B16k3-GAP",
+    "B11k3-I11k3s3-I13k5e2-A9k3-I9k3e1-GMP",
 )
 MEAN = Recipe("mean", 1, learning_rate=0.05, ema=0.9, crop_padding=1, clip_norm=1.0)
 
@@ -85,6 +86,7 @@ def test_nothing_flows_into_the_padding() -> None:
     [
         (nn.Sequential(nn.Conv2d(1, 3, 3), nn.Softmax2d()), 1),
         (nn.Sequential(nn.Conv2d(4, 6, 3, groups=2)), 4),
+        (network("B9k3-M9-GAP"), 1),
         (network("R3k3-GAP", channels=3), 3),  # the images are one of the paths
     ],
 )
