@@ -6,9 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from optuna_de.cnn.architecture.expand import check_task, expand
-from optuna_de.cnn.architecture.layers import ImageShape, Primitive, Shape, flatten, through
-from optuna_de.cnn.architecture.units import Unit, check
+from optuna_de.cnn.architecture.expand import check_network, expand, expand_head
+from optuna_de.cnn.architecture.layers import (
+    ImageShape,
+    Primitive,
+    Primitives,
+    Shape,
+    flatten,
+    through,
+)
+from optuna_de.cnn.architecture.units import Genome, Unit, split_head
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +75,36 @@ def count_macs(
 
 
 def _totals(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> tuple[int, int]:
-    """Return parameters and operations, after the checks: 64.0 equals 64 in the cache."""
-    check_task(image_shape, classes)
-    check(genome)
-    channels, height, width = image_shape
-    return _counted(tuple(genome), (channels, height, width), classes)
+    """Return parameters and operations, after the checks: in the caches, 64.0 equals 64.
+
+    Children share most units with their parents, so the cost of each unit is cached.
+    """
+    check_network(genome, image_shape, classes)
+    body, head = split_head(genome)
+    shape: Shape = tuple(image_shape)
+    parameters = macs = 0
+    for unit in body:
+        more_parameters, more_macs, shape = _unit_cost(unit, shape)
+        parameters, macs = parameters + more_parameters, macs + more_macs
+    head_parameters, head_macs = _head_cost(head, shape, classes)
+    return parameters + head_parameters, macs + head_macs
+
+
+@lru_cache(maxsize=65536)
+def _unit_cost(unit: Unit, shape: Shape) -> tuple[int, int, Shape]:
+    """Return parameters, operations and output shape of a body unit with this input."""
+    layers = unit.layers(shape[0])
+    return *_cost(layers, shape), through(layers, shape)
 
 
 @lru_cache(maxsize=4096)
-def _counted(genome: tuple[Unit, ...], image_shape: ImageShape, classes: int) -> tuple[int, int]:
-    """Count once: limits, prices and screening ask for the same networks."""
-    rows = trace(genome, image_shape, classes)
-    return sum(row.parameters for row in rows), sum(row.macs for row in rows)
+def _head_cost(head: Genome, shape: Shape, classes: int) -> tuple[int, int]:
+    return _cost(expand_head(head, shape, classes), shape)
+
+
+def _cost(layers: Primitives, shape: Shape) -> tuple[int, int]:
+    flat = list(flatten(layers, shape))
+    return (
+        sum(primitive.parameters for primitive, _ in flat),
+        sum(primitive.macs(primitive.shape_after(before)) for primitive, before in flat),
+    )

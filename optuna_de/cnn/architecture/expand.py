@@ -32,6 +32,18 @@ def expand(
         ValueError: If the genome, the shape or the classes fit no network, or a pool takes the
             smaller side below 2.
     """
+    check_network(genome, image_shape, classes)
+    body, head = split_head(genome)
+    shape: Shape = image_shape
+    units = []
+    for unit in body:
+        units.append(unit.layers(shape[0]))
+        shape = through(units[-1], shape)
+    return (*units, expand_head(head, shape, classes))
+
+
+def check_network(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> None:
+    """Raise ValueError if genome, image shape and classes fit no network, see :func:`expand`."""
     check_task(image_shape, classes)
     check(genome)
     if repair(genome, image_shape) != tuple(genome):
@@ -39,13 +51,6 @@ def expand(
             f"{render(genome)} has more pools than images of {image_shape[1]}x{image_shape[2]} "
             "allow; no side may fall below 2."
         )
-    body, head = split_head(genome)
-    shape: Shape = image_shape
-    units = []
-    for unit in body:
-        units.append(unit.layers(shape[0]))
-        shape = through(units[-1], shape)
-    return (*units, _expand_head(head, shape, classes))
 
 
 def check_task(image_shape: ImageShape, classes: int) -> None:
@@ -58,7 +63,8 @@ def check_task(image_shape: ImageShape, classes: int) -> None:
         )
 
 
-def _expand_head(head: Sequence[Unit], shape: Shape, classes: int) -> Primitives:
+def expand_head(head: Sequence[Unit], shape: Shape, classes: int) -> Primitives:
+    """Return the layers of a head, or of the derived one, behind a body of output ``shape``."""
     pools = [unit for unit in head if not isinstance(unit, FC)]
     layers = [*(layer for pool in pools for layer in pool.layers(shape[0])), Plain("Flatten")]
     features = prod(through(layers, shape))
