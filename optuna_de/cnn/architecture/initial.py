@@ -31,7 +31,7 @@ def draw_seed(rng: np.random.Generator, image_shape: ImageShape) -> Genome:
 
     The first slot is a convolution of 5 to 12 channels; every other one is, with probability 0.5
     each, a convolution of at least the width before it, or a pool (maximum 0.8, average 0.2). A
-    pool is dropped where the side is 2 already.
+    pool is dropped if the side is 2 already.
     """
     units: list[Unit] = [first := _conv(5, 12, rng)]
     width = first.channels

@@ -1,4 +1,4 @@
-"""CNNSpace: alphabet, initial distribution, image shape and classes of a search. No torch."""
+"""Space of a search: units, initial distribution, image shape and classes. No torch."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class CNNSpace:
         image_shape: ``(channels, height, width)`` of the images; sides of 2 at least.
         classes: Number of classes, at least 2.
         body: Units before the head; sequences of 2 to 16 ``units`` if ``None``.
-        head: The head's units, the same for all; or a space of FC units that evolves as well; the
-            seed's derived head where empty.
+        head: The head's units, the same for all; or a space of FC units that evolves as well; if
+            empty, the seed's derived head.
         draw: ``draw(rng, image_shape) -> genome``: initial distribution of bodies.
         units: Kinds of units, if ``body`` is ``None``; the stem is always a :class:`NormConv`.
             ``(*MODERN_UNITS, Inverted)`` adds a kind to the default ones.
@@ -98,7 +98,7 @@ class CNNSpace:
         return self.body or _body(self.units)
 
     def suggest(self, trial: optuna.trial.BaseTrial) -> Genome:
-        """Suggest a network, pools dropped that the image does not allow; any sampler serves."""
+        """Suggest a network, without pools that shrink the image below 2 pixels."""
         body = self.layers.suggest(trial)
         head = self.head.suggest(trial) if isinstance(self.head, SequenceSpace) else self.head
         return (*repair(body, self.image_shape), *head)
@@ -107,7 +107,7 @@ class CNNSpace:
         """Spell a network as parameters; it inverts :meth:`decode`.
 
         Raises:
-            ValueError: Where the genome is not in this space.
+            ValueError: If the genome is not in this space.
         """
         body, head = split_head(genome)
         params = self.layers.encode(body)
@@ -121,10 +121,10 @@ class CNNSpace:
         return params
 
     def decode(self, params: Params) -> Genome:
-        """Read a network from parameters, pools dropped that the image does not allow.
+        """Read a network from parameters, without pools that shrink the image below 2 pixels.
 
         Raises:
-            ValueError: Where the parameters do not spell a network whole.
+            ValueError: If the parameters do not spell a network whole.
         """
         head = self.head.decode(params) if isinstance(self.head, SequenceSpace) else self.head
         return (*repair(self.layers.decode(params), self.image_shape), *head)

@@ -47,7 +47,7 @@ _WIDTHS: Distributions = {"width": IntDistribution(10, 1024, log=True)}
 
 
 class Unit(ABC):
-    """A unit: a frozen dataclass of whole numbers. All that the package knows of a kind is here.
+    """A unit: a frozen dataclass of whole numbers. Its class holds all that is specific to a kind.
 
     In text a unit is its ``letter`` and its fields in order: the first as a number, each other as
     the initial of its name and a number (``C64k3``). A field that has its default is left out.
@@ -58,7 +58,7 @@ class Unit(ABC):
         colour: Of its blocks in drawings.
         distributions: Ranges in the modern space (of :class:`Conv`: the seed's), at most two;
             fields without one keep their default.
-        least: Smallest value of a field, where it is not 1; a ``kernel`` is odd as well.
+        least: Smallest value of a field, if that is not 1; a ``kernel`` is also odd.
         is_head: Whether it follows the body.
     """
 
@@ -129,9 +129,9 @@ class DownConv(_Convolutional):
 
 @dataclass(frozen=True, slots=True)
 class Residual(_Convolutional):
-    """Two normalised convolutions beside a skip connection (He et al., 2016). Text ``R64k3``.
+    """Two normalised convolutions with a skip connection (He et al., 2016). Text ``R64k3``.
 
-    The skip is the identity, or a normalised 1x1 convolution where the channels change.
+    The skip is the identity, or a normalised 1x1 convolution if the channels change.
     """
 
     kind = "residual"
@@ -223,7 +223,7 @@ class Inverted(_Convolutional):
 
     A pointwise convolution to ``expansion`` times the inputs (none for 1), a depthwise one, each
     with norm and hard-swish, and a normalised pointwise one to ``channels``; plus the inputs
-    where their number is ``channels``. With ``squeeze`` s > 0, the depthwise outputs pass
+    if their number is ``channels``. With ``squeeze`` s > 0, the depthwise outputs pass
     squeeze-and-excitation (Hu et al., 2018) with a bottleneck of a share 1/s of them.
     """
 
@@ -236,7 +236,7 @@ class Inverted(_Convolutional):
     squeeze: int = 0
 
     def layers(self, inputs: int) -> Primitives:
-        """Return the three convolutions, with the skip where the channels stay."""
+        """Return the three convolutions, with the skip if the channels stay."""
         hidden, swish = inputs * self.expansion, Plain("Hardswish")
         expand = (*normed(inputs, hidden, 1), swish) if self.expansion > 1 else ()
         depthwise = (*normed(hidden, hidden, self.kernel, groups=hidden), swish)
@@ -260,7 +260,7 @@ class Mixer(Unit):
     shares, of which one stays and the others pass depthwise kernels of 3, of 7, and of 7 with
     dilation 3 behind a 3x3 mean; norm over the channels; two pointwise convolutions to
     ``expansion * channels``, one gating the other (Shazeer, 2020); a pointwise one to
-    ``channels``. Where the channels stay, the inputs are added, each times a trained factor.
+    ``channels``. If the channels stay, the inputs are added, each times a trained factor.
     """
 
     kind = "mixer"
@@ -271,7 +271,7 @@ class Mixer(Unit):
     expansion: int = 1
 
     def layers(self, inputs: int) -> Primitives:
-        """Return mixing of pixels, then of channels, with the skip where the channels stay."""
+        """Return mixing of pixels, then of channels, with the skip if the channels stay."""
         hidden = self.expansion * self.channels
         mix = (_depthwise_mix(inputs), ChannelNorm(inputs))
         value = (Conv2d(inputs, hidden, 1, bias=True),)
@@ -283,7 +283,7 @@ class Mixer(Unit):
 
 
 def _depthwise_mix(channels: int) -> Branches:
-    """Return the paths on four shares of the channels, fewer where there are fewer channels."""
+    """Return the paths on four shares of the channels, fewer if there are fewer channels."""
     sizes = shares(channels, min(4, channels))
 
     def depthwise(share: int, kernel: int, dilation: int = 1) -> Conv2d:
@@ -455,7 +455,7 @@ def check(genome: Sequence[Unit]) -> None:
 
 
 def _is_sized(unit: Unit) -> bool:
-    """Tell whether the fields are whole numbers, large enough, and the kernel is odd."""
+    """Return whether the fields are whole numbers, large enough, and the kernel is odd."""
     sizes = {name: getattr(unit, name) for _, (name, _) in _tags(type(unit))}
     return (
         all(

@@ -40,7 +40,7 @@ def _path(primitives: Sequence[Primitive]) -> nn.Sequential:
 
 
 def _pooled_first(primitives: Sequence[Primitive]) -> list[Primitive]:
-    """Put ReLUs behind the maximum pools that follow them, where they see a quarter of the data.
+    """Put ReLUs behind the maximum pools that follow them: they see a quarter of the data there.
 
     Outputs, gradients and the names of weights are the same: the maximum commutes with a monotone
     function, and neither layer has weights.
