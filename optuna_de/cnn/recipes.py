@@ -193,7 +193,7 @@ def get_recipe(name: str) -> Recipe:
 
 
 def fit_recipe(recipe: Recipe, data: ImageData) -> Recipe:
-    """Return the recipe with its augmentation adapted to the image size.
+    """Return a recipe with its augmentation adapted to the images.
 
     The crop's padding is at most an eighth of the smaller side (4 on 32x32), the side of the
     erased square at most a quarter, and characters are not mirrored.

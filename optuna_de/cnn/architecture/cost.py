@@ -20,7 +20,7 @@ from optuna_de.cnn.architecture.units import Genome, Unit, split_head
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One row of the layer table.
+    """Cost of a layer: one row of the layer table.
 
     Args:
         name: Type and running number from 1, e.g. ``Conv2d-1``.

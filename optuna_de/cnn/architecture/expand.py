@@ -43,7 +43,11 @@ def expand(
 
 
 def check_network(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> None:
-    """Raise ValueError if genome, image shape and classes fit no network, see :func:`expand`."""
+    """Check that units expand into a network for these images, see :func:`expand`.
+
+    Raises:
+        ValueError: If genome, image shape and classes fit no network.
+    """
     check_task(image_shape, classes)
     check(genome)
     if repair(genome, image_shape) != tuple(genome):
@@ -54,7 +58,11 @@ def check_network(genome: Sequence[Unit], image_shape: ImageShape, classes: int)
 
 
 def check_task(image_shape: ImageShape, classes: int) -> None:
-    """Raise ValueError if an image shape or a number of classes is impossible."""
+    """Check image shape and classes before units expand.
+
+    Raises:
+        ValueError: If one of them is impossible.
+    """
     sizes = (*image_shape, classes)
     if len(sizes) != 4 or not all(isinstance(size, int) and size > 0 for size in sizes):
         raise ValueError(

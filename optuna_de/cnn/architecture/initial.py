@@ -52,10 +52,11 @@ def _conv(low: int, high: int, rng: np.random.Generator) -> Conv:
 def draw_modern(
     rng: np.random.Generator, image_shape: ImageShape, units: Sequence[type[Unit]]
 ) -> Genome:
-    """Draw a small network: 4 to 10 units whose width doubles, on average, at each reduction.
+    """Draw a body from the initial distribution of small networks.
 
-    A stem of 16 to 64 channels, then a unit that halves the side with probability 0.3, else one
-    of the others, of the current width within a factor of the square root of 2.
+    It has 4 to 10 units, and its width doubles, on average, at each reduction. A stem of 16 to 64
+    channels, then a unit that halves the side with probability 0.3, else one of the others, of the
+    current width within a factor of the square root of 2.
 
     Args:
         rng: Random generator.

@@ -1,7 +1,7 @@
-"""Primitive layers, of which units are made: shapes, parameters, MACs and constructors. No torch.
+"""Primitive layers, of which units are made. No torch.
 
-A primitive is one row here; a module that torch lacks also stands in
-:mod:`optuna_de.cnn.modules.custom_layers`. Counts, builder, exports and drawings work on
+Each is one row here: its shape, parameters, MACs and constructor. A module that torch lacks also
+stands in :mod:`optuna_de.cnn.modules.custom_layers`. Counts, builder, exports and drawings work on
 primitives alone.
 """
 
@@ -18,9 +18,10 @@ ImageShape: TypeAlias = tuple[int, int, int]  # channels, height, width
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The constructor of a module: its class in ``torch.nn`` or ``custom_layers``, and arguments.
+    """Constructor of a primitive layer: torch class and arguments.
 
-    Only arguments that differ from the class's defaults are listed.
+    The class is one of ``torch.nn`` or of ``modules.custom_layers``. Only arguments that differ
+    from the class's defaults are listed.
     """
 
     module: str
@@ -74,7 +75,10 @@ Primitives: TypeAlias = tuple[Primitive, ...]
 
 @dataclass(frozen=True, slots=True)
 class Conv2d(Primitive):
-    """Convolution with padding ``dilation * (kernel // 2)``: it keeps the sides at stride 1."""
+    """Primitive layer: convolution.
+
+    The padding, ``dilation * (kernel // 2)``, keeps the sides at stride 1.
+    """
 
     inputs: int
     outputs: int
@@ -130,19 +134,19 @@ class _Norm(Primitive):
 
 
 class BatchNorm2d(_Norm):
-    """Batch normalisation with scale and shift (Ioffe and Szegedy, 2015)."""
+    """Primitive layer: batch normalisation (Ioffe and Szegedy, 2015)."""
 
     __slots__ = ()
 
 
 class ChannelNorm(_Norm):
-    """Layer normalisation over the channels of each pixel (Ba et al., 2016)."""
+    """Primitive layer: normalisation over the channels of each pixel (Ba et al., 2016)."""
 
     __slots__ = ()
 
 
 class ChannelScale(_Norm):
-    """A trainable factor for each channel, 1 at the start."""
+    """Primitive layer: a trainable factor for each channel, 1 at the start."""
 
     __slots__ = ()
 
@@ -154,7 +158,7 @@ class ChannelScale(_Norm):
 
 @dataclass(frozen=True, slots=True)
 class Linear(Primitive):
-    """Fully connected layer with bias."""
+    """Primitive layer: fully connected, with bias."""
 
     inputs: int
     outputs: int
@@ -195,7 +199,7 @@ _PLAIN: dict[str, Call] = {
 
 @dataclass(frozen=True, slots=True)
 class Plain(Primitive):
-    """A layer without parameters."""
+    """Primitive layer without parameters."""
 
     kind: Literal[
         "ReLU",
@@ -236,7 +240,7 @@ class Plain(Primitive):
 
 @dataclass(frozen=True, slots=True)
 class Branches(Primitive):
-    """Primitives side by side, then joined.
+    """Primitive layers in branches, then joined.
 
     Args:
         join: ``Add`` sums the outputs and ``Multiply`` multiplies them, the first one of full
@@ -283,19 +287,19 @@ def shares(channels: int, parts: int) -> list[int]:
 def normed(
     inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1, dilation: int = 1
 ) -> Primitives:
-    """Return a convolution without bias and the batch norm behind it."""
+    """Return the primitive layers of a normalised convolution: no bias, batch norm behind it."""
     return Conv2d(inputs, outputs, kernel, stride, groups, dilation), BatchNorm2d(outputs)
 
 
 def through(layers: Iterable[Primitive], shape: Shape) -> Shape:
-    """Return the shape behind primitives that follow each other."""
+    """Return the shape behind primitive layers that follow each other."""
     for primitive in layers:
         shape = primitive.shape_after(shape)
     return shape
 
 
 def flatten(layers: Iterable[Primitive], shape: Shape) -> Iterator[tuple[Primitive, Shape]]:
-    """Yield each primitive with its input shape, those of paths before their join."""
+    """Yield each primitive layer with its input shape, those of paths before their join."""
     for primitive in layers:
         if isinstance(primitive, Branches):
             for path, entering in zip(primitive.paths, primitive.inputs(shape), strict=True):

@@ -44,7 +44,7 @@ Draw = Callable[[np.random.Generator, ImageShape], Genome]
 
 @dataclass(frozen=True)
 class CNNSpace:
-    """Convolutional networks for images of one shape, spelt as Optuna parameters.
+    """Space of convolutional networks for images of one shape, as Optuna parameters.
 
     ``CNNSpace()`` is the modern space: normalised, strided, residual, separable and parallel
     convolutions and pools before a global average. ``CNNSpace.seed()`` is the seed report's.

@@ -1,4 +1,4 @@
-"""The alphabet: units of a convolutional network, one row of a table each, and their text form.
+"""Units: the alphabet of convolutional and pooling units, a row of the table each.
 
 A genome is a tuple of units, ``C7k3-C195k5-MP-MP-C219k5-C188k5-AP`` in text. Input channels,
 padding and the classifier are derived in :mod:`optuna_de.cnn.architecture.expand`. No torch.
@@ -47,7 +47,9 @@ _WIDTHS: Distributions = {"width": IntDistribution(10, 1024, log=True)}
 
 
 class Unit(ABC):
-    """A unit: a frozen dataclass of whole numbers. Its class holds all that is specific to a kind.
+    """Unit of a network: a row of the table, with its text form.
+
+    It is a frozen dataclass of whole numbers, and its class holds all that is specific to a kind.
 
     In text a unit is its ``letter`` and its fields in order: the first as a number, each other as
     the initial of its name and a number (``C64k3``). A field that has its default is left out.
@@ -89,7 +91,7 @@ class _Convolutional(Unit):
 
 @dataclass(frozen=True, slots=True)
 class Conv(_Convolutional):
-    """The seed's convolution: stride 1, padding ``kernel // 2``, bias, ReLU. Text ``C64k3``."""
+    """Convolutional unit of the seed, ``C64k3``: stride 1, padding ``kernel // 2``, bias, ReLU."""
 
     kind = "conv"
     letter = "C"
@@ -103,7 +105,10 @@ class Conv(_Convolutional):
 
 @dataclass(frozen=True, slots=True)
 class NormConv(_Convolutional):
-    """Convolution without bias, batch normalisation (Ioffe and Szegedy, 2015), ReLU. ``B64k3``."""
+    """Convolutional unit with a norm, ``B64k3``.
+
+    Convolution without bias, batch normalisation (Ioffe and Szegedy, 2015) and ReLU.
+    """
 
     kind = "norm_conv"
     letter = "B"
@@ -116,7 +121,10 @@ class NormConv(_Convolutional):
 
 @dataclass(frozen=True, slots=True)
 class DownConv(_Convolutional):
-    """A :class:`NormConv` of stride 2 (Springenberg et al., 2015). Text ``S64k3``."""
+    """Convolutional unit of stride 2, ``S64k3``: a strided :class:`NormConv`.
+
+    Source: Springenberg et al., 2015.
+    """
 
     kind = "down_conv"
     letter = "S"
@@ -129,7 +137,7 @@ class DownConv(_Convolutional):
 
 @dataclass(frozen=True, slots=True)
 class Residual(_Convolutional):
-    """Two normalised convolutions with a skip connection (He et al., 2016). Text ``R64k3``.
+    """Convolutional unit with a skip, ``R64k3``: two normalised convolutions (He et al., 2016).
 
     The skip is the identity, or a normalised 1x1 convolution if the channels change.
     """
@@ -148,7 +156,10 @@ class Residual(_Convolutional):
 
 @dataclass(frozen=True, slots=True)
 class Separable(_Convolutional):
-    """Depthwise, then pointwise convolution, each normalised (Howard et al., 2017). ``D64k3``."""
+    """Convolutional unit, separable, ``D64k3``: depthwise, then pointwise, each normalised.
+
+    Source: Howard et al., 2017.
+    """
 
     kind = "separable"
     letter = "D"
@@ -162,10 +173,10 @@ class Separable(_Convolutional):
 
 @dataclass(frozen=True, slots=True)
 class Parallel(_Convolutional):
-    """Two :class:`NormConv` side by side, concatenated (Szegedy et al., 2015). Text ``P64k5``.
+    """Convolutional unit of two parallel paths, ``P64k5``, concatenated (Szegedy et al., 2015).
 
-    One is 1x1 with ``channels // 2`` outputs, the other has ``kernel`` and the rest; 2 channels
-    at least.
+    Each is a :class:`NormConv`. One is 1x1 with ``channels // 2`` outputs, the other has
+    ``kernel`` and the rest; 2 channels at least.
     """
 
     kind = "parallel"
@@ -182,9 +193,10 @@ class Parallel(_Convolutional):
 
 @dataclass(frozen=True, slots=True)
 class Grouped(_Convolutional):
-    """A :class:`NormConv` in groups of channels (Xie et al., 2017). ``G64k3``, ``G64k3g8``.
+    """Convolutional unit in groups of channels, ``G64k3`` or ``G64k3g8`` (Xie et al., 2017).
 
-    The number of groups is the greatest common divisor of ``groups``, inputs and outputs.
+    A grouped :class:`NormConv`. The number of groups is the greatest common divisor of ``groups``,
+    inputs and outputs.
     """
 
     kind = "grouped"
@@ -201,9 +213,10 @@ class Grouped(_Convolutional):
 
 @dataclass(frozen=True, slots=True)
 class Dilated(_Convolutional):
-    """A :class:`NormConv` with gaps in its kernel (Yu and Koltun, 2016). ``A64k3``, ``A64k3d3``.
+    """Convolutional unit with a dilated kernel, ``A64k3`` or ``A64k3d3`` (Yu and Koltun, 2016).
 
-    A step of the kernel is ``dilation`` pixels; A stands for the French "a trous".
+    A :class:`NormConv`: a step of the kernel is ``dilation`` pixels; A stands for the French "a
+    trous".
     """
 
     kind = "dilated"
@@ -219,12 +232,13 @@ class Dilated(_Convolutional):
 
 @dataclass(frozen=True, slots=True)
 class Inverted(_Convolutional):
-    """Inverted bottleneck (MobileNetV3: Howard et al., 2019). ``I64k3``, ``I64k5e6s4``.
+    """Convolutional unit, an inverted bottleneck, ``I64k3`` or ``I64k5e6s4``.
 
-    A pointwise convolution to ``expansion`` times the inputs (none for 1), a depthwise one, each
-    with norm and hard-swish, and a normalised pointwise one to ``channels``; plus the inputs
-    if their number is ``channels``. With ``squeeze`` s > 0, the depthwise outputs pass
-    squeeze-and-excitation (Hu et al., 2018) with a bottleneck of a share 1/s of them.
+    Source: MobileNetV3 (Howard et al., 2019). A pointwise convolution to ``expansion`` times the
+    inputs (none for 1), a depthwise one, each with norm and hard-swish, and a normalised pointwise
+    one to ``channels``; plus the inputs if their number is ``channels``. With ``squeeze`` s > 0,
+    the depthwise outputs pass squeeze-and-excitation (Hu et al., 2018) with a bottleneck of a
+    share 1/s of them.
     """
 
     kind = "inverted"
@@ -254,13 +268,14 @@ def _squeeze_and_excite(channels: int, ratio: int) -> Primitives:
 
 @dataclass(frozen=True, slots=True)
 class Mixer(Unit):
-    """Depthwise convolutions of several kernels, then a gated expansion. ``M48``, ``M64e2``.
+    """Convolutional unit that mixes several kernels, ``M48`` or ``M64e2``.
 
-    The block of cifar10-tiniest (xvel, 2024), with GELU in the gate: the channels in four equal
-    shares, of which one stays and the others pass depthwise kernels of 3, of 7, and of 7 with
-    dilation 3 behind a 3x3 mean; norm over the channels; two pointwise convolutions to
-    ``expansion * channels``, one gating the other (Shazeer, 2020); a pointwise one to
-    ``channels``. If the channels stay, the inputs are added, each times a trained factor.
+    Depthwise convolutions, then a gated expansion: the block of cifar10-tiniest (xvel, 2024), with
+    GELU in the gate: the channels in four equal shares, of which one stays and the others pass
+    depthwise kernels of 3, of 7, and of 7 with dilation 3 behind a 3x3 mean; norm over the
+    channels; two pointwise convolutions to ``expansion * channels``, one gating the other
+    (Shazeer, 2020); a pointwise one to ``channels``. If the channels stay, the inputs are added,
+    each times a trained factor.
     """
 
     kind = "mixer"
@@ -296,7 +311,7 @@ def _depthwise_mix(channels: int) -> Branches:
 
 @dataclass(frozen=True, slots=True)
 class MaxPool(Unit):
-    """Maximum over 2x2, stride 2. Text ``MP``."""
+    """Pooling unit, ``MP``: maximum over 2x2, stride 2."""
 
     kind = "max_pool"
     letter = "MP"
@@ -309,7 +324,7 @@ class MaxPool(Unit):
 
 @dataclass(frozen=True, slots=True)
 class AvgPool(Unit):
-    """Average over 2x2, stride 2. Text ``AP``."""
+    """Pooling unit, ``AP``: average over 2x2, stride 2."""
 
     kind = "avg_pool"
     letter = "AP"
@@ -321,7 +336,7 @@ class AvgPool(Unit):
 
 @dataclass(frozen=True, slots=True)
 class GAP(Unit):
-    """Global average pooling before the head's linear layers (Lin et al., 2014). Text ``GAP``."""
+    """Pooling unit of the head, ``GAP``: global average (Lin et al., 2014)."""
 
     kind = "gap"
     letter = "GAP"
@@ -334,7 +349,7 @@ class GAP(Unit):
 
 @dataclass(frozen=True, slots=True)
 class GMP(Unit):
-    """Global maximum pooling in place of :class:`GAP` (Oquab et al., 2015). Text ``GMP``."""
+    """Pooling unit of the head, ``GMP``: global maximum (Oquab et al., 2015)."""
 
     kind = "gmp"
     letter = "GMP"
@@ -347,7 +362,7 @@ class GMP(Unit):
 
 @dataclass(frozen=True, slots=True)
 class FC(Unit):
-    """A hidden fully connected layer of the head: dropout 0.5, linear, ReLU. Text ``FC512``."""
+    """Fully connected unit of the head, ``FC512``: dropout 0.5, linear layer, ReLU."""
 
     kind = "fc"
     letter = "FC"

@@ -1,4 +1,4 @@
-"""Zoo: known architectures as genomes for 32x32 images in ten classes. No torch.
+"""Zoo of known architectures, by name, as genomes for 32x32 images in ten classes. No torch.
 
 A comment names the source, the published accuracy on CIFAR-10 and what differs from the source.
 Not in the zoo, because units cannot express them: cifar10-tiniest (a strided convolution of
@@ -56,7 +56,7 @@ ZOO: Mapping[str, Genome] = MappingProxyType(
 
 
 def get_architecture(name_or_text: str) -> Genome:
-    """Return the architecture of a name in :data:`ZOO` (in any case) or of a text.
+    """Return a known architecture by its name in the zoo, in any case, or a text.
 
     Raises:
         ValueError: If it is neither.

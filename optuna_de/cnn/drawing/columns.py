@@ -50,7 +50,7 @@ class Column:
 
 
 def columns(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> tuple[Column, ...]:
-    """Return the columns of a network, the image first and the classifier last.
+    """Return the columns of a network's picture, the image first and the classifier last.
 
     Raises:
         ValueError: If the genome does not fit the images, as ``expand`` says.
@@ -98,7 +98,7 @@ def note(column: Column) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Pixels per side of a map, per parameter, and per root of a feature.
+    """Scale of columns: pixels per side of a map, per parameter, per root of a feature.
 
     The pictures of a comparison share it.
     """

@@ -33,7 +33,7 @@ _COLUMN, _GAP, _LINE = 60.0, 14.0, 14.0
 
 @dataclass(frozen=True, slots=True)
 class Rect:
-    """A filled rectangle; ``note`` is shown when it is pointed at."""
+    """Rectangle of a layout; ``note`` is shown when the pointer is on it."""
 
     x: float
     y: float
@@ -45,7 +45,7 @@ class Rect:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A line of text with its baseline at ``y``."""
+    """Text line of a layout, its baseline at ``y``."""
 
     x: float
     y: float
@@ -57,7 +57,10 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A drawing of ``width`` by ``height`` pixels; ``lines`` are of points ``(x, y)``."""
+    """Layout of a picture: rectangles, lines and texts.
+
+    ``width`` and ``height`` are pixels; a line is a sequence of points ``(x, y)``.
+    """
 
     width: float
     height: float
@@ -106,7 +109,7 @@ class _Style:
 
 
 def picture(columns: Sequence[Column], title: str, scale: Scale, *, subtitle: str = "") -> Picture:
-    """Draw the columns of a network from left to right."""
+    """Lay out a network's picture to scale, its columns from left to right."""
     boxes = [_column_box(column, scale) for column in columns]
     left, end, drawn = 10.0, 0.0, _Box()
     top = 24.0 + _LINE * bool(subtitle)

@@ -26,7 +26,7 @@ _ZERO_TO_ZERO = (
 
 @dataclass(frozen=True, slots=True)
 class Width:
-    """Channels between two layers: those of the given network, and with the padding."""
+    """Channels between two layers, as given and with channel padding."""
 
     given: int
     padded: int
@@ -58,12 +58,12 @@ def padded(model: nn.Module, image_channels: int) -> nn.Module:
 
 
 def block(tensor: Tensor, given: Tensor) -> Tensor:
-    """Return the view of a padded tensor that holds the values of the given one."""
+    """Return the leading channels of a padded tensor, those of the given one, as a view."""
     return tensor[tuple(slice(size) for size in given.shape)]
 
 
 def copy_back(wide: nn.Module, model: nn.Module) -> None:
-    """Copy the state of a padded network into the one that it was made from."""
+    """Copy a network's state back without the channel padding."""
     values = wide.state_dict()
     with torch.no_grad():
         for name, tensor in model.state_dict().items():

@@ -17,7 +17,7 @@ class Join(nn.Module):
 
 
 class Add(Join):
-    """The sum of paths that get the same input."""
+    """Join of paths: the sum of their outputs."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (n, c, h, w) to the shape of every path's output."""
@@ -26,7 +26,7 @@ class Add(Join):
 
 
 class Multiply(Join):
-    """The product of paths that get the same input; those behind the first may be (n, c, 1, 1)."""
+    """Join of paths: the product of their outputs, those behind the first (n, c, 1, 1) or full."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (n, c, h, w) to the shape of the first path's output."""
@@ -37,7 +37,7 @@ class Multiply(Join):
 
 
 class Concat(Join):
-    """Paths that get the same input, joined by channel."""
+    """Join of paths: their outputs concatenated by channel."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (n, c, h, w) to (n, sum of the paths' channels, h, w)."""
@@ -45,7 +45,7 @@ class Concat(Join):
 
 
 class Split(Join):
-    """Paths that get equal shares of the channels, the first ones one more; joined by channel."""
+    """Join of paths, each on its share of the channels, concatenated by channel."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (n, c, h, w) to (n, sum of the paths' channels, h, w)."""
