@@ -28,7 +28,7 @@ from optuna_de.cli.options import (
     Threads,
 )
 from optuna_de.cli.training_progress import watched
-from optuna_de.cnn.architecture.units import render
+from optuna_de.cnn.architecture.genomes import render
 from optuna_de.storage.open_storage import open_study
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from optuna_de.cnn.architecture.cost import Layer, count_macs, count_parameters, trace
 from optuna_de.cnn.architecture.expand import expand
+from optuna_de.cnn.architecture.genomes import Genome, parse, render, repair, split_head
 from optuna_de.cnn.architecture.layers import (
     BatchNorm2d,
     Branches,
@@ -25,7 +26,6 @@ from optuna_de.cnn.architecture.units import (
     Conv,
     Dilated,
     DownConv,
-    Genome,
     Grouped,
     Inverted,
     MaxPool,
@@ -35,10 +35,6 @@ from optuna_de.cnn.architecture.units import (
     Residual,
     Separable,
     Unit,
-    parse,
-    render,
-    repair,
-    split_head,
 )
 from optuna_de.cnn.architecture.zoo import ZOO, get_architecture
 

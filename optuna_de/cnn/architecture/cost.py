@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from optuna_de.cnn.architecture.expand import check_network, expand, expand_head
+from optuna_de.cnn.architecture.genomes import Genome, split_head
 from optuna_de.cnn.architecture.layers import (
     ImageShape,
     Primitive,
@@ -15,7 +16,7 @@ from optuna_de.cnn.architecture.layers import (
     flatten,
     through,
 )
-from optuna_de.cnn.architecture.units import Genome, Unit, split_head
+from optuna_de.cnn.architecture.units import Unit
 
 
 @dataclass(frozen=True, slots=True)

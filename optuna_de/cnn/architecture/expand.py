@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+from optuna_de.cnn.architecture.genomes import check, render, repair, split_head
 from optuna_de.cnn.architecture.layers import (
     ImageShape,
     Linear,
@@ -17,7 +18,7 @@ from optuna_de.cnn.architecture.layers import (
     Shape,
     through,
 )
-from optuna_de.cnn.architecture.units import FC, Unit, check, render, repair, split_head
+from optuna_de.cnn.architecture.units import FC, Unit
 
 
 def expand(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from optuna.distributions import BaseDistribution
 
+from optuna_de.cnn.architecture.genomes import Genome, repair, side_after
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.architecture.units import (
     KERNELS,
@@ -14,20 +15,17 @@ from optuna_de.cnn.architecture.units import (
     WIDEST,
     AvgPool,
     Conv,
-    Genome,
     MaxPool,
     NormConv,
     Unit,
-    repair,
-    side_after,
 )
 from optuna_de.evolution.genome import Value
 from optuna_de.evolution.variation import draw
 from optuna_de.search_space.distributions import range_of
 
 
-def draw_seed(rng: np.random.Generator, image_shape: ImageShape) -> Genome:
-    """Draw from the seed's initial distribution: 7 to 15 slots, widths that never fall.
+def sample_seed(rng: np.random.Generator, image_shape: ImageShape) -> Genome:
+    """Sample from the seed's initial distribution: 7 to 15 slots, widths that never fall.
 
     The first slot is a convolution of 5 to 12 channels; every other one is, with probability 0.5
     each, a convolution of at least the width before it, or a pool (maximum 0.8, average 0.2). A
@@ -49,10 +47,10 @@ def _conv(low: int, high: int, rng: np.random.Generator) -> Conv:
     return Conv(int(rng.integers(low, high + 1)), 2 * int(rng.integers(4)) + 1)
 
 
-def draw_modern(
+def sample_modern(
     rng: np.random.Generator, image_shape: ImageShape, units: Sequence[type[Unit]]
 ) -> Genome:
-    """Draw a body from the initial distribution of small networks.
+    """Sample a body from the initial distribution of small networks.
 
     It has 4 to 10 units, and its width doubles, on average, at each reduction. A stem of 16 to 64
     channels, then a unit that halves the side with probability 0.3, else one of the others, of the

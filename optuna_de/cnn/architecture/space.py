@@ -11,7 +11,8 @@ import optuna
 from optuna.distributions import BaseDistribution
 
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters
-from optuna_de.cnn.architecture.initial import draw_modern, draw_seed
+from optuna_de.cnn.architecture.genomes import Genome, render, repair, split_head
+from optuna_de.cnn.architecture.initial import sample_modern, sample_seed
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.architecture.units import (
     FC,
@@ -19,16 +20,12 @@ from optuna_de.cnn.architecture.units import (
     AvgPool,
     Conv,
     DownConv,
-    Genome,
     MaxPool,
     NormConv,
     Parallel,
     Residual,
     Separable,
     Unit,
-    render,
-    repair,
-    split_head,
 )
 from optuna_de.evolution.genome import Value
 from optuna_de.evolution.variation import draw
@@ -39,7 +36,7 @@ MODERN_UNITS: tuple[type[Unit], ...] = (
     *(NormConv, DownConv, Residual, Separable, Parallel),
     *(MaxPool, AvgPool),
 )
-Draw = Callable[[np.random.Generator, ImageShape], Genome]
+BodySampler = Callable[[np.random.Generator, ImageShape], Genome]
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class CNNSpace:
         body: Units before the head; sequences of 2 to 16 ``units`` if ``None``.
         head: The head's units, the same for all; or a space of FC units that evolves as well; if
             empty, the seed's derived head.
-        draw: ``draw(rng, image_shape) -> genome``: initial distribution of bodies.
+        sample: ``sample(rng, image_shape) -> genome``: initial distribution of bodies.
         units: Kinds of units, if ``body`` is ``None``; the stem is always a :class:`NormConv`.
             ``(*MODERN_UNITS, Inverted)`` adds a kind to the default ones.
 
@@ -67,7 +64,7 @@ class CNNSpace:
     classes: int = 10
     body: SequenceSpace | None = None
     head: Genome | SequenceSpace = (GAP(),)
-    draw: Draw | None = None
+    sample: BodySampler | None = None
     units: tuple[type[Unit], ...] = MODERN_UNITS
 
     def __post_init__(self) -> None:
@@ -90,7 +87,7 @@ class CNNSpace:
     ) -> CNNSpace:
         """Return the seed report's space; ``evolve_head`` adds depth and widths of Part 2."""
         head = SequenceSpace(_kinds(FC), 1, 3, name="head")
-        return cls(image_shape, classes, SEED_BODY, head if evolve_head else (), draw_seed)
+        return cls(image_shape, classes, SEED_BODY, head if evolve_head else (), sample_seed)
 
     @property
     def layers(self) -> SequenceSpace:
@@ -140,10 +137,10 @@ class CNNSpace:
 
     def initial(self, rng: np.random.Generator) -> dict[str, Value]:
         """Draw the parameters of a network from the initial distribution."""
-        if self.draw is None:
-            body = draw_modern(rng, self.image_shape, self.units)
+        if self.sample is None:
+            body = sample_modern(rng, self.image_shape, self.units)
         else:
-            body = self.draw(rng, self.image_shape)
+            body = self.sample(rng, self.image_shape)
         params = self.layers.encode(repair(body, self.image_shape))
         if isinstance(self.head, SequenceSpace):
             depth = int(rng.integers(self.head.min_length, self.head.max_length + 1))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from optuna_de.cnn.architecture.units import Genome, parse
+from optuna_de.cnn.architecture.genomes import Genome, parse
 
 MODEL_1 = "C7k3-C195k5-C207k7-C235k7-AP-C241k7-MP-MP"
 MODEL_2 = "C7k3-C195k5-MP-MP-C219k5-C188k5-AP"

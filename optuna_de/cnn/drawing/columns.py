@@ -10,8 +10,9 @@ from math import sqrt
 from optuna_de._text import times
 from optuna_de.cnn.architecture.cost import Layer, trace
 from optuna_de.cnn.architecture.expand import expand
+from optuna_de.cnn.architecture.genomes import render, split_head
 from optuna_de.cnn.architecture.layers import ImageShape, Linear, Primitives, Shape, flatten
-from optuna_de.cnn.architecture.units import FC, Unit, render, split_head
+from optuna_de.cnn.architecture.units import FC, Unit
 
 SIDE, BAR = 96.0, 36.0  # pixels: height of the image, and of the longest bar
 _FEATURE = 1.5  # pixels per root of a feature, at most

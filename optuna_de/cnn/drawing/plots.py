@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from optuna_de._text import amount
+from optuna_de.cnn.architecture.genomes import parse, render
 from optuna_de.cnn.architecture.layers import ImageShape
-from optuna_de.cnn.architecture.units import Unit, parse, render
+from optuna_de.cnn.architecture.units import Unit
 from optuna_de.cnn.drawing.columns import Column, Scale, columns
 from optuna_de.cnn.drawing.layout import Picture, picture
 from optuna_de.cnn.drawing.render import to_figure, to_svg

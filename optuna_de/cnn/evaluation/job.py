@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from optuna_de.cnn.architecture.units import Genome, render
+from optuna_de.cnn.architecture.genomes import Genome, render
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.recipes import Recipe

@@ -12,8 +12,9 @@ import jinja2
 
 from optuna_de.cnn.architecture.cost import trace
 from optuna_de.cnn.architecture.expand import expand
+from optuna_de.cnn.architecture.genomes import render, split_head
 from optuna_de.cnn.architecture.layers import ImageShape, Primitive, flatten
-from optuna_de.cnn.architecture.units import Unit, render, split_head
+from optuna_de.cnn.architecture.units import Unit
 from optuna_de.cnn.modules.custom_layers import CUSTOM_LAYERS
 
 _INDENT = "    "

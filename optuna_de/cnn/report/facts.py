@@ -15,8 +15,8 @@ from optuna.trial import FrozenTrial
 
 from optuna_de._text import number_text, times
 from optuna_de.cnn.architecture.cost import trace
+from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.architecture.layers import ImageShape
-from optuna_de.cnn.architecture.units import parse
 from optuna_de.cnn.drawing.plots import draw_svg
 from optuna_de.cnn.report.tables import SETUP_KEY, Rows, cost_rows, origin_rows, setup_rows
 from optuna_de.storage.url import redact

@@ -15,9 +15,10 @@ from optuna.trial import FrozenTrial
 
 from optuna_de._text import times
 from optuna_de.cnn.architecture.cost import trace
+from optuna_de.cnn.architecture.genomes import parse, render
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import Unit, parse, render
+from optuna_de.cnn.architecture.units import Unit
 from optuna_de.cnn.drawing.plots import Drawable, draw_svg
 from optuna_de.evolution.genome import Choices, Range
 from optuna_de.search_space.distributions import range_of

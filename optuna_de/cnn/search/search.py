@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import optuna
 
+from optuna_de.cnn.architecture.genomes import repair
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import repair
 from optuna_de.cnn.architecture.zoo import get_architecture
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.data.loading import DataChoice

@@ -19,8 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_de import _compat
 from optuna_de._machine import machine
 from optuna_de.cnn.architecture.cost import count_macs
+from optuna_de.cnn.architecture.genomes import Genome, parse, render
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import Genome, parse, render
 from optuna_de.cnn.study.artifacts import upload
 from optuna_de.sampler.plan import PLAN_KEY
 

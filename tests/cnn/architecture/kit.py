@@ -5,7 +5,8 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from optuna_de.cnn.architecture.units import FC, GAP, GMP, UNITS, Conv, Genome, Unit, repair
+from optuna_de.cnn.architecture.genomes import Genome, repair
+from optuna_de.cnn.architecture.units import FC, GAP, GMP, UNITS, Conv, Unit
 
 BODY = tuple(unit for unit in UNITS.values() if not unit.is_head)
 

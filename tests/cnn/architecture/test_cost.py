@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from optuna_de.cnn.architecture.cost import Layer, count_macs, count_parameters, trace
-from optuna_de.cnn.architecture.units import FC, Conv, Unit, parse, render
+from optuna_de.cnn.architecture.genomes import parse, render
+from optuna_de.cnn.architecture.units import FC, Conv, Unit
 from optuna_de.cnn.architecture.zoo import MODEL_1, MODEL_2
 from tests.cnn.architecture.kit import random_genome
 

@@ -16,6 +16,7 @@ from optuna_de.cnn import (
     repair,
     trace,
 )
+from optuna_de.cnn.architecture.genomes import render
 from optuna_de.cnn.architecture.space import MODERN_UNITS
 from optuna_de.cnn.architecture.units import (
     FC,
@@ -29,7 +30,6 @@ from optuna_de.cnn.architecture.units import (
     Mixer,
     NormConv,
     Unit,
-    render,
 )
 
 OPTIONAL: tuple[type[Unit], ...] = (Inverted, Mixer, Grouped, Dilated)

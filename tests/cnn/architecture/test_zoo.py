@@ -4,7 +4,8 @@ import sys
 import pytest
 
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters
-from optuna_de.cnn.architecture.units import Conv, NormConv, check, parse
+from optuna_de.cnn.architecture.genomes import check, parse
+from optuna_de.cnn.architecture.units import Conv, NormConv
 from optuna_de.cnn.architecture.zoo import MODEL_1, MODEL_2, ZOO, get_architecture
 
 PARAMETERS = {

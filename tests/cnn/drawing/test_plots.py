@@ -8,7 +8,8 @@ import pytest
 
 from optuna_de._text import amount
 from optuna_de.cnn.architecture.cost import count_parameters
-from optuna_de.cnn.architecture.units import FC, UNITS, Conv, Parallel, Residual, Unit, parse
+from optuna_de.cnn.architecture.genomes import parse
+from optuna_de.cnn.architecture.units import FC, UNITS, Conv, Parallel, Residual, Unit
 from optuna_de.cnn.architecture.zoo import ZOO
 from optuna_de.cnn.drawing.columns import Scale, columns
 from optuna_de.cnn.drawing.layout import Picture, Rect, picture

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.architecture.layers import ImageShape
-from optuna_de.cnn.architecture.units import parse
 from optuna_de.cnn.export.model_folder import load_model, save_model
 from optuna_de.cnn.modules.build import build
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 import optuna_de
-from optuna_de.cnn.architecture.units import render
+from optuna_de.cnn.architecture.genomes import render
 from optuna_de.cnn.export import SUFFIX
 from optuna_de.cnn.export import formats as writing
 from optuna_de.cnn.export.classifier import Classifier

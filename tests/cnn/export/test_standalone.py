@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from optuna_de.cnn.architecture.cost import count_parameters
-from optuna_de.cnn.architecture.units import parse
+from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.data.images import read_image
 from optuna_de.cnn.export.export import export_model
 from optuna_de.cnn.export.predict import probabilities

@@ -10,7 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters, trace
 from optuna_de.cnn.architecture.expand import expand
-from optuna_de.cnn.architecture.units import Genome, Unit, parse
+from optuna_de.cnn.architecture.genomes import Genome, parse
+from optuna_de.cnn.architecture.units import Unit
 from optuna_de.cnn.architecture.zoo import MODEL_1, MODEL_2, ZOO
 from optuna_de.cnn.modules.build import _module, build
 from tests.cnn.architecture.kit import random_genome

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from optuna_de.cnn.architecture.units import parse
+from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.modules.channel_padding import block, copy_back, padded
 from optuna_de.cnn.modules.custom_layers import Concat
