@@ -1,13 +1,15 @@
-"""The consoles that all commands print to."""
+"""Consoles of all commands."""
 
 from __future__ import annotations
 
 from rich.console import Console
+
+from optuna_de._text import printable
 
 console = Console()
 errors = Console(stderr=True)
 
 
 def say(text: str, where: Console = console) -> None:
-    """Print plain text: no markup, no highlights, no line breaks of ours."""
-    where.print(text, highlight=False, markup=False, soft_wrap=True)
+    """Print plain text: no markup, highlights, added line breaks or control characters."""
+    where.print(printable(text, keep="\n"), highlight=False, markup=False, soft_wrap=True)

@@ -19,6 +19,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from optuna_de._text import printable
+from optuna_de.cli.console import say
+from optuna_de.cnn.study.attributes import read_attributes
+from optuna_de.cnn.study.objectives import MACS, OBJECTIVES
 from optuna_de.cnn.study.trials import FINISHED, count_finished, ended_trials, pareto_front
 
 _ALL_TIME = 1e9  # seconds over which speed is a mean: trials may last hours
@@ -34,22 +38,21 @@ def front_table(study: optuna.Study, width: int = 80) -> Table | str:
     """
     trials = pareto_front(study)
     if not trials:
-        return f"Study {study.study_name} has no finished network yet."
-    title = f"Pareto front of {escape(study.study_name)}"
+        return f"Study {printable(study.study_name)} has no finished network yet."
+    title = f"Pareto front of {escape(printable(study.study_name))}"
     table = Table(title=title, title_justify="left")
     table.add_column("trial", justify="right")
     table.add_column("architecture", overflow="fold")
-    for name in ("error", "parameters", "MACs"):
-        table.add_column(name, justify="right", no_wrap=True)
+    for column in (*OBJECTIVES, MACS):
+        table.add_column(column.name, justify="right", no_wrap=True)
     for trial in trials:
-        error, parameters = trial.values
-        architecture = str(trial.user_attrs.get("architecture", "?"))
+        attributes = read_attributes(trial)
+        architecture = attributes.text("architecture", absent="?")
         table.add_row(
             str(trial.number),
             escape(fold(architecture, max(width - _OTHER_COLUMNS, _NARROWEST))),
-            f"{error:.2%}",
-            f"{parameters:,.0f}",
-            f"{trial.user_attrs.get('macs', 0):,}",
+            *(o.text(value) for o, value in zip(OBJECTIVES, trial.values, strict=True)),
+            attributes.text("macs", absent="?"),
         )
     return table
 
@@ -114,24 +117,23 @@ def _news(study: optuna.Study) -> str:
     trials = study.best_trials
     if not trials:
         return "no network yet"
-    best = min(t.values[0] for t in trials)
-    return f"best error {best:.2%}, front of {len(trials)}"
+    first, best = OBJECTIVES[0], min(t.values[0] for t in trials)
+    return f"best {first.name} {first.text(best)}, front of {len(trials)}"
 
 
 def _tell(fresh: list[FrozenTrial], done: int, total: int, console: Console) -> None:
     done -= sum(t.state in FINISHED for t in fresh)
     for trial in fresh:
         done += trial.state in FINISHED
-        console.print(
-            f"{done} of {total}: {_line(trial)}", highlight=False, markup=False, soft_wrap=True
-        )
+        say(f"{done} of {total}: {_line(trial)}", console)
 
 
 def _line(trial: FrozenTrial) -> str:
-    architecture = trial.user_attrs.get("architecture", "no network")
+    attributes = read_attributes(trial)
+    architecture = attributes.text("architecture", absent="no network")
     if trial.state == TrialState.COMPLETE:
         error, parameters = trial.values
         return f"error {error:.2%}, {parameters:,.0f} parameters, {architecture}"
     if trial.state == TrialState.FAIL:
         return f"trial {trial.number} failed or was interrupted, {architecture}"
-    return f"stopped ({trial.user_attrs.get('reason', 'no reason recorded')}), {architecture}"
+    return f"stopped ({attributes.text('reason', absent='no reason recorded')}), {architecture}"

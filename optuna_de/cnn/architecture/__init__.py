@@ -3,6 +3,7 @@
 from optuna_de.cnn.architecture.cost import Layer, count_macs, count_parameters, trace
 from optuna_de.cnn.architecture.expand import expand
 from optuna_de.cnn.architecture.genomes import Genome, parse, render, repair, split_head
+from optuna_de.cnn.architecture.layer_table import LAYER_HEAD, layer_csv, layer_rows
 from optuna_de.cnn.architecture.layers import (
     BatchNorm2d,
     Branches,
@@ -42,6 +43,7 @@ __all__ = [
     "FC",
     "GAP",
     "GMP",
+    "LAYER_HEAD",
     "MODERN_UNITS",
     "UNITS",
     "ZOO",
@@ -76,6 +78,8 @@ __all__ = [
     "count_parameters",
     "expand",
     "get_architecture",
+    "layer_csv",
+    "layer_rows",
     "parse",
     "render",
     "repair",

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from optuna.distributions import IntDistribution
 
+from optuna_de._colours import INK
 from optuna_de.cnn.architecture.layers import (
     RELU,
     Branches,
@@ -360,7 +361,7 @@ class FC(Unit):
 
     kind = "fc"
     letter = "FC"
-    colour = "#777777"
+    colour = INK
     distributions = _WIDTHS
     is_head = True
     width: int

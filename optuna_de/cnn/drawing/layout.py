@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from math import sqrt
 from typing import TypeAlias
 
+from optuna_de._colours import INK
 from optuna_de._text import TIMES, amount, times
 from optuna_de.cnn.architecture.layers import (
     Branches,
@@ -25,7 +26,6 @@ from optuna_de.cnn.architecture.layers import (
 )
 from optuna_de.cnn.drawing.columns import BAR, Column, Scale, note
 
-INK = "#777777"  # contrast 4.5 on white and on black
 Line: TypeAlias = tuple[tuple[float, float], ...]
 _CHANNEL = 2.2  # pixels per root of a channel
 _COLUMN, _GAP, _LINE = 60.0, 14.0, 14.0

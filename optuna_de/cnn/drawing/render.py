@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from optuna_de.cnn.drawing.layout import INK, Picture, Rect, Text
+from optuna_de._colours import INK
+from optuna_de.cnn.drawing.layout import Picture, Rect, Text
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -1,4 +1,4 @@
-"""Learning curves of a final training, as data and as a plot that needs no network."""
+"""Learning curves of a final training: rows, CSV, JSON and a plot that opens offline."""
 
 from __future__ import annotations
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-from optuna_de._files import csv_text, write_text
+from optuna_de._files import write_text
 from optuna_de._machine import machine, versions
-from optuna_de.cnn.architecture.cost import count_macs, count_parameters, trace
+from optuna_de.cnn.architecture.cost import count_macs, count_parameters
+from optuna_de.cnn.architecture.layer_table import layer_csv
 from optuna_de.cnn.drawing.plots import draw_svg
 from optuna_de.cnn.evaluation.final_training import BEST, CHECKPOINT, Fitted
 from optuna_de.cnn.evaluation.job import TrainingJob
@@ -23,7 +24,6 @@ SETUP = "setup.json"
 _FOR_THE_RECORD = ("origin",)
 RESULT = "result.json"
 FORMAT = "optuna_de result 1"
-LAYERS = ("layer (type)", "output shape", "parameters", "MACs")
 
 
 def write_all(
@@ -38,7 +38,7 @@ def write_all(
     _weights(job, fitted, folder)
     write_curves(job, fitted, folder)
     shape, classes = job.data.image_shape, len(job.data.classes)
-    write_text(folder / "layers.csv", layer_table(job))
+    write_text(folder / "layers.csv", layer_csv(job.genome, shape, classes))
     write_text(folder / "drawing.svg", draw_svg(job.genome, shape, classes))
     write_text(folder / "model_card.md", model_card(result))
     write_text(folder / RESULT, json.dumps(result, indent=1) + "\n")
@@ -86,17 +86,6 @@ def _weights(job: TrainingJob, fitted: Fitted, folder: Path) -> None:
         mean=fitted.data.mean,
         std=fitted.data.std,
     )
-
-
-def layer_table(job: TrainingJob) -> str:
-    """Return the table of layers as CSV: type, output shape, parameters, MACs, and the sums."""
-    shape, classes = job.data.image_shape, len(job.data.classes)
-    works = trace(job.genome, shape, classes)
-    rows: list[tuple[object, ...]] = [
-        (w.name, "x".join(map(str, w.output_shape)), w.parameters, w.macs) for w in works
-    ]
-    total = ("total", "", sum(w.parameters for w in works), sum(w.macs for w in works))
-    return csv_text(LAYERS, [*rows, total])
 
 
 def claim_result_folder(folder: Path, setup: dict[str, Any], what: str = "training") -> None:

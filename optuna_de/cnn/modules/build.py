@@ -11,10 +11,13 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from optuna_de.cnn.architecture.cost import count_parameters
 from optuna_de.cnn.architecture.expand import expand
 from optuna_de.cnn.architecture.layers import ImageShape, Plain, Primitive
 from optuna_de.cnn.architecture.units import Unit
 from optuna_de.cnn.modules.custom_layers import CUSTOM_LAYERS
+
+_MOST = 10**12  # parameters: 4 TB of weights; far more would overflow torch's sizes
 
 
 def build(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> nn.Sequential:
@@ -29,8 +32,14 @@ def build(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> nn.S
         A module that maps (n, channels, height, width) to logits (n, classes).
 
     Raises:
-        ValueError: If the genome does not fit the images, as ``expand`` says.
+        ValueError: If the genome does not fit the images, as ``expand`` says, or has more than
+            10^12 parameters.
     """
+    parameters = count_parameters(genome, image_shape, classes)
+    if parameters > _MOST:
+        raise ValueError(
+            f"The network has {parameters:,} parameters, but at most {_MOST:,} can be built."
+        )
     units = expand(genome, image_shape, classes)
     return _path([primitive for layers in units for primitive in layers])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -47,7 +47,7 @@ class Search:
     subset: int | None = None
     validation_fraction: float = 0.1
     split_seed: int = 0
-    storage: str = "sqlite:///optuna_de.db"
+    storage: str = field(default="sqlite:///optuna_de.db", repr=False)  # may hold a password
     study_name: str | None = None
     preset: Preset = "modern"
     trials: int | None = None

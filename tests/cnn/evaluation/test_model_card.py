@@ -60,7 +60,7 @@ def test_the_saved_network_has_the_figures_of_the_card(tmp_path: Path, keep: boo
     card = (tmp_path / "model_card.md").read_text()
     assert f"Test accuracy {1 - error:.2%} at {result['parameters']:,} parameters" in card
     assert ("300 images trained" if keep else "500 images trained") in card
-    assert ("chose the epoch" if keep else "no image was left") in card
+    assert ("to choose the best epoch" if keep else "splits together") in card
     for fact in (
         f"{training.recipe.name} version {training.recipe.version}",
         "seed: 0",
@@ -76,8 +76,8 @@ def test_layers_are_those_of_the_network(tmp_path: Path) -> None:
     finish(training, tmp_path)
     *layers, total = table(tmp_path / "layers.csv")
     assert layers[0] == {
-        "layer (type)": "Conv2d-1",
-        "output shape": "8x8x8",
+        "layer": "Conv2d-1",
+        "output": "8x8x8",
         "parameters": "72",
         "MACs": "4608",
     }

@@ -1,44 +1,49 @@
-"""What a report says about a study: rows of text and the networks of its front.
+"""Content of a report: rows of text and the networks of the Pareto front.
 
-Knows studies and networks, no HTML and no torch.
+Depends on studies and networks only; no HTML, no torch.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import optuna
 from optuna.trial import FrozenTrial
 
-from optuna_de._text import number_text, times
-from optuna_de.cnn.architecture.cost import trace
+from optuna_de._attributes import UNREADABLE
+from optuna_de._text import printable
 from optuna_de.cnn.architecture.genomes import parse
+from optuna_de.cnn.architecture.layer_table import layer_rows
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.drawing.plots import draw_svg
-from optuna_de.cnn.report.tables import SETUP_KEY, Rows, cost_rows, origin_rows, setup_rows
+from optuna_de.cnn.report.tables import Rows, cost_rows, origin_rows, setup_rows
+from optuna_de.cnn.study.attributes import read_attributes
+from optuna_de.cnn.study.objectives import MACS, value_text
+from optuna_de.cnn.study.setup import recorded_task
 from optuna_de.storage.url import redact
-from optuna_de.visualization import finished_trials
+from optuna_de.visualization.trials import finished_trials
 
 SHOWN, PICKS = 200, 8
 """Most networks of a front that a report shows, and most picks."""
 _LONGEST = 2000  # characters of an architecture that is drawn
+_NO_TASK = "The study does not record image shape and classes, so nothing is drawn."
 Task: TypeAlias = tuple[ImageShape, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
-    """A trial of the front.
+class FrontRow:
+    """A trial of the Pareto front.
 
     Args:
         number: The trial's number.
         values: One per objective, as text.
         architecture: Text form as the trial recorded it; not to be trusted.
-        notes: What else is known, as ``(name, text)``.
-        command: The command that trains it to the end.
-        svg: Its drawing, escaped; empty where ``problem`` says why there is none.
+        notes: Other figures, as ``(name, text)``.
+        command: The command of its final training.
+        svg: Its drawing, escaped; empty if ``problem`` says why there is none.
         layers: Rows of name, output shape, parameters, MACs.
     """
 
@@ -53,8 +58,8 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """A study in words; ``excuse`` says why there is nothing to show.
+class ReportContent:
+    """A study in words; ``excuse`` is the sentence shown if there is nothing to show.
 
     ``front`` is sorted by the first objective, best first, and cut to ``SHOWN`` networks of
     ``front_size``; ``picks`` are at most ``PICKS`` of them, evenly spread.
@@ -64,8 +69,8 @@ class Facts:
     objectives: tuple[str, ...]
     finished: int
     front_size: int
-    front: tuple[Network, ...]
-    picks: tuple[Network, ...]
+    front: tuple[FrontRow, ...]
+    picks: tuple[FrontRow, ...]
     setup: Rows
     cost: Rows
     origin: Rows
@@ -81,7 +86,7 @@ class Facts:
         )
 
 
-def read_facts(study: optuna.Study, storage: str | None = None) -> Facts:
+def read_content(study: optuna.Study, storage: str | None = None) -> ReportContent:
     """Read a study.
 
     Args:
@@ -93,12 +98,11 @@ def read_facts(study: optuna.Study, storage: str | None = None) -> Facts:
         finished_trials.front(finished_trials.scored(finished)), key=lambda e: (e.losses, e.number)
     )
     trials = {t.number: t for t in study.get_trials(deepcopy=False)}
-    task, problem = _task(study.user_attrs.get(SETUP_KEY))
-    shown = [trials[e.number] for e in _spread(best, SHOWN)]
-    front = tuple(_network(t, task, problem, _command(study, storage, t.number)) for t in shown)
-    return Facts(
-        study_name=study.study_name,
-        objectives=finished_trials.names_of(study, None),
+    names = finished_trials.names_of(study, None)
+    front = _front_rows(study, [trials[e.number] for e in _spread(best, SHOWN)], names, storage)
+    return ReportContent(
+        study_name=printable(study.study_name),
+        objectives=tuple(map(printable, names)),
         finished=len(finished),
         front_size=len(best),
         front=front,
@@ -117,47 +121,40 @@ def _spread(items: Sequence[Any], limit: int) -> Sequence[Any]:
     return [items[round(i * (len(items) - 1) / (limit - 1))] for i in range(limit)]
 
 
-def _task(setup: object) -> tuple[Task | None, str]:
-    """Return image shape and classes, or why there are none."""
-    told = setup if isinstance(setup, Mapping) else {}
-    shape, classes = told.get("image shape"), told.get("classes")
-    sizes = shape if isinstance(shape, list | tuple) else []
-    whole = [n for n in (*sizes, classes) if isinstance(n, int)]
-    if len(sizes) == 3 and len(whole) == 4:
-        return ((whole[0], whole[1], whole[2]), whole[3]), ""
-    return None, "The study does not record image shape and classes, so nothing is drawn."
+def _front_rows(
+    study: optuna.Study, trials: Sequence[FrozenTrial], names: Sequence[str], storage: str | None
+) -> tuple[FrontRow, ...]:
+    task = recorded_task(study)
+    rows = (_row(trial, names, _command(study, storage, trial.number)) for trial in trials)
+    if task is None:
+        return tuple(replace(row, problem=_NO_TASK) for row in rows)
+    return tuple(_drawn(row, task) for row in rows)
 
 
-def _network(trial: FrozenTrial, task: Task | None, problem: str, command: str) -> Network:
-    architecture = str(trial.user_attrs.get("architecture", ""))
-    values = tuple(number_text(v) for v in trial.values)
+def _row(trial: FrozenTrial, names: Sequence[str], command: str) -> FrontRow:
+    attributes = read_attributes(trial)
     notes = tuple(
-        (name, number_text(trial.user_attrs[key]))
-        for name, key in (("MACs", "macs"), ("epochs", "epochs"), ("seconds", "seconds"))
-        if key in trial.user_attrs
+        (title, attributes.text(name))
+        for title, name in ((MACS.name, "macs"), ("epochs", "epochs"), ("seconds", "seconds"))
+        if name in trial.user_attrs
     )
-    known = Network(trial.number, values, architecture, notes, command, problem=problem)
-    return known if task is None else _drawn(known, task)
+    values = tuple(value_text(name, v) for name, v in zip(names, trial.values, strict=True))
+    return FrontRow(trial.number, values, attributes.text("architecture"), notes, command)
 
 
-def _drawn(known: Network, task: Task) -> Network:
-    number, text = known.number, known.architecture
-    basic = (number, known.values, text, known.notes, known.command)
+def _drawn(row: FrontRow, task: Task) -> FrontRow:
+    text = row.architecture
     if not text:
-        return Network(*basic, problem="This trial records no architecture.")
+        return replace(row, problem="This trial records no architecture.")
+    if text == UNREADABLE:
+        return replace(row, problem="The architecture of this trial is unreadable.")
     if len(text) > _LONGEST:
-        return Network(*basic, problem=f"Its text has {len(text):,} characters; too long to draw.")
+        return replace(row, problem=f"Its text has {len(text):,} characters; too long to draw.")
     try:
         genome = parse(text)
-        return Network(*basic, draw_svg(genome, *task), _layers(trace(genome, *task)))
+        return replace(row, svg=draw_svg(genome, *task), layers=layer_rows(genome, *task))
     except ValueError as error:
-        return Network(*basic, problem=f"It cannot be drawn: {error}")
-
-
-def _layers(table: Iterable[Any]) -> tuple[tuple[str, str, str, str], ...]:
-    return tuple(
-        (w.name, times(w.output_shape), f"{w.parameters:,}", f"{w.macs:,}") for w in table
-    )
+        return replace(row, problem=f"It cannot be drawn: {error}")
 
 
 def _command(study: optuna.Study, storage: str | None, number: int) -> str:
