@@ -27,8 +27,9 @@ from benchmarks.training.tune_fast import Sizes, load
 from optuna_de._allocator import keep_memory
 from optuna_de.cnn import get_recipe
 from optuna_de.cnn.architecture.cost import count_macs
-from optuna_de.cnn.architecture.initial import draw_modern
-from optuna_de.cnn.architecture.units import Genome, parse, render
+from optuna_de.cnn.architecture.genomes import Genome, parse, render
+from optuna_de.cnn.architecture.initial import sample_modern
+from optuna_de.cnn.architecture.space import MODERN_UNITS
 from optuna_de.cnn.data.dataset import ImageData, Split
 from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.recipes import Precision
@@ -49,7 +50,7 @@ def networks(shape: tuple[int, int, int], n: int) -> Iterator[Genome]:
     """Yield ``n`` networks of at most :data:`LARGEST` MACs from the first population's source."""
     rng = np.random.default_rng(0)
     while n:
-        genome = draw_modern(rng, shape)
+        genome = sample_modern(rng, shape, MODERN_UNITS)
         if count_macs(genome, shape, 10) <= LARGEST:
             n -= 1
             yield genome

@@ -21,7 +21,7 @@ from benchmarks.common.vanilla import Vanilla, loader, network
 from optuna_de import DESampler, open_storage
 from optuna_de._allocator import keep_memory
 from optuna_de.cnn import CNNSpace
-from optuna_de.cnn.architecture.units import parse
+from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.architecture.zoo import MODEL_2
 from optuna_de.cnn.data import augmentation as augment
 from optuna_de.cnn.data.dataset import ImageData, Split

@@ -25,7 +25,7 @@ from optuna_de.cli.options import (
 )
 from optuna_de.cli.training_progress import training_progress
 from optuna_de.cnn.architecture.cost import count_parameters
-from optuna_de.cnn.architecture.units import render
+from optuna_de.cnn.architecture.genomes import render
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.evaluation.candidates import Candidate, load_candidates
 from optuna_de.cnn.evaluation.final_training import run_final_training, score_final_training

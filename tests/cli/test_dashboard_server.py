@@ -13,7 +13,7 @@ import pytest
 
 from optuna_de import open_storage
 from optuna_de.cli.dashboard_server import Server, serve
-from optuna_de.cnn.architecture.units import parse
+from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.study.artifacts import open_store, upload
 from optuna_de.cnn.study.attributes import record_violation
 from tests.browser import chromium, opened

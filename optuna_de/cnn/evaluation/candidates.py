@@ -8,7 +8,7 @@ from typing import Any
 
 import optuna
 
-from optuna_de.cnn.architecture.units import Genome, render, repair
+from optuna_de.cnn.architecture.genomes import Genome, render, repair
 from optuna_de.cnn.architecture.zoo import ZOO, get_architecture
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.data.loading import DataChoice

@@ -20,7 +20,7 @@ import numpy as np
 from optuna_de._files import reason, warn_once, write_side_text
 from optuna_de._machine import machine, versions
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters
-from optuna_de.cnn.architecture.units import render
+from optuna_de.cnn.architecture.genomes import render
 from optuna_de.cnn.data.dataset import Split
 from optuna_de.cnn.evaluation.candidates import Candidate
 from optuna_de.cnn.evaluation.comparison_page import LEAST_PICKS, comparison_page

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from optuna_de._checks import require, require_utf8
-from optuna_de.cnn.architecture.units import Genome, render
+from optuna_de.cnn.architecture.genomes import Genome, render
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.recipes import Recipe

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optuna_de._files import csv_text, write_text
-from optuna_de.cnn.architecture.units import render
+from optuna_de.cnn.architecture.genomes import render
 from optuna_de.cnn.evaluation.final_training import FinalWeights
 from optuna_de.cnn.evaluation.job import TrainingJob
 

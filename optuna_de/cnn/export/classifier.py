@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from optuna_de.cnn.architecture.genomes import parse, render
 from optuna_de.cnn.architecture.layers import ImageShape
-from optuna_de.cnn.architecture.units import parse, render
 from optuna_de.cnn.export.model_folder import TrainedModel
 from optuna_de.cnn.modules.build import build
 

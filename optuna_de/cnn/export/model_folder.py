@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from optuna_de._files import replacing, write_text
+from optuna_de.cnn.architecture.genomes import Genome, parse, render
 from optuna_de.cnn.architecture.layers import ImageShape
-from optuna_de.cnn.architecture.units import Genome, Unit, parse, render
+from optuna_de.cnn.architecture.units import Unit
 from optuna_de.cnn.modules.build import build
 
 FORMAT = "optuna_de model 1"

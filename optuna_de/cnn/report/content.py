@@ -15,9 +15,9 @@ from optuna.trial import FrozenTrial
 
 from optuna_de._attributes import UNREADABLE
 from optuna_de._text import printable
+from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.architecture.layer_table import layer_rows
 from optuna_de.cnn.architecture.layers import ImageShape
-from optuna_de.cnn.architecture.units import parse
 from optuna_de.cnn.drawing.plots import draw_svg
 from optuna_de.cnn.report.tables import Rows, cost_rows, origin_rows, setup_rows
 from optuna_de.cnn.study.attributes import read_attributes

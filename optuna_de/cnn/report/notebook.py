@@ -14,10 +14,11 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from optuna_de._text import printable, times
+from optuna_de.cnn.architecture.genomes import parse, render
 from optuna_de.cnn.architecture.layer_table import LAYER_HEAD, layer_rows
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import Unit, parse, render
+from optuna_de.cnn.architecture.units import Unit
 from optuna_de.cnn.drawing.plots import Drawable, draw_svg
 from optuna_de.cnn.study.attributes import read_attributes
 from optuna_de.cnn.study.objectives import value_text

@@ -16,8 +16,8 @@ import torch
 
 from optuna_de._files import make_folder
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters
+from optuna_de.cnn.architecture.genomes import Genome, render
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import Genome, render
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.study.attributes import (

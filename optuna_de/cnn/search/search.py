@@ -11,8 +11,8 @@ import optuna
 
 from optuna_de._checks import require
 from optuna_de._options import Option
+from optuna_de.cnn.architecture.genomes import repair
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import repair
 from optuna_de.cnn.architecture.zoo import get_architecture
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.data.loading import DataChoice

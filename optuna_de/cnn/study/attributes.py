@@ -21,8 +21,8 @@ from optuna_de._attributes import UNREADABLE, read_count, read_curve, read_numbe
 from optuna_de._machine import machine
 from optuna_de._text import number_text
 from optuna_de.cnn.architecture.cost import count_macs
+from optuna_de.cnn.architecture.genomes import Genome, render
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import Genome, render
 from optuna_de.sampler.plan import stored_plan
 
 if TYPE_CHECKING:

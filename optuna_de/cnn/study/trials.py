@@ -12,8 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import _compat
 from optuna_de._attributes import read_count
+from optuna_de.cnn.architecture.genomes import Genome, parse
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import Genome, parse
 from optuna_de.cnn.study.artifacts import upload
 from optuna_de.cnn.study.attributes import read_attributes
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.func import functional_call
 
+from optuna_de.cnn.architecture.genomes import Genome
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import Genome
 from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.training.device import device_memory, uses_bfloat16

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 import optuna_de
-from optuna_de.cnn.architecture.units import render
+from optuna_de.cnn.architecture.genomes import render
 from optuna_de.cnn.export import FORMATS
 from optuna_de.cnn.export.classifier import Classifier
 from optuna_de.cnn.export.export import export_model

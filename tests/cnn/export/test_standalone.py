@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from optuna_de.cnn.architecture.cost import count_parameters
-from optuna_de.cnn.architecture.units import parse
+from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.data.images import read_image
 from optuna_de.cnn.export.export import export_model
 from optuna_de.cnn.export.predict import probabilities
@@ -58,7 +58,8 @@ def test_it_classifies_alone(network: Path, tmp_path: Path) -> None:
     lines = [
         f"{f}: {CLASSES[p.argmax()]} {p.max():.1%}" for f, p in zip(files, chances, strict=False)
     ]
-    assert ended.stdout.splitlines() == lines
+    shown = [line.encode(errors="replace").decode() for line in lines]  # a terminal cannot: \udc80
+    assert ended.stdout.splitlines() == shown
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "LA", "RGBA"])

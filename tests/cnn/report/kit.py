@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import optuna
 
+from optuna_de.cnn.architecture.genomes import render
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import render
 from optuna_de.cnn.study.setup import SETUP_KEY
 from tests.visualization import kit
 

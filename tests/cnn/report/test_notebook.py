@@ -7,8 +7,8 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution
 
+from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import parse
 from optuna_de.cnn.report.notebook import (
     Display,
     load_ipython_extension,

@@ -13,7 +13,7 @@ from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta
 
 from optuna_de import DESampler
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters
-from optuna_de.cnn.architecture.units import parse
+from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.study.artifacts import FILES_KEY, open_store, read, upload
 from optuna_de.cnn.study.attributes import generation
 

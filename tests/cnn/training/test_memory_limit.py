@@ -21,7 +21,7 @@ from optuna_de.cnn.data.loading import load_data
 from optuna_de.cnn.search.objective import CNNObjective
 from optuna_de.cnn.recipes import get_recipe
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import parse
+from optuna_de.cnn.architecture.genomes import (parse)
 from optuna_de.worker.optimize import optimize
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 data = load_data("digits")
