@@ -100,9 +100,14 @@ def final_losses(curves: Curves) -> Array:
     return np.column_stack([curves.errors[:, -1], np.log10(curves.parameters)])
 
 
+def on_front(losses: Array) -> NDArray[np.bool_]:
+    """Return which of (n, 2) losses no other dominates, (n,)."""
+    return np.asarray(np.array(pareto.pareto_ranks(losses.tolist())) == 0)
+
+
 def hypervolume(losses: Array, worst: Array) -> float:
     """Area that is dominated below ``worst``."""
-    front = losses[pareto.pareto_ranks(losses) == 0]
+    front = losses[on_front(losses)]
     area, edge = 0.0, worst[0]
     for error, size in sorted(map(tuple, front), reverse=True):
         area += max(0.0, edge - error) * max(0.0, worst[1] - size)
@@ -142,9 +147,9 @@ def judge(curves: Curves, ran: NDArray[np.intp]) -> Outcome:
     losses, end = final_losses(curves), curves.errors.shape[1]
     worst = np.array([curves.errors.max(), losses[:, 1].max()])
     full = ran == end
-    front = pareto.pareto_ranks(losses) == 0
+    front = on_front(losses)
     middle = np.median(losses[front, 1])
-    found = np.flatnonzero(full)[pareto.pareto_ranks(losses[full]) == 0]
+    found = np.flatnonzero(full)[on_front(losses[full])]
     seconds = curves.seconds * ran / end
     return Outcome(
         epochs_saved=1 - ran.sum() / (end * len(ran)),
@@ -168,14 +173,15 @@ def column(results: Sequence[Outcome], name: str) -> Array:
 
 def by_layers(halving: Halving, own: Point, others: Sequence[Point], number: int) -> bool:
     """MO-ASHA: the best half by layers of non-dominated sorting, ties go on together."""
-    ranks = pareto.pareto_ranks(np.array([own, *others]))
-    return not halving.runs_to_end(number) and 2 * int((ranks < ranks[0]).sum()) >= len(ranks)
+    ranks = pareto.pareto_ranks([own, *others])
+    better = sum(rank < ranks[0] for rank in ranks)
+    return not halving.runs_to_end(number) and 2 * better >= len(ranks)
 
 
 def by_crowding(halving: Halving, own: Point, others: Sequence[Point], number: int) -> bool:
     """MO-ASHA with NSGA-II's order: layers, then crowding distance; the best half goes on."""
-    ranking = pareto.pareto_order(np.array([own, *others]))
-    position = int(np.flatnonzero(ranking == 0)[0])
+    ranking = pareto.pareto_order([own, *others])
+    position = ranking.index(0)
     return not halving.runs_to_end(number) and 2 * position >= len(ranking)
 
 
@@ -284,7 +290,7 @@ def ranks(values: Array) -> Array:
 
 def report(parts: Sequence[Curves], rules: Sequence[Rule], seeds: int) -> None:
     for part in parts:
-        front = int((pareto.pareto_ranks(final_losses(part)) == 0).sum())
+        front = int(on_front(final_losses(part)).sum())
         print(f"\n{part.name}: {len(part.errors)} networks, {front} on the front, {seeds} orders")
         print("Spearman with the last error: " + rank_correlations(part))
         print(HEAD)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import warnings
+from collections.abc import Sequence
 from functools import partial
 from multiprocessing import Pool
 from typing import Any
@@ -45,13 +46,14 @@ SETTINGS: tuple[dict[str, Any], ...] = (
 )
 
 
-def contributions(losses: Array) -> Array:
-    """Return the hypervolume that each point of a front (n, 2) adds alone, ``inf`` at the ends."""
+def contributions(front: Sequence[pareto.Point]) -> list[float]:
+    """Return the hypervolume that each of n points of a front adds alone, ``inf`` at the ends."""
+    losses = np.array(front)
     ranking = np.argsort(losses[:, 0], kind="stable")
     x, y = losses[ranking].T
     added = np.full(len(losses), np.inf)
     added[ranking[1:-1]] = (x[2:] - x[1:-1]) * (y[:-2] - y[1:-1])
-    return added
+    return list(added.tolist())
 
 
 def _job(job: tuple[str, str, int, int]) -> Array:

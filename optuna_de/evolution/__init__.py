@@ -5,7 +5,7 @@ NumPy only; knows neither Optuna nor torch.
 
 from optuna_de.evolution.genome import Choices, Gene, Genome, Interval, Range, Unit, Value
 from optuna_de.evolution.pareto import added_areas, depths, dominators
-from optuna_de.evolution.population import Finished, Fold, Member, Rules
+from optuna_de.evolution.population import Finished, Fold, Population, Rules
 from optuna_de.evolution.variation import Alphabet, Catalog, Variation, draw, vary
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "Gene",
     "Genome",
     "Interval",
-    "Member",
+    "Population",
     "Range",
     "Rules",
     "Unit",

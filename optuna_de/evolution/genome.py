@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
+from numbers import Real
 from typing import Protocol, TypeVar
 
 Value = str | int | float | bool | None
@@ -41,19 +42,38 @@ class Genome:
     sequences: Mapping[str, tuple[Gene, ...]]
 
     def spelling(self, names: Iterable[str] | None = None) -> Hashable:
-        """Return what two genomes share if and only if they are equal, but for flat genes.
+        """Return what two genomes share if and only if they are equal.
 
         Args:
-            names: Flat genes that count, all by default. Choices that have no hash, such as
-                lists, count as their text.
+            names: Flat genes that count, all by default. Values without a hash, such as lists
+                among choices, count as their text.
         """
-        counted = sorted(self.flat if names is None else names)
-        flat = tuple((name, _hashable(self.flat[name])) for name in counted)
-        return flat, tuple(sorted(self.sequences.items()))
+        flat = self.flat if names is None else {name: self.flat[name] for name in names}
+        try:
+            return frozenset(flat.items()), frozenset(self.sequences.items())
+        except TypeError:
+            text = repr(sorted(self.sequences.items()))
+            return frozenset((name, _hashable(v)) for name, v in flat.items()), text
 
 
 def _hashable(value: object) -> Hashable:
     return value if isinstance(value, str | int | float | None) else repr(value)
+
+
+NAN = math.nan
+
+
+def without_nan(value: Value) -> Value:
+    """Return a value, with one object for all NaN: Python finds it equal to itself in containers.
+
+    Optuna takes NaN among choices as equal, too.
+    """
+    return NAN if value != value and isinstance(value, Real) else value
+
+
+def agree(a: Value, b: Value) -> bool:
+    """Return whether two values are equal; NaN equals NaN."""
+    return a == b or (a is NAN and b is NAN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +95,16 @@ class Interval:
     integer: bool = False
 
     def to_unit(self, value: float) -> float:
-        """Map a value of the range to ``[0, 1]``; grid values map to the centre of their cell."""
+        """Map a value to ``[0, 1]``; values on a grid map to the centre of their cell.
+
+        Values beyond the range, as users may enqueue them, map to its ends.
+        """
         low, high = self._edges()
-        if high <= low:
+        if not low < high:
             return 0.5
+        if math.isinf(high - low):
+            return self._halved().to_unit(value / 2)
+        value = min(max(low, value), high)
         if self.log:
             return (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
         return (value - low) / (high - low)
@@ -88,15 +114,19 @@ class Interval:
         low, high = self._edges()
         if self.log:
             value = math.exp(math.log(low) + unit * (math.log(high) - math.log(low)))
+        elif math.isinf(high - low):
+            return 2 * self._halved().from_unit(unit)
         else:
             value = low + unit * (high - low)
         return self.clip(value)
 
     def clip(self, value: float) -> float:
         """Return the value of the range (and of its grid) that is nearest to ``value``."""
-        value = min(max(value, self.low), self.high)
+        value = min(max(self.low, value), self.high)
         if self.step is None:
             return round(value) if self.integer else value
+        if math.isinf(self.high - self.low):
+            return 2 * self._halved().clip(value / 2)
         cells = math.floor((self.high - self.low) / self.step + 1e-9)
         value = self.low + min(round((value - self.low) / self.step), cells) * self.step
         return round(value) if self.integer else min(value, self.high)
@@ -105,6 +135,11 @@ class Interval:
         """Return the range widened by half a grid cell at both ends."""
         half = (self.step or 0.0) / 2 if not self.log else (0.5 if self.integer else 0.0)
         return self.low - half, self.high + half
+
+    def _halved(self) -> Interval:
+        """Return the range at half the scale, for ranges whose span overflows floats."""
+        step = None if self.step is None else self.step / 2
+        return replace(self, low=self.low / 2, high=self.high / 2, step=step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +187,7 @@ def combine(best: Value, a: Value, b: Value, span: Range | None, scale: float) -
     Numeric genes (``span`` an interval) move in the unit interval and reflect at its ends.
     Other genes follow the seed's rule: ``best`` where ``a`` and ``b`` agree, else ``a``.
     """
-    if a == b:
+    if agree(a, b):
         return best
     if not isinstance(span, Interval):
         return a

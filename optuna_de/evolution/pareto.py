@@ -1,17 +1,20 @@
-"""Pareto ranks, crowding distances, dominance and hypervolume of arrays of losses. NumPy only.
+"""Pareto ranks, crowding distances, dominance and hypervolume. Losses are minimised.
 
-Losses are minimised and have the shape ``(n, m)``: n individuals, m objectives.
+Populations are small and sorted at every finished trial, so their ranks and distances are computed
+on tuples, without NumPy. Functions of large arrays take ``(n, m)``: n individuals, m objectives.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from bisect import bisect_right
+from collections.abc import Sequence
+from math import inf, isfinite
 
 import numpy as np
 from numpy.typing import NDArray
 
 Losses = NDArray[np.float64]  # (n, m)
-Indices = NDArray[np.intp]  # (n,)
+Point = tuple[float, ...]  # the m losses of one individual
 
 
 def added_areas(front: Losses, candidates: Losses, reference: Losses) -> Losses:
@@ -37,18 +40,52 @@ def dominators(losses: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.asarray((no_worse & ~no_worse.T).sum(axis=0))
 
 
-def pareto_order(losses: Losses) -> Indices:
-    """Order by non-dominated rank, then by crowding distance, larger first (Deb et al., 2002)."""
-    ranks = pareto_ranks(losses)
-    spread = np.empty(len(losses))
-    for rank in range(int(ranks.max(initial=-1)) + 1):
-        members = ranks == rank
-        spread[members] = crowding_distances(losses[members])
-    return np.lexsort((-spread, ranks))
+def pareto_order(points: Sequence[Point]) -> list[int]:
+    """Order by non-dominated rank, then by crowding distance, larger first (Deb et al., 2002).
+
+    Returns:
+        The indices of n points, best first; ties keep their order.
+    """
+    ranks = pareto_ranks(points)
+    fronts: list[list[int]] = [[] for _ in range(max(ranks, default=-1) + 1)]
+    for i, rank in enumerate(ranks):
+        fronts[rank].append(i)
+    ordered: list[int] = []
+    for front in fronts:
+        if len(front) > 2:  # else all distances are infinite
+            distances = crowding_distances([points[i] for i in front])
+            spread = dict(zip(front, distances, strict=True))
+            front.sort(key=spread.__getitem__, reverse=True)  # stable, too
+        ordered += front
+    return ordered
 
 
-def pareto_ranks(losses: Losses) -> Indices:
-    """Return each individual's non-dominated rank, 0 for the front; shape ``(n,)``."""
+def pareto_ranks(points: Sequence[Point]) -> list[int]:
+    """Return the non-dominated rank of each of n points, 0 for the front."""
+    if points and len(points[0]) == 2:
+        return _ranks_in_plane(points)
+    return _ranks(np.array(points, dtype=float))
+
+
+def _ranks_in_plane(points: Sequence[Point]) -> list[int]:
+    """Rank two objectives by one sort and a bisection per point (Jensen, 2003).
+
+    In lexicographic order, a front dominates a new point if and only if its least second loss is
+    not larger; these least losses increase from front to front.
+    """
+    ranks = [0] * len(points)
+    least: list[float] = []
+    last, rank = None, 0
+    for i in sorted(range(len(points)), key=points.__getitem__):
+        point = points[i]
+        if point != last:
+            last, rank = point, bisect_right(least, point[1])
+            least[rank : rank + 1] = [point[1]]
+        ranks[i] = rank
+    return ranks
+
+
+def _ranks(losses: Losses) -> list[int]:
     no_worse = (losses[:, None, :] <= losses[None, :, :]).all(axis=2)  # (n, n)
     dominates = no_worse & ~no_worse.T
     ranks = np.full(len(losses), -1)
@@ -57,28 +94,32 @@ def pareto_ranks(losses: Losses) -> Indices:
         dominated = dominates[open_].any(axis=0)
         ranks[open_ & ~dominated] = rank
         rank += 1
-    return ranks
+    return [int(r) for r in ranks]
 
 
-def crowding_distances(losses: Losses) -> NDArray[np.float64]:
-    """Return the crowding distance of each individual, ``inf`` at the ends of an objective."""
-    finite = clip_infinite(losses)
-    n = len(finite)
-    distances = np.zeros(n)
-    for column in finite.T:
-        ranking = np.argsort(column, kind="stable")
-        values = column[ranking]
-        span = values[-1] - values[0]
-        distances[ranking[[0, -1]]] = np.inf
-        if n > 2 and span > 0:
-            distances[ranking[1:-1]] += (values[2:] - values[:-2]) / span
+def crowding_distances(front: Sequence[Point]) -> list[float]:
+    """Return the crowding distance of each point, ``inf`` at the ends of an objective."""
+    places = range(len(front))
+    distances = [0.0] * len(front)
+    for losses in zip(*front, strict=True):
+        column = losses if isfinite(max(losses) - min(losses)) else bounded(losses)
+        ranking = sorted(places, key=column.__getitem__)
+        first, last = ranking[0], ranking[-1]
+        span = column[last] - column[first]
+        distances[first] = distances[last] = inf
+        if span > 0:
+            for before, i, after in zip(ranking, ranking[1:], ranking[2:], strict=False):
+                distances[i] += (column[after] - column[before]) / span
     return distances
 
 
-def clip_infinite(losses: Losses) -> NDArray[Any]:
-    """Replace infinite values by the largest or smallest finite value of their objective."""
-    if np.isfinite(losses).all():
-        return losses
-    known = np.where(np.isfinite(losses), losses, np.nan)
-    known[0, np.isnan(known).all(axis=0)] = 0.0
-    return np.clip(losses, np.nanmin(known, axis=0), np.nanmax(known, axis=0))
+def bounded(losses: Sequence[float]) -> tuple[float, ...]:
+    """Return losses of an objective with a finite span.
+
+    Infinite ones count as the largest or smallest finite one; a span of floats that overflows is
+    halved.
+    """
+    finite = [loss for loss in losses if isfinite(loss)] or [0.0]
+    low, high = min(finite), max(finite)
+    half = 1.0 if isfinite(high - low) else 0.5
+    return tuple(half * min(max(loss, low), high) for loss in losses)

@@ -1,32 +1,31 @@
-"""The fold: finished trials, in the order of their completion, -> population. No Optuna.
+"""Population as a fold over finished trials, in order of completion. No Optuna.
 
 The first ``startup`` trials are taken together, then ``offspring`` at a time:
-``population = survivors(population + block)``. A trial that arrives late is put in its place,
-and the populations behind it are folded anew.
+``population = survivors(population + block)``. A trial that arrives late is inserted at its place,
+and the populations after it are computed again.
 """
 
 from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
-
-import numpy as np
+from typing import NamedTuple
 
 from optuna_de._checks import require, require_weights
 from optuna_de.evolution import selection
-from optuna_de.evolution.genome import Genome, Value
+from optuna_de.evolution.genome import Value
 
 Repair = Callable[[Mapping[str, Value]], Mapping[str, Value]]
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How trials become a population, see :class:`optuna_de.DESampler`.
+    """Parameters of selection, see :class:`optuna_de.DESampler`.
 
     Raises:
-        ValueError: Where a value is out of its range.
+        ValueError: If a value is out of its range.
     """
 
     population_size: int
@@ -48,56 +47,54 @@ class Rules:
         return self.population_size if self.startup is None else self.startup
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """An evaluated individual: losses are minimised, a violation of 0 is feasible."""
+class Finished(NamedTuple):
+    """A finished trial; trials are sorted by completion, ties by number.
 
-    number: int
-    genome: Genome
-    losses: tuple[float, ...]
-    violation: float
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Finished:
-    """A trial that counts in the fold; pruned ones fill a block but are no members.
-
-    ``rungs`` are the losses at the epochs where early stopping looked at it.
+    Losses are minimised, a violation of 0 is feasible. A pruned trial fills a block but has no
+    losses: it is no member.
     """
 
     completed: datetime
     number: int
-    member: Member | None = field(compare=False)
-    genome: Genome = field(compare=False)
-    rungs: Mapping[int, tuple[float, ...]] = field(compare=False)
+    losses: tuple[float, ...] | None
+    violation: float = 0.0
+
+
+Population = tuple[Finished, ...]
 
 
 class Fold:
     """Populations as a function of the finished trials; a disposable cache.
 
     Args:
-        rules: How trials are taken, and how survivors are chosen.
+        rules: Block sizes, and how survivors are chosen.
     """
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.finished: list[Finished] = []
-        self._populations: list[tuple[Member, ...]] = []
+        self._populations: list[Population] = []
+        self._incumbents: _Incumbents | None = None
 
-    def add(self, entry: Finished) -> None:
-        """Put a trial in its place; :meth:`run` takes it in."""
-        position = bisect(self.finished, entry)
-        self.finished.insert(position, entry)
+    def add(self, trial: Finished) -> None:
+        """Insert a trial at its place; :meth:`run` takes it in."""
+        if not self.finished or trial > self.finished[-1]:
+            self.finished.append(trial)
+            return
+        position = bisect(self.finished, trial)
+        self.finished.insert(position, trial)
         self._forget_from(position)
 
     def run(self) -> None:
         """Fold every block that is full."""
-        while len(self.finished) >= self._start(len(self._populations) + 1):
-            block = self._block(len(self._populations))
-            self._populations.append(self._survivors((*self.population, *block)))
+        start, end = self._start(self.generation), self._start(self.generation + 1)
+        while end <= len(self.finished):
+            block = [t for t in self.finished[start:end] if t.losses is not None]
+            self._populations.append(self._survivors(self.population, block))
+            start, end = end, end + self.rules.offspring
 
     @property
-    def population(self) -> tuple[Member, ...]:
+    def population(self) -> Population:
         """The current population, best first; empty before the first block is full."""
         return self._populations[-1] if self._populations else ()
 
@@ -122,16 +119,61 @@ class Fold:
         block = 0 if position < first else 1 + (position - first) // offspring
         del self._populations[block:]
 
-    def _block(self, block: int) -> list[Member]:
-        entries = self.finished[self._start(block) : self._start(block + 1)]
-        return [entry.member for entry in entries if entry.member is not None]
+    def _survivors(self, population: Population, block: Sequence[Finished]) -> Population:
+        """Select from a population and a block; most blocks of a long study come last."""
+        if len(population) < self.rules.population_size:
+            return self._select((*population, *block))
+        if self._incumbents is None or self._incumbents.population is not population:
+            self._incumbents = _Incumbents.of(population, self.rules.weights)
+        if not all(map(self._incumbents.precede, block)):
+            return self._select((*population, *block))
+        if not self._incumbents.settled:
+            ordered = self._select(population)
+            self._incumbents = self._incumbents.reordered(ordered)
+        return self._incumbents.population
 
-    def _survivors(self, members: tuple[Member, ...]) -> tuple[Member, ...]:
+    def _select(self, members: Population) -> Population:
         if not members:
             return ()
         ranking = selection.order(
-            np.array([m.losses for m in members]),
+            [m.losses for m in members if m.losses is not None],
             weights=self.rules.weights,
-            violations=np.array([m.violation for m in members]),
+            violations=[m.violation for m in members],
         )
         return tuple(members[i] for i in ranking[: self.rules.population_size])
+
+
+@dataclass(frozen=True, slots=True)
+class _Incumbents:
+    """A full population, and what tells newcomers that none of its members has to fear.
+
+    Args:
+        population: The members, best first.
+        comes_last: The test of :func:`optuna_de.evolution.selection.comes_last`.
+        violation: The members' largest violation.
+        settled: Whether selection is known to return the population as it is.
+    """
+
+    population: Population
+    comes_last: selection.Test
+    violation: float
+    settled: bool = False
+
+    @classmethod
+    def of(cls, population: Population, weights: Sequence[float] | None) -> _Incumbents:
+        points = [m.losses for m in population if m.losses is not None]
+        worst = max(m.violation for m in population)
+        return cls(population, selection.comes_last(points, weights), worst)
+
+    def precede(self, newcomer: Finished) -> bool:
+        """Return whether a newcomer comes behind all members and changes none of their places."""
+        losses = newcomer.losses
+        return (
+            losses is not None and newcomer.violation >= self.violation and self.comes_last(losses)
+        )
+
+    def reordered(self, ordered: Population) -> _Incumbents:
+        """Return the same members in the order that selection gave them."""
+        if ordered == self.population:
+            return replace(self, settled=True)
+        return replace(self, population=ordered)

@@ -1,14 +1,16 @@
-"""Finished trials -> population, by replay: the only reader of a study's history.
+"""History of a study: reads its trials and keeps the population.
 
-Nothing is waited for and nothing is stored: a history is a cache that any process can rebuild from
-the storage. :mod:`optuna_de.evolution.population` selects; this file reads trials.
+It never waits and stores nothing; any process can rebuild it from the storage.
+:mod:`optuna_de.evolution.population` selects; this file reads trials. A genome is read when it is
+needed: of the finished trials, only parents and possible duplicates are.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
+from operator import mul
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -17,24 +19,34 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import _compat
 from optuna_de.evolution.genome import Genome, Value
-from optuna_de.evolution.population import Finished, Fold, Member, Rules
+from optuna_de.evolution.population import Finished, Fold, Population, Rules
 from optuna_de.evolution.variation import Catalog
 from optuna_de.halving import rungs_of
+from optuna_de.sampler.duplicates import FinishedGenomes, RunningGenomes, is_part
 from optuna_de.sampler.plan import PLAN_KEY
-from optuna_de.search_space.distributions import Params, hull
-from optuna_de.search_space.encoding import catalog, parse_name, read, write
+from optuna_de.search_space.distributions import Distributions, Params, hull, is_same
+from optuna_de.search_space.encoding import (
+    Sequences,
+    catalog,
+    find_sequences,
+    parse_name,
+    read,
+    write,
+)
+
+_NOTHING = 0, Genome({}, {})
 
 
 class History:
     """A study as the sampler sees it; a disposable cache of the storage.
 
     Args:
-        rules: The fold.
+        rules: Block sizes, and how survivors are chosen.
         study_name: The study's name.
         directions: The study's directions.
 
     Raises:
-        ValueError: Where the rules have weights, but not one per direction.
+        ValueError: If the rules have weights, but not one per direction.
     """
 
     def __init__(
@@ -49,89 +61,139 @@ class History:
         self.planned: dict[int, tuple[Any, dict[str, Value]]] = {}
         self._rules = rules
         self.signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions]
+        self._minimises = all(sign > 0 for sign in self.signs)
         self._reset()
 
     def _reset(self) -> None:
         self.distributions: dict[str, BaseDistribution] = {}
-        self._catalog: Catalog | None = None
+        self._names: dict[str, BaseDistribution] = {}  # those of running trials, too
         self._ids: list[int] = []
+        self._seen: Sequence[FrozenTrial] | None = None
+        self._finished: dict[int, FrozenTrial] = {}
         self._open: dict[int, tuple[int, Genome]] = {}  # index -> parameters known, genome
         self.plans: dict[int, Any] = {}  # number of a running trial -> its stored plan
         self.fold = Fold(self._rules)
-        self._genomes: dict[int, Genome] = {}
-        self._known: dict[tuple[str, ...], set[Hashable]] = defaultdict(set)
-        self._failed: set[Hashable] = set()
         self.memo: dict[Any, Any] = {}
+        self._sequences: Sequences = {}
+        self._forget_genomes()
+
+    def _forget_genomes(self) -> None:
+        """Drop all that depends on which sequences the study has."""
+        self._catalog: Catalog | None = None
+        self._genomes: dict[int, Genome] = {}
+        self._unrecorded = list(self._finished)
+        self._known = FinishedGenomes(self._read_finished)
+        self._failed = FinishedGenomes(self._read_finished)
+        self._running = RunningGenomes()
+        self._open = dict.fromkeys(self._open, _NOTHING)
 
     def update(self, trials: Sequence[FrozenTrial]) -> None:
         """Take in what is new; ``trials`` are all trials of the study, by number.
 
         A list that is older than one seen before, as another thread may hold it, changes nothing.
         """
+        if trials is self._seen:
+            return
         if not self._continues(trials):
             self._reset()
         if len(trials) < len(self._ids):
             return
         fresh = range(len(self._ids), len(trials))
-        self._ids += [_compat.trial_id(trials[i]) for i in fresh]
-        for i in [*self._open, *fresh]:
-            trial = trials[i]
-            if trial.state.is_finished():
-                self._open.pop(i, None)
-                self.plans.pop(i, None)
-                self._finish(trial)
-                continue
-            if PLAN_KEY in trial.system_attrs:
-                self.plans[i] = trial.system_attrs[PLAN_KEY]
-            if i not in self._open or self._open[i][0] != len(trial.params):
-                self._open[i] = len(trial.params), self._genome(trial.params)
+        self._ids += map(_compat.trial_id, trials[fresh.start :])
+        changed = [*(i for i in self._open if self._has_changed(i, trials[i])), *fresh]
+        if self._finds_sequences(trials[i].distributions for i in changed):
+            changed = [*self._open, *fresh]
+        for i in changed:
+            self._close(i)
+            if trials[i].state.is_finished():
+                self._finish(trials[i])
+            else:
+                self._watch(i, trials[i])
         self.fold.run()
+        self._seen = trials
 
     def _continues(self, trials: Sequence[FrozenTrial]) -> bool:
         """Return whether this is the study seen so far, and not one that replaced it."""
         shared = min(len(trials), len(self._ids))
         return not shared or _compat.trial_id(trials[shared - 1]) == self._ids[shared - 1]
 
-    def _finish(self, trial: FrozenTrial) -> None:
-        self._merge(trial.distributions)
-        genome = self._genome(trial.params)
-        self._genomes[trial.number] = genome
-        if trial.state == TrialState.FAIL:
-            self._failed.add(genome.spelling())
-        elif genome.flat or genome.sequences:
-            self._known[tuple(sorted(genome.flat))].add(genome.spelling())
-        if trial.state != TrialState.FAIL and trial.datetime_complete is not None:
-            member = self._member(trial, genome)
-            rungs = {at: self._losses(r.values) for at, r in rungs_of(trial.user_attrs).items()}
-            self.fold.add(Finished(trial.datetime_complete, trial.number, member, genome, rungs))
+    def _has_changed(self, index: int, trial: FrozenTrial) -> bool:
+        """Return whether a trial finished, suggested more or got a plan since it was last seen."""
+        return (
+            trial.state.is_finished()
+            or len(trial.params) != self._open[index][0]
+            or (index not in self.plans and PLAN_KEY in trial.system_attrs)
+        )
 
-    def _merge(self, distributions: Mapping[str, BaseDistribution]) -> None:
+    def _finds_sequences(self, distributions: Iterable[Distributions]) -> bool:
+        """Return whether new names change the sequences; genomes are then read again."""
+        suspected = False
+        for known in distributions:
+            if not known.keys() <= self._names.keys():
+                suspected |= any(parse_name(name) for name in known.keys() - self._names.keys())
+                self._names |= known
+        if not suspected or (found := find_sequences(self._names)) == self._sequences:
+            return False
+        self._sequences = found
+        self._forget_genomes()
+        return True
+
+    def _close(self, index: int) -> None:
+        size, genome = self._open.pop(index, _NOTHING)
+        if size:
+            self._running.remove(genome)
+
+    def _watch(self, index: int, trial: FrozenTrial) -> None:
+        self._open[index] = size, genome = len(trial.params), self._read(trial.params)
+        if size:
+            self._running.add(genome)
+        if PLAN_KEY in trial.system_attrs:
+            self.plans[index] = trial.system_attrs[PLAN_KEY]
+
+    def _finish(self, trial: FrozenTrial) -> None:
+        self.plans.pop(trial.number, None)
+        self._merge(trial.distributions)
+        self._finished[trial.number] = trial
+        self._unrecorded.append(trial.number)
+        if trial.state != TrialState.FAIL and trial.datetime_complete is not None:
+            losses = self._member_losses(trial)
+            violation = 0.0 if losses is None else violation_of(trial)
+            at = wall_clock(trial.datetime_complete)
+            self.fold.add(Finished(at, trial.number, losses, violation))
+
+    def _merge(self, distributions: Distributions) -> None:
         for name, distribution in distributions.items():
             known = self.distributions.get(name)
+            if known is not None and is_same(known, distribution):
+                continue
             if known != distribution and (merged := hull(known, distribution)) != known:
                 self.distributions[name] = merged
                 self._catalog = None
 
-    def _genome(self, params: Params) -> Genome:
-        if self._rules.repair is None:
-            return read(params)
-        try:
-            return read(self._rules.repair(params))
-        except ValueError:  # a trial of another space: it is kept as it is spelt
-            return read(params)
-
-    def _member(self, trial: FrozenTrial, genome: Genome) -> Member | None:
+    def _member_losses(self, trial: FrozenTrial) -> tuple[float, ...] | None:
+        """Return the losses of a trial that may be a member of a population."""
         if trial.state != TrialState.COMPLETE or len(trial.values) != len(self.signs):
             return None
-        losses = self._losses(trial.values)
-        violation = sum(max(0.0, c) for c in trial.constraints.values())
-        return Member(trial.number, genome, losses, violation)
+        return self._losses(trial.values)
 
     def _losses(self, values: Sequence[float]) -> tuple[float, ...]:
-        return tuple(s * v for s, v in zip(self.signs, values, strict=False))
+        if self._minimises:
+            return tuple(map(float, values))
+        return tuple(map(mul, self.signs, values))
+
+    def _read(self, params: Params) -> Genome:
+        if self._rules.repair is None:
+            return read(params, self._sequences)
+        try:
+            return read(self._rules.repair(params), self._sequences)
+        except ValueError:  # a trial of another space: it is kept as it is spelt
+            return read(params, self._sequences)
+
+    def _read_finished(self, number: int) -> Genome:
+        return self._read(self._finished[number].params)
 
     @property
-    def population(self) -> tuple[Member, ...]:
+    def population(self) -> Population:
         """The current population, best first; empty before the first block is full."""
         return self.fold.population
 
@@ -144,16 +206,23 @@ class History:
     def catalog(self) -> Catalog:
         """The ranges of all genes seen so far."""
         if self._catalog is None:
-            self._catalog = catalog(self.distributions)
+            self._catalog = catalog(self.distributions, self._sequences)
         return self._catalog
 
     def genome(self, number: int) -> Genome | None:
-        """Return the genome of a finished trial."""
+        """Return the genome of a finished trial; it is read when it is first asked for."""
+        if number not in self._genomes and number in self._finished:
+            self._genomes[number] = self._read_finished(number)
         return self._genomes.get(number)
 
+    def rungs(self, number: int) -> dict[int, tuple[float, ...]]:
+        """Return a finished trial's losses at the epochs where early stopping looked at it."""
+        rungs = rungs_of(self._finished[number].user_attrs)
+        return {epoch: self._losses(rung.values) for epoch, rung in rungs.items()}
+
     def canonical(self, params: Params) -> Genome:
-        """Return the genome that parameters express, repaired where a repair is known."""
-        return self._genome(params)
+        """Return the genome that parameters express, repaired if a repair is known."""
+        return self._read(params)
 
     def is_known(self, genome: Genome) -> bool:
         """Return whether a finished or running trial has expressed this genome.
@@ -161,20 +230,29 @@ class History:
         The flat genes of another branch do not count, so a trial speaks for all genomes that
         begin as it did; one that failed, which may have been cut short, for its own only.
         """
+        self._record()
         return (
-            genome.spelling() in self._failed
-            or self._is_among(genome, self.running)
-            or any(
-                genome.flat.keys() >= set(names) and genome.spelling(names) in spellings
-                for names, spellings in self._known.items()
-            )
+            self._failed.has(genome)
+            or self._running.has_part_of(genome)
+            or self._known.has_part_of(genome)
         )
+
+    def _record(self) -> None:
+        """Record the genomes of trials that finished since duplicates were last looked for."""
+        for number in self._unrecorded:
+            genome = self._read_finished(number)
+            if self._finished[number].state == TrialState.FAIL:
+                self._failed.add(number, genome)
+            elif genome.flat or genome.sequences:
+                self._known.add(number, genome)
+        self._unrecorded = []
 
     def is_in_generation(self, genome: Genome) -> bool:
         """Return whether a child of the generation that is under way has this genome."""
-        entries = self.fold.under_way
-        finished = [entry.member.genome for entry in entries if entry.member is not None]
-        return self._is_among(genome, [*finished, *self.running])
+        members = [t.number for t in self.fold.under_way if t.losses is not None]
+        return self._running.has_part_of(genome) or any(
+            is_part(other, genome) for n in members if (other := self.genome(n)) is not None
+        )
 
     @property
     def running(self) -> list[Genome]:
@@ -190,24 +268,31 @@ class History:
         """Return how many parameters of a running trial are suggested, and their genome."""
         return self._open[number]
 
-    @staticmethod
-    def _is_among(genome: Genome, others: Sequence[Genome]) -> bool:
-        return any(
-            genome.flat.keys() >= other.flat.keys()
-            and genome.spelling(other.flat) == other.spelling()
-            for other in others
-        )
-
     def donors(self, name: str) -> list[Value]:
         """Return the values a gene has in the population, else at other positions, else ever."""
-        spelt = [write(member.genome) for member in self.population]
+        members = (self.genome(member.number) for member in self.population)
+        spelt = [write(genome) for genome in members if genome is not None]
         held = [params[name] for params in spelt if name in params]
         wanted = parse_name(name)
-        if not held and wanted is not None:
+        if not held and wanted is not None and wanted.sequence in self._sequences:
             held = [
                 value
                 for params in spelt
                 for other, value in params.items()
                 if (p := parse_name(other)) and p == replace(wanted, position=p.position)
             ]
-        return held or [g.flat[name] for g in self._genomes.values() if name in g.flat]
+        return held or [
+            genome.flat[name]
+            for number, trial in self._finished.items()
+            if name in trial.params and name in (genome := self._read_finished(number)).flat
+        ]
+
+
+def violation_of(trial: FrozenTrial) -> float:
+    """Return by how much a trial violates its constraints in total; 0 is feasible."""
+    return sum([max(0.0, c) for c in trial.constraints.values()])
+
+
+def wall_clock(moment: datetime) -> datetime:
+    """Return a time without its zone, which databases do not keep and Optuna does not write."""
+    return moment if moment.tzinfo is None else moment.replace(tzinfo=None)

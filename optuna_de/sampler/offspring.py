@@ -15,7 +15,7 @@ import numpy as np
 
 from optuna_de._checks import require
 from optuna_de.evolution.genome import Genome, Value
-from optuna_de.evolution.population import Member
+from optuna_de.evolution.population import Finished
 from optuna_de.evolution.variation import Variation, draw, vary
 from optuna_de.sampler.history import History
 from optuna_de.sampler.plan import Plan
@@ -122,18 +122,20 @@ def _evidence(history: History, running: Sequence[Genome], options: Screening) -
     genomes, losses, feasible = [], list[tuple[float, ...]](), list[bool]()
     complete: dict[int, list[tuple[Losses, Losses]]] = defaultdict(list)
     for trial in history.fold.finished:
-        if trial.member is not None:
-            for at, early in trial.rungs.items():
-                complete[at].append((early, trial.member.losses))
-        elif not (trial.rungs and options.stopped):
+        rungs, genome = history.rungs(trial.number), history.genome(trial.number)
+        if trial.losses is not None:
+            for at, early in rungs.items():
+                complete[at].append((early, trial.losses))
+        elif not (rungs and options.stopped):
             continue
-        genomes.append(trial.genome)
-        feasible.append(trial.member is not None and trial.member.violation == 0)
-        if trial.member is not None:
-            losses.append(trial.member.losses)
+        assert genome is not None
+        genomes.append(genome)
+        feasible.append(trial.losses is not None and trial.violation == 0)
+        if trial.losses is not None:
+            losses.append(trial.losses)
         else:
-            last = max(trial.rungs)
-            losses.append(extrapolate_losses(trial.rungs[last], complete[last]))
+            last = max(rungs)
+            losses.append(extrapolate_losses(rungs[last], complete[last]))
     return Evidence(
         genomes,
         np.array(losses),
@@ -198,7 +200,8 @@ def _attempt(
     parents = _choose(history.population, settings.n_best, rng)
     numbers = tuple(member.number for member in parents)
     plan = Plan(history.generation, operator, numbers, (*key, attempt))
-    return plan, _bear(plan, [m.genome for m in parents], history, settings.variation)
+    genomes = [genome for n in numbers if (genome := history.genome(n)) is not None]
+    return plan, _bear(plan, genomes, history, settings.variation)
 
 
 def _breed_one(history: History, key: Key, settings: Settings) -> Planned:
@@ -234,8 +237,8 @@ def _bear(plan: Plan, parents: Sequence[Genome], history: History, variation: Va
 
 
 def _choose(
-    population: tuple[Member, ...], n_best: int, rng: np.random.Generator
-) -> tuple[Member, ...]:
+    population: tuple[Finished, ...], n_best: int, rng: np.random.Generator
+) -> tuple[Finished, ...]:
     """Choose best uniformly from the ``n_best`` best, then two others that all differ."""
     best = int(rng.random() * min(n_best, len(population)))
     others = [i for i in range(len(population)) if i != best]

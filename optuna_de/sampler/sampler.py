@@ -45,6 +45,11 @@ from optuna_de.search_space.distributions import Distributions, Params, fitting,
 _logger = logging.getLogger(__name__)
 
 
+def _bytes(name: str) -> bytes:
+    """Return the bytes of a name, which may hold half a surrogate pair (UTF-8 refuses it)."""
+    return name.encode("utf-8", "surrogatepass")
+
+
 class DESampler(BaseSampler):
     """Differential evolution for flat, conditional and variable-length spaces.
 
@@ -203,7 +208,7 @@ class DESampler(BaseSampler):
             history = self._history(study)
             unplanned = Plan(0, "initial", (), (self._seed, trial.number)), dict[str, Value]()
             plan, params = history.planned.get(trial.number, unplanned)
-            rng = np.random.default_rng((*plan.key, crc32(param_name.encode())))
+            rng = np.random.default_rng((*plan.key, crc32(_bytes(param_name))))
             planned = [params[param_name]] if param_name in params else []
             held = fitting(planned, param_distribution)
             if not held and plan.parents:
@@ -269,7 +274,7 @@ class DESampler(BaseSampler):
 
     def _key(self, history: History, trial: FrozenTrial) -> tuple[int, ...]:
         name = _compat.given_name(history.study_name)
-        return self._seed, crc32(name.encode()), trial.number
+        return self._seed, crc32(_bytes(name)), trial.number
 
     def _check_known(self, objectives: int) -> None:
         for index in self._settings.known:

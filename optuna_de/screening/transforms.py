@@ -15,6 +15,7 @@ Array = NDArray[np.float64]
 Losses = tuple[float, ...]
 NEAR = 0.7
 """The part of the least loss that is subtracted."""
+TINY = float(np.finfo(float).tiny)
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,13 @@ class Scale:
         shift: Added before the logarithm; ``None`` for losses as they are.
         worst: The largest finite loss; losses beyond it count as much.
         best: The smallest finite loss.
+        unit: What losses are divided by, 1 unless their squares could leave the range of floats.
     """
 
     shift: float | None
     best: float
     worst: float
+    unit: float = 1.0
 
     @classmethod
     def of(cls, losses: Array, logarithmic: bool = True) -> Scale:
@@ -37,19 +40,25 @@ class Scale:
         finite = losses[np.isfinite(losses)]
         if not len(finite):
             return cls(None, 0.0, 0.0)
+        largest = float(np.abs(finite).max())
+        unit = 1.0 if largest == 0 or 1e-100 < largest < 1e100 else max(largest, 1e-300)
+        finite = finite / unit
         best, worst = float(finite.min()), float(finite.max())
         if best < 0 or worst == 0 or not logarithmic:
-            return cls(None, best, worst)
-        return cls(0.0 if best > 0 else float(finite[finite > 0].min()) / 2, best, worst)
+            return cls(None, best, worst, unit)
+        shift = 0.0 if best > 0 else max(float(finite[finite > 0].min()) / 2, TINY)
+        return cls(shift, best, worst, unit)
 
     def forward(self, losses: Array) -> Array:
         """Map losses; a known price beyond the worst one seen stays what it is."""
+        with np.errstate(over="ignore"):  # a known price far beyond the losses is infinite
+            losses = losses / self.unit
         finite = np.where(np.isposinf(losses), self.worst, losses)
         finite = np.where(np.isneginf(losses), self.best, finite)
         if self.shift is None:
             return finite
         floor = self.best if self.shift == 0 else 0.0
-        return np.asarray(np.log(np.maximum(finite, floor * 1e-6) + self.shift))
+        return np.asarray(np.log(np.maximum(finite, max(floor * 1e-6, TINY)) + self.shift))
 
 
 @dataclass(frozen=True)
@@ -91,8 +100,10 @@ def extrapolate_losses(early: Losses, complete: Sequence[tuple[Losses, Losses]])
     first, last = np.array(finite, dtype=float).transpose(1, 0, 2)  # (k, m) each
     now = np.array(early)
     positive = (first > 0).all(axis=0) & (last > 0).all(axis=0) & (now > 0)
-    factor = np.median(last / np.where(first > 0, first, 1.0), axis=0)
-    moved = np.where(positive, now * factor, now + np.median(last - first, axis=0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        factor = np.median(last / np.where(first > 0, first, 1.0), axis=0)
+        moved = np.where(positive, now * factor, now + np.median(last - first, axis=0))
+    moved = np.where(np.isnan(moved), now, moved)  # differences that overflow both ways
     return tuple(float(loss) for loss in moved)
 
 

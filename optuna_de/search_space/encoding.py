@@ -1,28 +1,32 @@
 """Encoding of genomes as Optuna parameters: the only file that writes or reads their names.
 
 A sequence ``layers`` of units is spelt ``layers.length``, ``layers.3.kind``,
-``layers.3.conv.channels``; every other parameter is a flat gene.
+``layers.3.conv.channels``; every other parameter is a flat gene. A sequence is recognised by its
+distributions, never by names alone.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count, takewhile
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.trial import FrozenTrial
 
-from optuna_de.evolution.genome import Gene, Genome, Interval, Value
+from optuna_de.evolution.genome import Gene, Genome, Interval, Value, without_nan
 from optuna_de.evolution.variation import Alphabet, Catalog
 from optuna_de.search_space.distributions import Distributions, Params, hull, range_of
 
 _SPELLING = re.compile(
-    r"(?P<sequence>.+)\.(?:(?P<length>length)|(?P<position>\d+)\."
+    r"(?P<sequence>.+)\.(?:(?P<length>length)|(?P<position>0|[1-9][0-9]{0,8})\."
     r"(?:(?P<is_kind>kind)|(?P<kind>[^.]+)\.(?P<attribute>[^.]+)))"
 )
+Sequences = Mapping[str, frozenset[str]]
+"""Sequences of a study by name, each with the kinds that its units have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class Name:
 
 @lru_cache(maxsize=65536)
 def parse_name(name: str) -> Name | None:
-    """Take a parameter name apart; ``None`` where it cannot belong to a sequence."""
+    """Take a parameter name apart; ``None`` if it cannot belong to a sequence."""
     match = _SPELLING.fullmatch(name)
     if match is None:
         return None
@@ -57,28 +61,67 @@ def parse_name(name: str) -> Name | None:
     )
 
 
-def read(params: Params) -> Genome:
+def find_sequences(distributions: Distributions) -> Sequences:
+    """Return the sequences among the parameters of a study; all other parameters are flat genes.
+
+    A sequence has a length with integer values, a kind at position 0, and at every position a
+    kind whose choices are texts. Names that only look alike do not make a sequence.
+    """
+    kinds: dict[str, list[BaseDistribution]] = defaultdict(list)
+    for name, distribution in distributions.items():
+        p = parse_name(name)
+        if p is not None and p.position is not None and p.kind is None:
+            kinds[p.sequence].append(distribution)
+    return {
+        sequence: frozenset(kind for d in found for kind in d.choices)  # type: ignore[attr-defined]
+        for sequence, found in sorted(kinds.items())
+        if isinstance(distributions.get(str(Name(sequence))), IntDistribution)
+        and str(Name(sequence, 0)) in distributions
+        and all(map(_has_texts, found))
+    }
+
+
+def _has_texts(distribution: BaseDistribution) -> bool:
+    return isinstance(distribution, CategoricalDistribution) and all(
+        isinstance(choice, str) for choice in distribution.choices
+    )
+
+
+def read(params: Params, sequences: Sequences) -> Genome:
     """Read a genome from parameters; it inverts :func:`write`.
 
     A sequence is read up to its length or to the first unit that is not spelt; parameters of
     units beyond its length or of another kind are not part of the genome.
+
+    Args:
+        params: Parameters of a trial.
+        sequences: The sequences of its study, see :func:`find_sequences`.
     """
-    parsed = {name: parse_name(name) for name in params}
-    names = {
-        p.sequence for p in parsed.values() if p is not None and _is_spelt(p.sequence, params)
-    }
-    flat = {n: v for n, v in params.items() if (p := parsed[n]) is None or p.sequence not in names}
-    if not names:
-        return Genome(flat, {})
+    if nans := [name for name, value in params.items() if value != value]:
+        params = {**params, **{name: without_nan(params[name]) for name in nans}}
+    spelt = {s: kinds for s, kinds in sequences.items() if _is_spelt(s, params)}
+    if not spelt:
+        return Genome(dict(params), {})
+    flat: dict[str, Value] = {}
     attributes: dict[tuple[str, int | None, str], list[tuple[str, Value]]] = defaultdict(list)
-    for name, p in parsed.items():
-        if p is not None and p.attribute is not None:
-            attributes[p.sequence, p.position, str(p.kind)].append((p.attribute, params[name]))
-    return Genome(flat, {s: _read_units(s, params, attributes) for s in sorted(names)})
+    for name, value in params.items():
+        p = parse_name(name)
+        if p is None or not _belongs(p, spelt):
+            flat[name] = value
+        elif p.kind is not None:
+            attributes[p.sequence, p.position, p.kind].append((str(p.attribute), value))
+    return Genome(flat, {s: _read_units(s, params, attributes) for s in spelt})
+
+
+def _belongs(name: Name, sequences: Sequences) -> bool:
+    """Return whether a name is one of a sequence; a kind that no unit has makes it a flat gene."""
+    return name.sequence in sequences and (
+        name.kind is None or name.kind in sequences[name.sequence]
+    )
 
 
 def _is_spelt(sequence: str, params: Mapping[str, object]) -> bool:
-    return str(Name(sequence)) in params and str(Name(sequence, 0)) in params
+    return f"{sequence}.length" in params and f"{sequence}.0.kind" in params
 
 
 def _read_units(
@@ -86,12 +129,15 @@ def _read_units(
     params: Params,
     attributes: Mapping[tuple[str, int | None, str], list[tuple[str, Value]]],
 ) -> tuple[Gene, ...]:
-    length = int(params[str(Name(sequence))])  # type: ignore[arg-type]
-    kinds = (params.get(str(Name(sequence, i))) for i in range(length))
-    return tuple(
-        Gene(str(kind), tuple(sorted(attributes.get((sequence, i, str(kind)), ()))))
-        for i, kind in enumerate(takewhile(lambda kind: kind is not None, kinds))
-    )
+    """Read units up to the length, which a user may have enqueued as any number."""
+    length, units = params[f"{sequence}.length"], list[Gene]()
+    while len(units) < length:  # type: ignore[operator]
+        i = len(units)
+        kind = params.get(f"{sequence}.{i}.kind")
+        if kind is None:
+            break
+        units.append(Gene(str(kind), tuple(sorted(attributes.get((sequence, i, str(kind)), ())))))
+    return tuple(units)
 
 
 def write(genome: Genome) -> dict[str, Value]:
@@ -106,26 +152,35 @@ def write(genome: Genome) -> dict[str, Value]:
     return params
 
 
-def catalog(distributions: Distributions) -> Catalog:
+def catalog(distributions: Distributions, sequences: Sequences) -> Catalog:
     """Sort the distributions of a study into flat genes and alphabets of sequences."""
-    parsed = {name: parse_name(name) for name in distributions}
-    sequences = {p.sequence for p in parsed.values() if p and _is_spelt(p.sequence, distributions)}
+    spelt = {s: kinds for s, kinds in sequences.items() if _is_spelt(s, distributions)}
     flat = {
         n: range_of(d)
         for n, d in distributions.items()
-        if not ((p := parsed[n]) and p.sequence in sequences)
+        if not ((p := parse_name(n)) and _belongs(p, spelt))
     }
-    return Catalog(flat, {s: _alphabet(s, distributions) for s in sorted(sequences)})
+    return Catalog(flat, {s: _alphabet(s, distributions, spelt) for s in spelt})
 
 
-def _alphabet(sequence: str, distributions: Distributions) -> Alphabet:
+def read_trials(trials: Sequence[FrozenTrial]) -> tuple[list[Genome], Catalog]:
+    """Return the genomes of trials and the ranges of all their genes."""
+    merged: dict[str, BaseDistribution] = {}
+    for trial in trials:
+        for name, distribution in trial.distributions.items():
+            merged[name] = hull(merged.get(name), distribution)
+    sequences = find_sequences(merged)
+    return [read(t.params, sequences) for t in trials], catalog(merged, sequences)
+
+
+def _alphabet(sequence: str, distributions: Distributions, sequences: Sequences) -> Alphabet:
     names = map(str, (Name(sequence, i) for i in count()))
     kinds = [distributions[n] for n in takewhile(distributions.__contains__, names)]
     merged: dict[str, dict[str, BaseDistribution]] = defaultdict(dict)
     for name, distribution in distributions.items():
         p = parse_name(name)
-        if p is not None and p.sequence == sequence and p.kind is not None:
-            spans = merged[p.kind]
+        if p is not None and p.sequence == sequence and p.kind in sequences[sequence]:
+            spans = merged[str(p.kind)]
             spans[str(p.attribute)] = hull(spans.get(str(p.attribute)), distribution)
     lengths = range_of(distributions[str(Name(sequence))])
     assert isinstance(lengths, Interval)

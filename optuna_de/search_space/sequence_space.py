@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from optuna_de.evolution.genome import Gene, Genome, Unit, Value
+from optuna_de.evolution.genome import Unit, Value
 from optuna_de.search_space.distributions import Distributions, Params, holds, suggest
-from optuna_de.search_space.encoding import Name, parse_name, read, write
+from optuna_de.search_space.encoding import Name, Sequences, parse_name, read
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Kind:
         """The name of the kind."""
         return str(self.unit.kind)
 
+    @cached_property
+    def sorted_attributes(self) -> list[tuple[str, BaseDistribution]]:
+        """The attributes by name."""
+        return sorted(self.attributes.items())
+
 
 @dataclass(frozen=True)
 class SequenceSpace:
@@ -57,11 +63,11 @@ class SequenceSpace:
         kinds: The alphabet.
         min_length: Fewest units, at least 1.
         max_length: Most units.
-        first: Names of the kinds allowed at position 0; all where ``None``.
+        first: Names of the kinds allowed at position 0; all if ``None``.
         name: Prefix of the parameter names.
 
     Raises:
-        ValueError: Where the lengths or ``first`` are impossible.
+        ValueError: If the lengths or ``first`` are impossible.
     """
 
     kinds: tuple[Kind, ...]
@@ -81,58 +87,63 @@ class SequenceSpace:
             raise ValueError(f"First kinds {self.first} are not among the kinds {names}.")
 
     def suggest(self, trial: optuna.trial.BaseTrial) -> tuple[Any, ...]:
-        """Suggest a genome, one unit after the other, under any sampler."""
-        length = suggest(trial, str(Name(self.name)), self._lengths())
+        """Suggest a genome, one unit after the other, under any sampler.
+
+        Raises:
+            ValueError: If a value is out of its range, as a user may have enqueued it. The trial
+                fails at once.
+        """
+        length = self._suggest(trial, Name(self.name), self._lengths)
         return tuple(self._suggest_unit(trial, i) for i in range(length))
 
     def _suggest_unit(self, trial: optuna.trial.BaseTrial, position: int) -> Unit:
-        name = suggest(trial, str(Name(self.name, position)), self._kinds_at(position))
+        name = self._suggest(trial, Name(self.name, position), self._kinds_at(position))
         kind = self._kind(name)
         return kind.unit(  # type: ignore[no-any-return]
             **{
-                attribute: suggest(trial, str(Name(self.name, position, name, attribute)), d)
-                for attribute, d in kind.attributes.items()
+                attribute: self._suggest(trial, Name(self.name, position, name, attribute), gene)
+                for attribute, gene in kind.attributes.items()
             }
         )
+
+    @staticmethod
+    def _suggest(trial: optuna.trial.BaseTrial, name: Name, distribution: BaseDistribution) -> Any:
+        value = suggest(trial, str(name), distribution)
+        _check(str(name), value, distribution)
+        return value
 
     def encode(self, genome: Sequence[Unit]) -> dict[str, Value]:
         """Spell a genome as parameters; it inverts :meth:`decode`.
 
         Raises:
-            ValueError: Where the genome is not in this space.
+            ValueError: If the genome is not in this space.
         """
-        genes = tuple(self._gene(unit) for unit in genome)
-        params = write(Genome({}, {self.name: genes}))
-        for name, distribution in self.distributions(params).items():
-            if not holds(distribution, params[name]):
-                raise ValueError(
-                    f"{name} is {params[name]!r}, which is not in the space's {distribution}."
-                )
+        params: dict[str, Value] = {str(Name(self.name)): len(genome)}
+        _check(str(Name(self.name)), len(genome), self._lengths)
+        for i, unit in enumerate(genome):
+            place = f"{self.name}.{i}"
+            _check(f"{place}.kind", unit.kind, self._kinds_at(i))
+            params[f"{place}.kind"] = unit.kind
+            _refuse_other_defaults(unit, self._kind(unit.kind))
+            for attribute, distribution in self._kind(unit.kind).sorted_attributes:
+                name, value = f"{place}.{unit.kind}.{attribute}", getattr(unit, attribute)
+                _check(name, value, distribution)
+                params[name] = value
         return params
-
-    def _gene(self, unit: Unit) -> Gene:
-        """Return a unit as a gene of the attributes that have a distribution."""
-        kind = self._kind(unit.kind)
-        values = {name: getattr(unit, name) for name in kind.attributes}
-        if kind.unit(**values) != unit:
-            raise ValueError(
-                f"{unit!r} differs from the space's defaults, {kind.unit(**values)!r}."
-            )
-        return Gene(unit.kind, tuple(sorted(values.items())))
 
     def decode(self, params: Params) -> tuple[Any, ...]:
         """Read a genome from parameters; other parameters are ignored.
 
         Raises:
-            ValueError: Where the parameters do not spell a sequence of this space.
+            ValueError: If the parameters do not spell a sequence of this space.
         """
-        units = read(params).sequences.get(self.name, ())
-        spelt = all(
-            self._kind(g.kind).attributes.keys() == dict(g.attributes).keys() for g in units
-        )
+        units = read(params, self._sequences).sequences.get(self.name, ())
+        values = [dict(gene.attributes) for gene in units]
+        kinds = [self._kind(gene.kind) for gene in units]
+        spelt = all(k.attributes.keys() == v.keys() for k, v in zip(kinds, values, strict=True))
         if not units or not spelt or len(units) != params.get(str(Name(self.name))):
             raise ValueError(f"The parameters {dict(params)} do not spell '{self.name}' whole.")
-        return tuple(self._kind(gene.kind).unit(**dict(gene.attributes)) for gene in units)
+        return tuple(k.unit(**v) for k, v in zip(kinds, values, strict=True))
 
     def distributions(self, params: Params) -> dict[str, BaseDistribution]:
         """Return the distribution of each parameter of this sequence, as `create_trial` needs."""
@@ -144,20 +155,54 @@ class SequenceSpace:
 
     def _distribution(self, name: Name) -> BaseDistribution:
         if name.position is None:
-            return self._lengths()
+            return self._lengths
         if name.kind is None:
             return self._kinds_at(name.position)
         return self._kind(name.kind).attributes[str(name.attribute)]
 
+    @cached_property
     def _lengths(self) -> IntDistribution:
         return IntDistribution(self.min_length, self.max_length)
 
+    @cached_property
+    def _first_kinds(self) -> CategoricalDistribution:
+        return CategoricalDistribution(self.first or list(self._by_name))
+
+    @cached_property
+    def _later_kinds(self) -> CategoricalDistribution:
+        return CategoricalDistribution(list(self._by_name))
+
     def _kinds_at(self, position: int) -> CategoricalDistribution:
-        first = self.first if position == 0 else None
-        return CategoricalDistribution(first or [kind.name for kind in self.kinds])
+        return self._first_kinds if position == 0 else self._later_kinds
+
+    @cached_property
+    def _sequences(self) -> Sequences:
+        return {self.name: frozenset(self._by_name)}
+
+    @cached_property
+    def _by_name(self) -> dict[str, Kind]:
+        return {kind.name: kind for kind in self.kinds}
 
     def _kind(self, name: str) -> Kind:
-        known = {kind.name: kind for kind in self.kinds}
-        if name not in known:
-            raise ValueError(f"Kind {name!r} is not in the space; it has {sorted(known)}.")
-        return known[name]
+        if name not in self._by_name:
+            raise ValueError(f"Kind {name!r} is not in the space; it has {sorted(self._by_name)}.")
+        return self._by_name[name]
+
+
+def _check(name: str, value: Value, distribution: BaseDistribution) -> None:
+    """Check a value against its range, which integers, floats and choices have.
+
+    Raises:
+        ValueError: If the value is out of the range.
+    """
+    if not holds(distribution, value):
+        raise ValueError(f"{name} is {value!r}, which is not in the space's {distribution}.")
+
+
+def _refuse_other_defaults(unit: Unit, kind: Kind) -> None:
+    """Refuse a unit whose attributes without a distribution differ from the space's defaults."""
+    if len(kind.attributes) == len(fields(kind.unit)):
+        return
+    default = kind.unit(**{name: getattr(unit, name) for name in kind.attributes})
+    if default != unit:
+        raise ValueError(f"{unit!r} differs from the space's defaults, {default!r}.")

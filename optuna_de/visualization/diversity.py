@@ -10,14 +10,11 @@ from statistics import fmean
 
 import optuna
 import plotly.graph_objects as go
-from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial
 from plotly.subplots import make_subplots
 
-from optuna_de.evolution.genome import Gene, Genome, Interval, Range, Value
+from optuna_de.evolution.genome import Gene, Genome, Interval, Range, Value, agree
 from optuna_de.evolution.variation import Catalog
-from optuna_de.search_space.distributions import hull
-from optuna_de.search_space.encoding import catalog, read
+from optuna_de.search_space.encoding import read_trials
 from optuna_de.visualization import style
 from optuna_de.visualization.trials import finished_trials
 
@@ -76,19 +73,10 @@ def info(study: optuna.Study, window: int = 20) -> Info:
     trials = [t for t in finished_trials.finished_trials(study) if t.number in scored]
     if not trials:
         return Info(window, excuse=finished_trials.excuse(finished_trials.entries(study)))
-    spans = catalog(_distributions(trials))
-    genomes = [read(t.params) for t in trials]
+    genomes, spans = read_trials(trials)
     n = len(genomes)
     ends = sorted({-(-n * i // _MOMENTS) for i in range(1, _MOMENTS + 1)} - {0})
     return Info(window, tuple(_moment(end, genomes[:end][-window:], spans) for end in ends))
-
-
-def _distributions(trials: Sequence[FrozenTrial]) -> Mapping[str, BaseDistribution]:
-    merged: dict[str, BaseDistribution] = {}
-    for trial in trials:
-        for name, distribution in trial.distributions.items():
-            merged[name] = hull(merged.get(name), distribution)
-    return merged
 
 
 def _moment(completed: int, genomes: Sequence[Genome], spans: Catalog) -> Moment:
@@ -127,7 +115,7 @@ def _units_apart(a: Gene, b: Gene, spans: Mapping[str, Mapping[str, Range]]) -> 
 
 
 def _apart(a: Value, b: Value, span: Range | None) -> float:
-    if a == b:
+    if agree(a, b):
         return 0.0
     if isinstance(span, Interval) and isinstance(a, int | float) and isinstance(b, int | float):
         return abs(span.to_unit(a) - span.to_unit(b))

@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 
 from optuna_de._colours import CLASSES, INK
 from optuna_de.evolution.genome import Gene
-from optuna_de.search_space.encoding import read
+from optuna_de.search_space.encoding import read_trials
 from optuna_de.visualization import style
 from optuna_de.visualization.trials import finished_trials
 from optuna_de.visualization.trials.generation_periods import Period, periods
@@ -72,7 +72,9 @@ def info(study: optuna.Study, sequence: str | None = None, limit: int = 5) -> In
         raise ValueError(f"limit must be at least 1, but is {limit}.")
     finished = finished_trials.entries(study)
     scored = finished_trials.scored(finished)
-    genomes = {t.number: read(t.params).sequences for t in finished_trials.finished_trials(study)}
+    trials = finished_trials.finished_trials(study)
+    read = zip(trials, read_trials(trials)[0], strict=True)
+    genomes = {trial.number: genome.sequences for trial, genome in read}
     known = sorted({name for e in scored for name in genomes[e.number]})
     if not scored or not known:
         missing = finished_trials.excuse(finished) or "No trial of this study has a sequence."

@@ -59,7 +59,7 @@ def replay(trials: list[FrozenTrial], rules: Rules) -> list[int]:
     while len(done) >= size:
         block, done = done[:size], done[size:]
         merged = population + block
-        ranking = selection.order(np.array([t.values for t in merged]), weights=rules.weights)
+        ranking = selection.order([tuple(t.values) for t in merged], weights=rules.weights)
         population = [merged[i] for i in ranking[: rules.population_size]]
         size = rules.offspring
     return [t.number for t in population]

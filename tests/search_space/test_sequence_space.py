@@ -17,7 +17,7 @@ from optuna.distributions import (
 from optuna_de import DESampler, Kind, SequenceSpace
 from optuna_de.evolution.genome import Choices, Gene, Genome, Interval
 from optuna_de.search_space.distributions import hull
-from optuna_de.search_space.encoding import Name, catalog, parse_name, read, write
+from optuna_de.search_space.encoding import Name, catalog, find_sequences, parse_name, read, write
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ units = st.one_of(
     st.builds(Drop, st.floats(0, 0.9)),
     st.just(Norm()),
 )
+SEQUENCES = {"net.layers": frozenset(["dense", "drop", "norm"])}
 genomes = st.builds(lambda first, rest: (first, *rest), dense, st.lists(units, max_size=5))
 
 
@@ -76,8 +77,8 @@ def test_decode_inverts_encode(genome: tuple[object, ...]) -> None:
 @given(genomes)
 def test_read_inverts_write(genome: tuple[object, ...]) -> None:
     params: dict[str, Any] = {"lr": 0.1, **SPACE.encode(genome)}  # type: ignore[arg-type]
-    assert write(read(params)) == params
-    assert read(params).flat == {"lr": 0.1}
+    assert write(read(params, SEQUENCES)) == params
+    assert read(params, SEQUENCES).flat == {"lr": 0.1}
 
 
 def test_names_are_spelt_as_documented() -> None:
@@ -96,16 +97,18 @@ def test_names_are_spelt_as_documented() -> None:
 def test_units_beyond_the_length_are_not_part_of_a_genome() -> None:
     params: dict[str, Any] = {**SPACE.encode((Dense(3, "relu"),)), "net.layers.1.kind": "norm"}
     assert SPACE.decode(params) == (Dense(3, "relu"),)
-    assert read(params) == read(SPACE.encode((Dense(3, "relu"),)))
+    assert read(params, SEQUENCES) == read(SPACE.encode((Dense(3, "relu"),)), SEQUENCES)
 
 
 def test_a_length_without_units_is_a_flat_parameter() -> None:
-    assert read({"rope.length": 3}) == Genome({"rope.length": 3}, {})
+    assert read({"rope.length": 3}, {"rope": frozenset("a")}) == Genome({"rope.length": 3}, {})
 
 
 def test_an_incomplete_genome_is_read_as_far_as_it_is_spelt() -> None:
     params: dict[str, Any] = {"layers.length": 3, "layers.0.kind": "a", "layers.0.a.w": 1}
-    assert read(params).sequences == {"layers": (Gene("a", (("w", 1),)),)}
+    assert read(params, {"layers": frozenset("a")}).sequences == {
+        "layers": (Gene("a", (("w", 1),)),)
+    }
     with pytest.raises(ValueError, match="do not spell"):
         SPACE.decode({"net.layers.length": 2, "net.layers.0.kind": "norm"})
 
@@ -157,17 +160,16 @@ def test_hull_holds_both_ranges(
 
 
 def test_catalog_sorts_genes_and_merges_attributes_over_positions() -> None:
-    found = catalog(
-        {
-            "lr": FloatDistribution(1e-3, 1.0, log=True),
-            "s.length": IntDistribution(1, 4),
-            "s.0.kind": CategoricalDistribution(("a",)),
-            "s.1.kind": CategoricalDistribution(("a", "b")),
-            "s.0.a.w": IntDistribution(1, 8),
-            "s.1.a.w": IntDistribution(4, 16),
-            "s.1.b.act": CategoricalDistribution(("x", "y")),
-        }
-    )
+    distributions: dict[str, BaseDistribution] = {
+        "lr": FloatDistribution(1e-3, 1.0, log=True),
+        "s.length": IntDistribution(1, 4),
+        "s.0.kind": CategoricalDistribution(("a",)),
+        "s.1.kind": CategoricalDistribution(("a", "b")),
+        "s.0.a.w": IntDistribution(1, 8),
+        "s.1.a.w": IntDistribution(4, 16),
+        "s.1.b.act": CategoricalDistribution(("x", "y")),
+    }
+    found = catalog(distributions, find_sequences(distributions))
     assert found.flat == {"lr": Interval(1e-3, 1.0, None, True)}
     alphabet = found.sequences["s"]
     assert alphabet.lengths == Interval(1, 4, 1, False, True)

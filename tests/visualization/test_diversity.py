@@ -5,10 +5,15 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from optuna_de.evolution.genome import Gene, Genome
-from optuna_de.search_space.encoding import catalog
+from optuna_de.search_space.encoding import catalog, find_sequences
 from optuna_de.search_space.sequence_space import Kind, SequenceSpace
 from optuna_de.visualization import diversity as _diversity
 from optuna_de.visualization import plot_diversity
@@ -21,16 +26,15 @@ class Bare:
     kind: ClassVar[str] = "bare"
 
 
-SPANS = catalog(
-    {
-        "x": FloatDistribution(0.0, 10.0),
-        "rate": FloatDistribution(1e-4, 1.0, log=True),
-        "c": CategoricalDistribution(["a", "b"]),
-        "layers.length": IntDistribution(1, 4),
-        "layers.0.kind": CategoricalDistribution(["wide", "bare"]),
-        "layers.0.wide.width": FloatDistribution(0.0, 8.0),
-    }
-)
+DISTRIBUTIONS: dict[str, BaseDistribution] = {
+    "x": FloatDistribution(0.0, 10.0),
+    "rate": FloatDistribution(1e-4, 1.0, log=True),
+    "c": CategoricalDistribution(["a", "b"]),
+    "layers.length": IntDistribution(1, 4),
+    "layers.0.kind": CategoricalDistribution(["wide", "bare"]),
+    "layers.0.wide.width": FloatDistribution(0.0, 8.0),
+}
+SPANS = catalog(DISTRIBUTIONS, find_sequences(DISTRIBUTIONS))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import optuna
@@ -14,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import _compat
 from optuna_de._attributes import UNREADABLE, read_number, read_text
+from optuna_de.sampler.history import wall_clock
 from optuna_de.sampler.plan import Plan, stored_plan
 
 
@@ -54,11 +56,13 @@ class Entry:
 def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
     """Return the finished trials in the order of their completion, ties by number."""
     finished = [t for t in _compat.fresh_trials_of(study) if t.state.is_finished()]
-    return sorted(finished, key=lambda t: (t.datetime_complete is None, _moment(t), t.number))
+    return sorted(finished, key=lambda t: (_moment(t), t.number))
 
 
-def _moment(trial: FrozenTrial) -> float:
-    return 0.0 if trial.datetime_complete is None else trial.datetime_complete.timestamp()
+def _moment(trial: FrozenTrial) -> datetime:
+    """Return when a trial was complete; one without a time comes last."""
+    end = trial.datetime_complete
+    return datetime.max if end is None else wall_clock(end)
 
 
 def entries(study: optuna.Study) -> tuple[Entry, ...]:
@@ -85,7 +89,10 @@ def _seconds(trial: FrozenTrial) -> float:
     recorded = read_number(trial.user_attrs.get("seconds"))
     if recorded is not None:
         return recorded
-    return 0.0 if trial.duration is None else max(0.0, trial.duration.total_seconds())
+    start, end = trial.datetime_start, trial.datetime_complete
+    if start is None or end is None:
+        return 0.0
+    return max(0.0, (wall_clock(end) - wall_clock(start)).total_seconds())
 
 
 def label_of(trial: FrozenTrial) -> str:
