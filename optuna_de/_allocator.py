@@ -1,4 +1,4 @@
-"""What a worker keeps in memory: settings of glibc's allocator, and of oneDNN's caches.
+"""Memory settings of glibc's allocator and of oneDNN's kernel caches.
 
 By default glibc asks the system for every large block anew (mmap) and gives the top of its heap
 back, so each step pays for fresh, zeroed pages again. oneDNN, with which torch computes on a CPU,

@@ -1,4 +1,4 @@
-"""Readers of attributes that anyone may have written: a value of its type, or None.
+"""Readers of attributes: a number, count or curve of its type, or None if anyone wrote another.
 
 Whoever can write to a shared storage can write any attribute of a study and its trials.
 """
@@ -27,21 +27,21 @@ def read_text(value: object) -> str | None:
 
 
 def read_number(value: object) -> float | None:
-    """Return a finite number of at least 0 as a float; None for anything else."""
+    """Return an attribute as a finite number of at least 0; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value <= 1e300 else None
 
 
 def read_count(value: object) -> int | None:
-    """Return a whole number in [0, LARGEST]; None for anything else."""
+    """Return an attribute as a count in [0, LARGEST]; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value if 0 <= value <= LARGEST else None
 
 
 def read_curve(value: object) -> Curve | None:
-    """Return a curve's rows of (epoch, training loss, validation error); a gap is NaN.
+    """Return an attribute as a curve: rows of (epoch, training loss, validation error).
 
     Rows that are not three values long are left out; None where the value is no list of rows.
     """

@@ -1,4 +1,4 @@
-"""Every private Optuna name the package touches, in one place (checked on Optuna 5.0)."""
+"""Private names of Optuna: trials, ids, states, attributes and heartbeats of a study's storage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 
 def trials_of(study: optuna.Study) -> Sequence[FrozenTrial]:
-    """Return all trials by number, without copies, from one storage read per asked trial at most.
+    """Return all trials of a study by number, without copies, by one storage read per ask.
 
     Hyperband hands samplers a view of the study; the view's own cache would read anew each time.
     """
@@ -47,7 +47,7 @@ def _read_by_ask(storage: optuna.storages.BaseStorage, study_id: int) -> list[Fr
 
 
 def study_key(study: optuna.Study) -> tuple[optuna.storages.BaseStorage, int]:
-    """Return the storage of a study and the study's id in it."""
+    """Return the storage of a study and the id of the study."""
     return study._storage, study._study_id
 
 
@@ -57,14 +57,14 @@ def given_name(study_name: str) -> str:
 
 
 def trial_id(trial: FrozenTrial | optuna.Trial) -> int:
-    """Return the storage's id of a trial."""
+    """Return the id of a trial in its storage."""
     return trial._trial_id
 
 
 def set_system_attr(
     study: optuna.Study, trial: FrozenTrial | optuna.Trial, key: str, value: Any
 ) -> None:
-    """Write a system attribute of a running trial, one storage transaction."""
+    """Write a system attribute of a trial to the study's storage."""
     study._storage.set_trial_system_attr(trial._trial_id, key, value)
 
 
@@ -109,7 +109,7 @@ class HeartbeatRDBStorage(RDBStorage):
 
 
 def heartbeat_of(study: optuna.Study) -> BaseHeartbeat | None:
-    """Return the study's storage where it records heartbeats, else None."""
+    """Return the storage of a study if it records heartbeats, else None."""
     storage = study._storage
     if isinstance(storage, BaseHeartbeat) and is_heartbeat_enabled(storage):
         return storage
@@ -130,12 +130,12 @@ def release_session(study: optuna.Study) -> None:
 
 
 def fresh_trials_of(study: optuna.Study) -> Sequence[FrozenTrial]:
-    """Return all trials by number as the storage holds them now, without copies."""
+    """Return all trials of a study by number, read from the storage now, without copies."""
     return study._get_trials(deepcopy=False, use_cache=False)
 
 
 def frozen(trial: optuna.Trial) -> FrozenTrial:
-    """Return a running trial as the storage holds it now."""
+    """Return a trial as the storage of its study holds it now."""
     return trial.storage.get_trial(trial._trial_id)
 
 

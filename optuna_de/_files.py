@@ -1,4 +1,4 @@
-"""Files: replaced in one step, CSV tables, folders. A lost side file costs one warning."""
+"""Files: text, bytes and CSV tables written in one step; folders; warnings for lost side files."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _logger = logging.getLogger(__name__)
 
 
 def csv_text(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
-    """Return a table as CSV."""
+    """Return a CSV table as text for files."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([head, *rows])
     return text.getvalue()
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder if it is missing.
+    """Make a folder for files.
 
     Raises:
         ValueError: If that is impossible.
@@ -39,7 +39,7 @@ def make_folder(folder: Path) -> None:
 
 
 def check_folder(folder: Path, need: int) -> None:
-    """Check that a folder can be written to and that its disk has room.
+    """Check that a folder can take files: writable, and room on its disk.
 
     Args:
         folder: Exists.
@@ -81,7 +81,7 @@ def _draft_prefix(path: Path) -> str:
 
 
 def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
-    """Write a file in one step, on the disk before it has its name."""
+    """Write bytes to a file in one step, on the disk before it has its name."""
     with replacing(path) as draft, draft.open("xb") as file:
         for part in parts:
             file.write(part)
@@ -90,7 +90,7 @@ def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
 
 
 def write_text(path: Path, text: str, errors: str = "strict") -> None:
-    """Write a UTF-8 file in one step; ``errors`` as in :meth:`str.encode`."""
+    """Write text to a file in one step; ``errors`` as in :meth:`str.encode`."""
     write_bytes(path, text.encode("utf-8", errors))
 
 
@@ -121,5 +121,5 @@ def reason(error: OSError) -> str:
 
 @functools.cache
 def warn_once(sentence: str) -> None:
-    """Log a warning, the same one once in the life of a process."""
+    """Log a warning once in the life of a process, for side files."""
     _logger.warning("%s", sentence)

@@ -1,4 +1,4 @@
-"""Where something ran and with what: processor, memory and versions in words. No torch."""
+"""Machine and versions: processor, memory and packages as text. No torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Early stopping for several objectives: asynchronous rungs, ranked by Pareto dominance.
+"""Halving: early stopping of trials at rungs, by Pareto rank among their rivals.
 
 Knows Optuna's public trials; knows nothing of networks, and keeps no state but one user attribute
 per trial and rung. The rungs are those of asynchronous successive halving in its stopping form
@@ -27,7 +27,7 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """What a trial left at a rung.
+    """Rung of a trial: its values there and whether it stops.
 
     Args:
         trial: Number of the trial that got there first; a retried trial keeps it.
@@ -42,7 +42,7 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Halving:
-    """Stops trials of a multi-objective study that do not rank among the best at a rung.
+    """Early stopping at rungs: trials that do not rank among the best half of their rivals stop.
 
     A trial goes on where fewer than ``n / reduction_factor`` of the n trials that have reached the
     rung have fewer dominators, so the front always goes on. A trial counts with its values less
@@ -163,7 +163,7 @@ def rate_margin(rate: float, n: int, progress: float) -> float:
 
 
 def rungs_of(user_attrs: Mapping[str, Any]) -> dict[int, Rung]:
-    """Return what a trial left at its rungs, by epoch, from its user attributes."""
+    """Return the rungs of a trial by epoch, from its user attributes."""
     return {
         int(key.removeprefix(_KEY)): Rung(**{**record, "values": tuple(record["values"])})
         for key, record in user_attrs.items()
@@ -172,7 +172,7 @@ def rungs_of(user_attrs: Mapping[str, Any]) -> dict[int, Rung]:
 
 
 def rivals(trials: Iterable[FrozenTrial], epoch: int, number: int) -> list[tuple[float, ...]]:
-    """Return the values of all other trials at a rung; a trial and its retries count once."""
+    """Return the rivals of a trial at a rung: values of all others; a retry counts once."""
     key = f"{_KEY}{epoch}"
     records = (t.user_attrs[key] for t in trials if key in t.user_attrs)
     values = {record["trial"]: tuple(record["values"]) for record in records}

@@ -1,4 +1,4 @@
-"""Consoles of all commands."""
+"""Consoles of all commands: plain text, without characters that a terminal cannot print."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from optuna_de._text import printable
 
 
 class Console(rich.console.Console):
-    """A console whose reader may leave: what is printed after that is dropped."""
+    """Console of the commands; after its reader has left, what is printed is dropped."""
 
     def on_broken_pipe(self) -> None:
         """Go on without output; the base class would end the program."""
@@ -23,7 +23,7 @@ class Console(rich.console.Console):
 
 
 def replace_unprintable() -> None:
-    """Print a question mark for a character that the terminal's encoding does not have."""
+    """Print a question mark for characters that the terminal cannot print."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -34,5 +34,5 @@ errors = Console(stderr=True)
 
 
 def say(text: str, where: rich.console.Console = console) -> None:
-    """Print plain text: no markup, highlights, added line breaks or control characters."""
+    """Print plain text on the console: no markup, highlights or control characters."""
     where.print(printable(text, keep="\n"), highlight=False, markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""optuna-dashboard on the loopback address, where only this machine reaches it.
+"""Server of optuna-dashboard: on the loopback address, artifacts in a sandbox.
 
 Depends on WSGI only. A page of another site that points its own name at 127.0.0.1 (DNS rebinding)
 would reach it too; its requests bear that name and are refused, and so are those that a browser
@@ -22,7 +22,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Server(ThreadingMixIn, WSGIServer):
-    """A server with a thread per request, none of which keeps the process alive."""
+    """Server of the dashboard: a thread per request, none of which keeps the process alive."""
 
     daemon_threads = True
 
@@ -69,7 +69,7 @@ def only_local(app: Application) -> Application:
 
 
 def sandboxed(app: Application) -> Application:
-    """Return a WSGI application whose answers are pages only where the dashboard wrote them.
+    """Return the dashboard with its artifacts in a sandbox.
 
     All others, artifacts above all, are sandboxed (Content Security Policy Level 3, section 6.3.2)
     and kept from other origins. No answer's type is guessed.

@@ -73,7 +73,7 @@ def train(
         Path | None, Opt(help="Folder of the result (default: in optuna_de_models).")
     ] = None,
 ) -> None:
-    """Train one network fully and score it once on the test split.
+    """Train one network fully: a final training, scored once on the test split.
 
     After an interruption, run the same command again: it continues to the same result.
     """
@@ -112,7 +112,7 @@ def folder_name(network: Candidate) -> str:
 
 
 def run_training(job: TrainingJob, choice: DataChoice, folder: Path) -> int:
-    """Train in a folder, print the figures, and return the exit code."""
+    """Run the final training of one network in a folder and return the exit code."""
     claim_result_folder(folder, job.setup())
     result, code = read_result(folder), 0
     if result is None:

@@ -1,4 +1,4 @@
-"""Sequence genomes and differential variation. Knows NumPy; knows neither Optuna nor torch.
+"""Genomes: genes, units, ranges (intervals, choices), and the difference and sum of sequences.
 
 A genome maps flat names to values and sequence names to tuples of units. Variation works on
 values: a numeric gene moves in the unit interval of its transformed range, a categorical gene
@@ -18,7 +18,7 @@ Value = str | int | float | bool | None
 
 
 class Unit(Protocol):
-    """One position of a sequence: any frozen object that names its kind."""
+    """Unit of a sequence in a genome: any frozen object that names its kind."""
 
     @property
     def kind(self) -> str:
@@ -28,7 +28,7 @@ class Unit(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Gene:
-    """A unit as it is spelt in parameters: its kind and its named attributes, sorted by name."""
+    """Gene of a genome: a unit as its kind and its attributes, sorted by name."""
 
     kind: str
     attributes: tuple[tuple[str, Value], ...] = ()
@@ -36,7 +36,7 @@ class Gene:
 
 @dataclass(frozen=True, slots=True)
 class Genome:
-    """Flat parameters beside named sequences of units; a value, never changed in place."""
+    """Genome: flat genes and sequences of units; a value, never changed in place."""
 
     flat: Mapping[str, Value]
     sequences: Mapping[str, tuple[Gene, ...]]
@@ -78,7 +78,7 @@ def agree(a: Value, b: Value) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A numeric range ``[low, high]`` and its map to the unit interval.
+    """Interval: the range of a numeric gene, mapped to [0, 1].
 
     Args:
         low: Smallest value.
@@ -144,7 +144,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """An unordered, finite range."""
+    """Choices: the unordered, finite range of a gene."""
 
     values: tuple[Value, ...]
 
@@ -154,7 +154,7 @@ U = TypeVar("U", bound=Unit)
 
 
 def difference(a: Sequence[U], b: Sequence[U]) -> tuple[U | None, ...]:
-    """Subtract two sequences position by position (seed report, figure 3).
+    """Return the difference of two sequences of units, by position (seed report, figure 3).
 
     Returns:
         One entry per position of the longer sequence: ``None`` ("keep") where the kinds agree,

@@ -18,7 +18,7 @@ Point = tuple[float, ...]  # the m losses of one individual
 
 
 def added_areas(front: Losses, candidates: Losses, reference: Losses) -> Losses:
-    """Return the area that each of ``(k, 2)`` candidates adds to that below ``(n, 2)``."""
+    """Return the hypervolume, an area, that each of ``(k, 2)`` losses adds to ``(n, 2)``."""
     steps = front[np.lexsort((front[:, 1], front[:, 0]))]
     lefts = np.append(-np.inf, steps[:, 0])
     levels = np.minimum.accumulate(np.append(reference[1], steps[:, 1]))
@@ -35,7 +35,7 @@ def depths(incumbents: Losses, candidates: Losses) -> Losses:
 
 
 def dominators(losses: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return how many others dominate each of n individuals, (n,), of losses (n, m)."""
+    """Return the dominance of ``(n, m)`` losses: how many others dominate each."""
     no_worse = (losses[:, None, :] <= losses[None, :, :]).all(axis=2)  # (n, n)
     return np.asarray((no_worse & ~no_worse.T).sum(axis=0))
 
@@ -61,7 +61,7 @@ def pareto_order(points: Sequence[Point]) -> list[int]:
 
 
 def pareto_ranks(points: Sequence[Point]) -> list[int]:
-    """Return the non-dominated rank of each of n points, 0 for the front."""
+    """Return the Pareto ranks of ``(n, m)`` losses, 0 for the front."""
     if points and len(points[0]) == 2:
         return _ranks_in_plane(points)
     return _ranks(np.array(points, dtype=float))
@@ -98,7 +98,7 @@ def _ranks(losses: Losses) -> list[int]:
 
 
 def crowding_distances(front: Sequence[Point]) -> list[float]:
-    """Return the crowding distance of each point, ``inf`` at the ends of an objective."""
+    """Return the crowding distances of ``(n, m)`` losses, ``inf`` at the ends of an objective."""
     places = range(len(front))
     distances = [0.0] * len(front)
     for losses in zip(*front, strict=True):

@@ -48,7 +48,7 @@ class Rules:
 
 
 class Finished(NamedTuple):
-    """A finished trial; trials are sorted by completion, ties by number.
+    """Finished trial in the order of completion, ties by number.
 
     Losses are minimised, a violation of 0 is feasible. A pruned trial fills a block but has no
     losses: it is no member.

@@ -46,7 +46,7 @@ def order(
 
 
 def weighted_scores(points: Sequence[Point], weights: Sequence[float]) -> list[float]:
-    """Return ``sum_j w_j * norm(loss_j)`` with min-max normalisation (seed report, section 3).
+    """Return the weighted sums of losses, ``sum_j w_j * norm(loss_j)`` (seed report, section 3).
 
     An objective whose values are all equal adds 0. Infinite values count as the largest or
     smallest finite one.

@@ -1,4 +1,4 @@
-"""A child from three parents: differential mutation, crossover and random edits. Pure.
+"""Variation: a child of three parents, by mutation, crossover and random edits of genes.
 
 Flat genes and attributes of units that agree in kind move by numeric differential evolution,
 kinds by the seed's difference and add. Random edits (a unit inserted, removed or replaced, one
@@ -28,7 +28,7 @@ from optuna_de.evolution.genome import (
 
 @dataclass(frozen=True, slots=True)
 class Alphabet:
-    """What a sequence may hold.
+    """Alphabet of a sequence for random edits: kinds by position, ranges of their genes.
 
     Args:
         lengths: Range of its length.
@@ -47,7 +47,7 @@ class Alphabet:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The ranges of all genes of a study."""
+    """Ranges of all genes, for their variation."""
 
     flat: Mapping[str, Range]
     sequences: Mapping[str, Alphabet]

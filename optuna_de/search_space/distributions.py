@@ -1,4 +1,4 @@
-"""Optuna's distributions as plain ranges, and what the package asks of them."""
+"""Distributions of Optuna as ranges: hull, membership, fitting values, suggestion."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Distributions = Mapping[str, BaseDistribution]
 
 
 def hull(a: BaseDistribution | None, b: BaseDistribution) -> BaseDistribution:
-    """Return the smallest range that holds two ranges of one name; choices never change."""
+    """Return the hull of two distributions, the least range with both; choices never change."""
     if a is None or a == b or type(a) is not type(b) or isinstance(b, CategoricalDistribution):
         return b
     assert isinstance(a, IntDistribution | FloatDistribution)
@@ -32,7 +32,7 @@ def hull(a: BaseDistribution | None, b: BaseDistribution) -> BaseDistribution:
 
 
 def is_same(a: BaseDistribution, b: BaseDistribution) -> bool:
-    """Return whether two distributions have the same fields; it is quicker than ``a == b``.
+    """Return whether two distributions are the same; it is quicker than ``a == b``.
 
     Distributions with NaN among their choices may be equal, but not the same.
     """
@@ -52,7 +52,7 @@ def range_of(distribution: BaseDistribution) -> Range:
 
 
 def holds(distribution: BaseDistribution, value: Value) -> bool:
-    """Return whether a value is in a range; NaN and infinities are in no numeric one."""
+    """Return whether a range of a distribution holds a value; NaN and infinities are in none."""
     match distribution:
         case CategoricalDistribution(choices=choices):
             return without_nan(value) in map(without_nan, choices)
@@ -70,7 +70,7 @@ def holds(distribution: BaseDistribution, value: Value) -> bool:
 
 
 def fitting(values: Iterable[Value], distribution: BaseDistribution) -> list[Value]:
-    """Return those values that a range can hold, numbers clipped to it."""
+    """Return the values that fit the range of a distribution, numbers clipped to it."""
     span = range_of(distribution)
     if isinstance(span, Choices):
         return [value for value in map(without_nan, values) if value in span.values]
@@ -79,7 +79,7 @@ def fitting(values: Iterable[Value], distribution: BaseDistribution) -> list[Val
 
 
 def suggest(trial: optuna.trial.BaseTrial, name: str, distribution: BaseDistribution) -> Any:
-    """Suggest a parameter from its distribution, under any sampler."""
+    """Suggest a value from a distribution, under any sampler of Optuna."""
     match distribution:
         case CategoricalDistribution(choices=choices):
             return trial.suggest_categorical(name, choices)

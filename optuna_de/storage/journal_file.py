@@ -1,4 +1,4 @@
-"""The file of a journal: one record a line, appended whole or not at all, also on a full disk.
+"""Journal file: a backend whose records are whole lines, also on a full disk.
 
 A writer that is killed, or a disk that fills up, leaves half a record without its end of line. The
 writer was never told that it is stored, so the next append cuts it. Another program may append
@@ -40,11 +40,11 @@ _logger = logging.getLogger(__name__)
 
 
 class DamagedJournalError(StorageInternalError):
-    """A journal with a line that holds no record."""
+    """Journal file with a line that holds no record."""
 
 
 def describe(line: bytes) -> str:
-    """Return what a damaged record was about, as far as it can be told."""
+    """Describe a damaged record of a journal file, as far as it can be read."""
     code = re.match(rb'\s*\{"op_code":(\d+)', line)
     trial = re.search(rb'"trial_id":(\d+),', line)
     words = _OPERATIONS.get(int(code[1]), "an unknown operation") if code else "no known operation"
@@ -52,7 +52,7 @@ def describe(line: bytes) -> str:
 
 
 class ResilientJournalBackend(BaseJournalBackend):
-    """A journal file for workers and disks that fail.
+    """Backend of a journal file for workers and disks that fail.
 
     An append is repeated while the file cannot be written, and leaves nothing of an attempt that
     failed. Readers take no lock: they see whole lines, in the order of their appends.
@@ -186,7 +186,7 @@ class ResilientJournalBackend(BaseJournalBackend):
 
 
 def parse(line: bytes) -> Record | None:
-    """Return the record of a line, ``None`` where it is damaged."""
+    """Return the record of a line of a journal file, ``None`` if it is damaged."""
     try:
         record = json.loads(line)
     except ValueError:

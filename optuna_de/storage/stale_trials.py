@@ -1,4 +1,4 @@
-"""Stale trials: find trials whose worker died and queue each of them again exactly once.
+"""Stale trials: a watch finds those whose worker died, a reaper queues each again once.
 
 Three writes make a trial new: mark it as owed (``OWED``), fail it, add its clone. Only one process
 can fail a trial, so only one goes on to the clone; if it dies between, the mark on a failed trial
@@ -34,7 +34,7 @@ MAX_RETRY = 3
 
 
 class Watch:
-    """Remembers since when, on this process's monotonic clock, a key shows the same value."""
+    """Watch over trials: since when, on this process's clock, a key shows the same value."""
 
     def __init__(self) -> None:
         self._seen: dict[int, tuple[object, float]] = {}
@@ -159,7 +159,7 @@ def _pay(study: optuna.Study, trials: list[FrozenTrial]) -> list[FrozenTrial]:
 
 
 class Reaper:
-    """A worker's reaper: a trial without a new beat for `grace` seconds is dead.
+    """Reaper of a worker: a trial without a new beat for `grace` seconds is stale.
 
     The seconds pass on this process's monotonic clock, so wrong clocks of machines do not matter.
     """

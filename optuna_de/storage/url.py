@@ -1,4 +1,4 @@
-"""Storage URLs: read, checked, and shown without their secrets. Opens nothing."""
+"""Storage URLs: parsed, checked, and shown without secrets. Opens nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class StorageError(ValueError):
 
 
 def scheme_of(url: str) -> str:
-    """Return what stands before ``://``, empty without it."""
+    """Return the scheme of a storage URL, empty without ``://``."""
     match = re.match(r"([A-Za-z][A-Za-z0-9+_]*)://", url)
     return match[1] if match else ""
 
@@ -83,7 +83,7 @@ def is_file(scheme: str) -> bool:
 
 
 def parse(url: str) -> sqlalchemy.URL:
-    """Return a storage's URL in its parts.
+    """Return a storage URL parsed into its parts.
 
     Raises:
         StorageError: If it is not well-formed.

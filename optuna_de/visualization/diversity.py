@@ -24,7 +24,7 @@ _MOMENTS = 60
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A window of completed trials.
+    """Moment of the diversity plot: a window of recent trials.
 
     Args:
         completed: Completed trials so far.
@@ -41,7 +41,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """Data of the figure; ``excuse`` is the sentence shown if there is nothing to plot."""
+    """Data of the diversity plot; ``excuse`` is the sentence shown if there is nothing to plot."""
 
     window: int
     moments: tuple[Moment, ...] = ()
@@ -66,7 +66,7 @@ def plot_diversity(study: optuna.Study, *, window: int = 20) -> go.Figure:
 
 
 def info(study: optuna.Study, window: int = 20) -> Info:
-    """Read the data of the figure, at up to 60 moments, the last trial among them."""
+    """Read the data of the diversity plot, at up to 60 moments, the last trial among them."""
     if window < 2:
         raise ValueError(f"window must be at least 2, but is {window}.")
     scored = {e.number for e in finished_trials.scored(finished_trials.entries(study))}
@@ -123,7 +123,7 @@ def _apart(a: Value, b: Value, span: Range | None) -> float:
 
 
 def figure(info: Info) -> go.Figure:
-    """Draw the figure."""
+    """Draw the diversity plot."""
     if info.excuse:
         return style.sentence_figure(info.excuse, TITLE)
     x = [m.completed for m in info.moments]

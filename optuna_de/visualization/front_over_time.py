@@ -25,7 +25,7 @@ class Front:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """Data of the figure; ``excuse`` is the sentence shown if there is nothing to plot."""
+    """Data of the front plot; ``excuse`` is the sentence shown if there is nothing to plot."""
 
     plane: Plane
     fronts: tuple[Front, ...]
@@ -59,7 +59,7 @@ def info(
     axes: Axes | None = None,
     moments: int = 4,
 ) -> Info:
-    """Read the data of the figure."""
+    """Read the data of the front plot."""
     if moments < 1:
         raise ValueError(f"moments must be at least 1, but is {moments}.")
     finished_trials.require_several(study)
@@ -78,7 +78,7 @@ def _at(finished: Sequence[finished_trials.Entry], axes: Axes | None) -> tuple[P
 
 
 def figure(info: Info) -> go.Figure:
-    """Draw the figure."""
+    """Draw the front plot: fronts over time."""
     if info.excuse:
         return style.sentence_figure(info.excuse, TITLE)
     last = max(len(info.fronts) - 1, 1)

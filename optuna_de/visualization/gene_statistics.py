@@ -41,7 +41,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """Data of the figure; ``excuse`` is the sentence shown if there is nothing to plot."""
+    """Data of the gene statistics plot; ``excuse`` is the sentence shown if there is nothing."""
 
     sequence: str
     kinds: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ def plot_gene_statistics(
 
 
 def info(study: optuna.Study, sequence: str | None = None, limit: int = 5) -> Info:
-    """Read the data of the figure."""
+    """Read the data of the gene statistics plot."""
     if limit < 1:
         raise ValueError(f"limit must be at least 1, but is {limit}.")
     finished = finished_trials.entries(study)
@@ -132,7 +132,7 @@ def _values(genes: Sequence[Gene]) -> dict[str, list[Any]]:
 
 
 def figure(info: Info) -> go.Figure:
-    """Draw what was read: a panel of shares per period, then a panel per attribute."""
+    """Draw the gene statistics plot: a panel of shares per period, then one per attribute."""
     if info.excuse:
         return style.sentence_figure(info.excuse, TITLE)
     names = [style.shown(row.period.name) for row in info.rows]

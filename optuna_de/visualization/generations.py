@@ -19,7 +19,7 @@ TITLE = "Generations"
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """Data of the figure; ``excuse`` is the sentence shown if there is nothing to plot."""
+    """Data of the generations plot; ``excuse`` is the sentence shown if there is nothing."""
 
     plane: Plane
     points: tuple[Point, ...]
@@ -52,7 +52,7 @@ def plot_generations(
 def info(
     study: optuna.Study, target_names: Sequence[str] | None = None, axes: Axes | None = None
 ) -> Info:
-    """Read the data of the figure."""
+    """Read the data of the generations plot."""
     finished = finished_trials.entries(study)
     scored = finished_trials.scored(finished)
     plane = objective_plane.plane(study, scored, target_names, axes)
@@ -60,7 +60,7 @@ def info(
 
 
 def figure(info: Info) -> go.Figure:
-    """Draw the figure."""
+    """Draw the generations plot."""
     if info.excuse:
         return style.sentence_figure(info.excuse, TITLE)
     result = go.Figure([*_front(info), *_clouds(info)])

@@ -22,7 +22,7 @@ _VISIBLE = 0.002  # of the box
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A study's hypervolume after each finished trial, in order of completion.
+    """Hypervolume of a study's front after each finished trial.
 
     Args:
         study_name: The study's name.
@@ -39,7 +39,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What the figure shows; ``reference`` has the objectives' units."""
+    """Data of the hypervolume plot; ``reference`` has the objectives' units."""
 
     curves: tuple[Curve, ...]
     names: tuple[str, ...]
@@ -54,7 +54,7 @@ def plot_hypervolume(
     target_names: Sequence[str] | None = None,
     reference_point: Sequence[float] | None = None,
 ) -> go.Figure:
-    """Plot the share of the box of objectives that the front dominates over the search.
+    """Plot the hypervolume of the front against finished trials or against compute.
 
     Args:
         study: A study of two objectives or more, or several of the same objectives.
@@ -75,7 +75,7 @@ def info(
     target_names: Sequence[str] | None = None,
     reference_point: Sequence[float] | None = None,
 ) -> Info:
-    """Read the data of the figure."""
+    """Read the data of the hypervolume plot."""
     studies = [study] if isinstance(study, optuna.Study) else list(study)
     names = finished_trials.names_of(_first(studies, reference_point), target_names)
     runs = [finished_trials.entries(s) for s in studies]
@@ -122,7 +122,7 @@ def _curve(name: str, run: Sequence[Entry], box: Box) -> Curve:
 
 
 def figure(info: Info) -> go.Figure:
-    """Draw the figure."""
+    """Draw the hypervolume plot."""
     if info.excuse:
         return style.sentence_figure(info.excuse, TITLE)
     result = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.06)

@@ -21,7 +21,7 @@ _NAMED = 8
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A trial's rows of (epoch, training loss, validation error); a gap is NaN."""
+    """Learning curve of a trial: rows of (epoch, loss, validation error); a gap is NaN."""
 
     number: int
     rows: tuple[tuple[float, float, float], ...]
@@ -31,7 +31,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """Data of the figure; ``excuse`` is the sentence shown if there is nothing to plot."""
+    """Data of the learning curves plot; ``excuse`` is the sentence shown if there is nothing."""
 
     curves: tuple[Curve, ...]
     excuse: str = ""
@@ -56,7 +56,7 @@ def plot_learning_curves(
 
 
 def info(study: optuna.Study, trials: Sequence[int] | None = None, others: bool = True) -> Info:
-    """Read the data of the figure."""
+    """Read the data of the learning curves plot."""
     finished = finished_trials.entries(study)
     known = {e.number for e in finished}
     if unknown := sorted(set(trials or ()) - known):
@@ -86,7 +86,7 @@ def _curve(trial: FrozenTrial, chosen: bool) -> Curve:
 
 
 def figure(info: Info) -> go.Figure:
-    """Draw the figure."""
+    """Draw the learning curves plot."""
     if info.excuse:
         return style.sentence_figure(info.excuse, TITLE)
     result = make_subplots(cols=2, horizontal_spacing=0.1)

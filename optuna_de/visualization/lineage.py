@@ -25,7 +25,7 @@ _OPERATORS = {
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A trial; ``value`` is that of the objective on the y axis."""
+    """Node of the lineage plot: a trial; ``value`` is that of the objective on the y axis."""
 
     number: int
     value: float
@@ -36,7 +36,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """Data of the figure.
+    """Data of the lineage plot.
 
     Args:
         name: The objective on the y axis.
@@ -89,7 +89,7 @@ def info(
     objective: int = 0,
     all_ancestors: bool = False,
 ) -> Info:
-    """Read the data of the figure."""
+    """Read the data of the lineage plot."""
     names = finished_trials.names_of(study, target_names)
     if not 0 <= objective < len(names):
         raise ValueError(f"objective must be 0 to {len(names) - 1}, but is {objective}.")
@@ -126,7 +126,7 @@ def _node(entry: Entry, objective: int) -> Node:
 
 
 def figure(info: Info) -> go.Figure:
-    """Draw the figure."""
+    """Draw the lineage plot."""
     if info.excuse:
         return style.sentence_figure(info.excuse, TITLE)
     place = {node.number: node.value for node in info.nodes}

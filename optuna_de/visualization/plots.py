@@ -1,4 +1,4 @@
-"""Table of all plots: the function, what it needs and its title, by name."""
+"""Table of plots: the function, the objectives it needs and the title of each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from optuna_de.visualization import (
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A row of the table.
+    """Row of the table of plots.
 
     Args:
         function: Draws a study; its other arguments have defaults.
@@ -56,5 +56,5 @@ PLOTS: dict[str, Plot] = {
 
 
 def plots_for(study: optuna.Study) -> dict[str, Plot]:
-    """Return the plots that a study has enough objectives for."""
+    """Return the plots of the table whose objectives a study has."""
     return {n: plot for n, plot in PLOTS.items() if plot.objectives <= len(study.directions)}

@@ -1,4 +1,4 @@
-"""Style of all figures: colours, layout and text. Depends on plotly, on no study.
+"""Style of all figures: colours of classes and shares, labels, text, titles, axes.
 
 Backgrounds are transparent, so that a figure can be read in print and in dark mode. Colours of
 what has an order are cividis (Nunez et al., 2018) without its ends.
@@ -35,26 +35,26 @@ def shade(share: float) -> str:
 
 
 def class_colour(index: int) -> str:
-    """Return the colour of a class; more classes than colours repeat them."""
+    """Return the colour of a class in all figures; more classes than colours repeat them."""
     return CLASSES[index % len(CLASSES)]
 
 
 def shown(text: object, limit: int = 160) -> str:
-    """Return foreign text as plotly may show it: cut, and escaped, for plotly reads tags."""
+    """Return foreign text as figures may show it: cut, and escaped, for plotly reads tags."""
     plain = " ".join(printable(str(text)).split())
     cut = plain if len(plain) <= limit else f"{plain[: limit - 1]}…"
     return escape(cut, quote=False)
 
 
 def label(text: object) -> str:
-    """Return foreign text for an axis or a legend, see :func:`shown`."""
+    """Return a label of figures: foreign text for an axis or a legend, see :func:`shown`."""
     return shown(text, 40)
 
 
 def style(
     figure: go.Figure, title: str, *, subtitle: str = "", legend_above: bool = False
 ) -> go.Figure:
-    """Give a figure its titles, escaped, and the shared look; returns the figure."""
+    """Give a figure the shared style and its titles, escaped; returns the figure."""
     above = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0} if legend_above else {}
     figure.update_layout(
         title={
@@ -84,7 +84,7 @@ def log_axis(values: Sequence[float]) -> dict[str, Any]:
 
 
 def sentence_figure(sentence: str, title: str) -> go.Figure:
-    """Return a figure without data that says why."""
+    """Return a figure that shows text in place of data."""
     figure = style(go.Figure(), title)
     figure.update_layout(
         xaxis={"visible": False},

@@ -1,4 +1,4 @@
-"""Primitive layers, of which units are made. No torch.
+"""Primitive layers, of which units are made: shape, parameters and MACs of each. No torch.
 
 Each is one row here: its shape, parameters, MACs and constructor. A module that torch lacks also
 stands in :mod:`optuna_de.cnn.modules.custom_layers`. Counts, builder, exports and drawings work on
@@ -34,7 +34,7 @@ class Call:
 
 
 class Primitive:
-    """One layer. Shapes are those of one image: ``(channels, height, width)`` or ``(features,)``.
+    """Primitive layer: shape, parameters and MACs for one image.
 
     The defaults are those of a layer that keeps the shape and has no parameters.
     """

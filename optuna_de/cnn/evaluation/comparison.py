@@ -48,7 +48,7 @@ Progress = Callable[[str], AbstractContextManager[Callable[[Epoch], None]]]
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Networks to compare.
+    """Comparison: networks with the same data, recipe and seeds.
 
     Args:
         networks: Networks with different names.
@@ -91,7 +91,7 @@ class Comparison:
 def run_comparison(
     comparison: Comparison, load_test: Callable[[], Split], folder: Path, progress: Progress
 ) -> dict[str, Any]:
-    """Train all networks that are not trained yet, then open the test split and score them.
+    """Run a comparison: train all networks, then open the test split and score them.
 
     Args:
         comparison: The networks.

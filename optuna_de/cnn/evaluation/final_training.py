@@ -1,4 +1,4 @@
-"""Final training of one network.
+"""Final training of one network: its weights, best epoch and scores on the test split.
 
 It resumes by epoch, and the test split is opened once, after the last epoch. By default it trains
 on the training and validation splits together and reports the last epoch. With
@@ -34,12 +34,12 @@ _TEST_BATCHES = (256, 64, 16, 4, 1)
 
 
 class TrainingFailedError(ValueError):
-    """A training that diverged or does not fit into memory; the message is one sentence."""
+    """Final training that diverged or does not fit into memory; the message is one sentence."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FinalWeights:
-    """Weights after a final training, before the test split is opened.
+    """Weights of a final training: those of the last epoch and of the best one.
 
     Args:
         result: The learning curve; its validation figures are those of held-out images with
@@ -82,7 +82,7 @@ def run_final_training(
     folder: Path,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> FinalWeights:
-    """Train, or resume from the folder's checkpoint; the test split is not opened.
+    """Run a final training of one network, or resume it; the test split is not opened.
 
     Args:
         job: The training.
@@ -126,7 +126,7 @@ def run_final_training(
 
 
 def score_final_training(job: TrainingJob, weights: FinalWeights, test: Split) -> dict[str, Any]:
-    """Return error, accuracy and loss on the test split of the last and the best epoch.
+    """Return the scores of a final training on the test split: last and best epoch.
 
     They are computed in float32, as the exported network computes.
 
@@ -171,7 +171,7 @@ def copy_state(module: nn.Module) -> StateDict:
 
 
 class BestEpoch:
-    """Best epoch: the weights with the lowest validation error, the first of equals.
+    """Best epoch of a final training: the weights with the lowest validation error.
 
     They are kept in a file too, so that a killed training can resume.
 

@@ -75,7 +75,7 @@ def _trained_on(setup: dict[str, Any]) -> str:
 
 
 def figure_table(result: dict[str, Any]) -> str:
-    """Return the figures of a result as a Markdown table."""
+    """Return the figures of a final training as a Markdown table for its model card."""
     head = ("weights", "epoch", "validation error", "test error", "test accuracy", "test loss")
     names = {"last": "last epoch", "best": CHOSEN}
     rows = (

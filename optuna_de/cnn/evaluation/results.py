@@ -40,7 +40,7 @@ _PAGES = 10_000_000  # bytes of the pages of one training, plotly's script among
 
 
 def write_weights(job: TrainingJob, weights: FinalWeights, folder: Path) -> None:
-    """Write all files that need no test split.
+    """Write the weights, curve and layers of a final training to its result folder.
 
     Raises:
         OSError: If the weights cannot be written; the checkpoint stays.
@@ -75,7 +75,7 @@ def _write_pages(job: TrainingJob, weights: FinalWeights, folder: Path) -> None:
 def final_result(
     job: TrainingJob, weights: FinalWeights, figures: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the content of ``result.json``.
+    """Return the result of a final training: the content of ``result.json``.
 
     Args:
         job: The training.
@@ -99,7 +99,7 @@ def final_result(
 
 
 def write_result(result: dict[str, Any], folder: Path) -> None:
-    """Write model card and ``result.json``, which ends the training, and drop its checkpoints.
+    """Write the result of a final training: model card and ``result.json``; drop its checkpoints.
 
     Raises:
         OSError: If ``result.json`` cannot be written; the checkpoints stay.
@@ -162,7 +162,7 @@ def claim_result_folder(folder: Path, setup: dict[str, Any], owner: str = "train
 
 
 def check_disk(folder: Path, jobs: Sequence[TrainingJob]) -> None:
-    """Check, before the first epoch, that a folder can hold the files of trainings.
+    """Check, before the first epoch, that a result folder can hold a final training.
 
     Raises:
         ValueError: If it cannot be written to, or its disk lacks room.

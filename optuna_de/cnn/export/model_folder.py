@@ -1,4 +1,4 @@
-"""Model folder of a trained network: ``model.pt`` holds weights, ``model.json`` the rest.
+"""Model folder: save and load a trained network, its weights and its description.
 
 ``model.json`` holds ``format``, ``architecture`` (text form), ``image_shape`` (channels, height,
 width), ``classes`` (names in the order of the outputs), ``mean`` and ``std`` (one a channel, of
@@ -31,7 +31,7 @@ _KEYS = ("format", "architecture", "image_shape", "classes", "mean", "std")
 
 @dataclass(frozen=True, eq=False, slots=True)
 class TrainedModel:
-    """A trained network.
+    """Trained network of a model folder: its weights and its description.
 
     Args:
         genome: Its units.
@@ -61,7 +61,7 @@ def save_model(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> None:
-    """Write a network to a folder that exists; the fields are those of :class:`TrainedModel`.
+    """Save a trained network to a model folder; the fields are those of :class:`TrainedModel`.
 
     Args:
         folder: The folder; files of that name are replaced, each in one step.
@@ -80,14 +80,14 @@ def save_model(
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Write plain tensors, on the CPU and in the usual memory format, in one step."""
+    """Save the weights of a network as plain tensors on the CPU, in one step."""
     plain = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     with replacing(path) as draft:
         torch.save(plain, draft)
 
 
 def load_model(folder: str | Path) -> TrainedModel:
-    """Read a network that :func:`save_model` wrote.
+    """Load the trained network of a model folder, as :func:`save_model` wrote it.
 
     Raises:
         ValueError: If the folder holds none, or its files are damaged or do not belong together.

@@ -1,4 +1,4 @@
-"""User attributes of a trial of a network: what is written, and a reader that trusts nothing.
+"""User attributes of a trial: records of network, training and violation, read by their types.
 
 Optuna takes attributes only while the trial runs. Anyone who can write to a shared storage can
 write any attribute, so readers go through :func:`read_attributes`. ``feasible`` is set to False
@@ -40,7 +40,7 @@ ATTRIBUTES: Mapping[str, Callable[[object], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """Attributes of a trial, each of its type.
+    """User attributes of a trial, read by their types.
 
     Args:
         values: By name; those that are absent or not of their type are left out.
@@ -58,7 +58,7 @@ class Attributes:
 
 
 def read_attributes(trial: FrozenTrial) -> Attributes:
-    """Read the attributes of a trial that anyone may have written."""
+    """Return the user attributes of a trial, read by their types."""
     given = {
         n: read(trial.user_attrs[n]) for n, read in ATTRIBUTES.items() if n in trial.user_attrs
     }
@@ -67,7 +67,7 @@ def read_attributes(trial: FrozenTrial) -> Attributes:
 
 
 def record(trial: optuna.Trial, **values: object) -> None:
-    """Write attributes of a running trial.
+    """Record user attributes of a trial.
 
     Raises:
         KeyError: If :data:`ATTRIBUTES` lacks a name.
@@ -81,7 +81,7 @@ def record(trial: optuna.Trial, **values: object) -> None:
 def record_network(
     trial: optuna.Trial, genome: Genome, space: CNNSpace, accelerator: str = ""
 ) -> None:
-    """Write what is known before a training.
+    """Record the network of a trial as user attributes, before its training.
 
     ``architecture`` (text), ``macs``, ``machine`` (text) and, if the sampler planned the trial,
     ``generation``.
@@ -101,7 +101,7 @@ def record_network(
 
 
 def record_violation(trial: optuna.Trial, constraint: str, excess: float, reason: str) -> None:
-    """Write a violated constraint, ``feasible`` False and the ``reason``.
+    """Record a violation of a constraint as user attributes: ``feasible`` False and the reason.
 
     optuna-dashboard 0.21 reads only the list ``constraints`` of Optuna before 5.0, and Optuna 5.0
     adds its entries to the constraints with names. The list holds the smallest positive number:
@@ -119,7 +119,7 @@ def record_violation(trial: optuna.Trial, constraint: str, excess: float, reason
 
 
 def record_training(trial: optuna.Trial, result: TrainingResult) -> CurveRows:
-    """Write ``curve`` and the rest of a result; ``reason`` if it ended early.
+    """Record the training of a trial as user attributes; ``reason`` if it ended early.
 
     Returns:
         The curve: rows of epoch, training loss (None if not finite), validation error.

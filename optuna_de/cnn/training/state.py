@@ -1,4 +1,4 @@
-"""Training state on the device: model, optimiser, images and running sums."""
+"""Training state: network, optimizer, learning rate and moving average (EMA) of the weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrainState:
-    """Tensors and settings that a step reads, and changes in place.
+    """State of a training. Tensors are read by its steps and change in place.
 
     Args:
         model: On the device, in channels_last order and in training mode.
@@ -101,7 +101,7 @@ def make_train_state(
     *,
     pad: bool = False,
 ) -> TrainState:
-    """Move model and training split to the device and create the training state.
+    """Create the training state of a model on a device and move the splits there.
 
     Raises:
         TrainingOutOfMemory: If they do not fit.
@@ -138,7 +138,7 @@ def _start(
 
 
 def set_learning_rate(state: TrainState, rate: float) -> None:
-    """Set the learning rate; on CUDA in the tensor that a captured graph reads."""
+    """Set the learning rate of the optimizer; a captured CUDA graph reads it from a tensor."""
     for group in state.optimizer.param_groups:
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(rate)
@@ -147,7 +147,7 @@ def set_learning_rate(state: TrainState, rate: float) -> None:
 
 
 def update_ema(state: TrainState, steps: int) -> None:
-    """Update the moving average after the ``steps``-th step, with more weight at the beginning."""
+    """Update the moving average (EMA) of the weights after a step, more of it at the beginning."""
     if state.recipe.ema is None:
         return
     decay = min(state.recipe.ema, (1 + steps) / (10 + steps))
@@ -157,7 +157,7 @@ def update_ema(state: TrainState, steps: int) -> None:
 
 @contextmanager
 def ema_weights(state: TrainState) -> Iterator[None]:
-    """Put the moving average, if there is one, into the model within the block."""
+    """Put the moving average (EMA) of the weights, if any, into the network within a block."""
     if not state.ema:
         yield
         return

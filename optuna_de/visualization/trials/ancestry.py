@@ -8,13 +8,13 @@ from optuna_de.visualization.trials.finished_trials import Entry
 
 
 def parents(entry: Entry, known: Mapping[int, Entry]) -> list[int]:
-    """Return the numbers of the parents that are known, ``best`` first, each once."""
+    """Return the parents in a trial's plan that are known, ``best`` first, each once."""
     planned = () if entry.plan is None else entry.plan.parents
     return [p for p in dict.fromkeys(planned) if p in known]
 
 
 def ancestors(asked: Sequence[int], known: Mapping[int, Entry]) -> list[int]:
-    """Return the numbers of trials and of all their ancestors, ascending."""
+    """Return the ancestry of trials: their numbers and those of all ancestors, ascending."""
     family: set[int] = set()
     open_ = list(asked)
     while open_:

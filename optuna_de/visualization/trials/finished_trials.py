@@ -1,4 +1,4 @@
-"""Finished trials as the plots read them, in order of completion."""
+"""Finished trials of a study as entries for plots: losses, labels, objectives."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from optuna_de.sampler.plan import Plan, stored_plan
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A finished trial.
+    """Finished trial of a study, as an entry for plots.
 
     Args:
         number: The trial's number.
@@ -96,13 +96,13 @@ def _seconds(trial: FrozenTrial) -> float:
 
 
 def label_of(trial: FrozenTrial) -> str:
-    """Return the user attribute ``architecture``; empty if there is none, or "unreadable"."""
+    """Return the label of a trial, its ``architecture``; empty without, or "unreadable"."""
     label = read_text(trial.user_attrs.get("architecture", ""))
     return UNREADABLE if label is None else label
 
 
 def scored(finished: Iterable[Entry]) -> tuple[Entry, ...]:
-    """Return the entries that have values."""
+    """Return the entries that have losses."""
     return tuple(e for e in finished if e.values)
 
 
@@ -116,7 +116,7 @@ def excuse(finished: Sequence[Entry]) -> str:
 
 
 def front(scored_entries: Sequence[Entry]) -> tuple[Entry, ...]:
-    """Return the feasible entries that no other dominates, in their order."""
+    """Return the feasible entries that no other finished trial dominates, in order."""
     feasible = [e for e in scored_entries if e.feasible]
     if not feasible:
         return ()
@@ -125,12 +125,12 @@ def front(scored_entries: Sequence[Entry]) -> tuple[Entry, ...]:
 
 
 def loss_array(scored_entries: Sequence[Entry]) -> NDArray[np.float64]:
-    """Return the losses, shape ``(n, m)``."""
+    """Return the losses of entries, shape ``(n, m)``."""
     return np.array([e.losses for e in scored_entries], dtype=float)
 
 
 def require_several(study: optuna.Study) -> None:
-    """Refuse a study of one objective.
+    """Refuse a study of one objective for plots.
 
     Raises:
         ValueError: If the study has one objective.
