@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -91,16 +90,13 @@ class Job:
 
 def sampler(arm: str, space: CNNSpace, seed: int) -> BaseSampler:
     """Return an arm's sampler."""
-    shared: dict[str, Any] = {"repair": space.repair, "accept": partial(CAPS.accepts, space)}
-    known = {1: space.count_parameters}
+    space = CAPS.limit(space)
     make: dict[str, Callable[[], BaseSampler]] = {
-        "ours": lambda: DESampler(
-            initial=space.initial, known=known, screening=True, seed=seed, **shared
-        ),
-        "seed-exact": lambda: DESampler.seed_exact(space.initial, seed=seed, **shared),
+        "ours": lambda: DESampler(space=space, screening=True, seed=seed),
+        "seed-exact": lambda: DESampler.seed_exact(space, seed=seed),
         "nsga2": lambda: NSGAIISampler(population_size=STARTUP, seed=seed),
         "random": lambda: DESampler(
-            initial=space.initial, n_startup_trials=NEVER, seed=seed, **shared
+            space=space, n_startup_trials=NEVER, screening=False, seed=seed
         ),
     }
     return make[arm]()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.search_space.distributions import Params
 
 NEVER = 100_000
 """Start-up trials with which a DESampler never breeds: random search under the same caps."""
@@ -21,14 +20,15 @@ class Caps:
     parameters: int
     macs: int
 
-    def accepts(self, space: CNNSpace, params: Params) -> bool:
-        """Tell whether a network is within both."""
-        return space.fits(params, max_parameters=self.parameters, max_macs=self.macs)
+    def limit(self, space: CNNSpace) -> CNNSpace:
+        """Return the space with both as its limits."""
+        return replace(space, max_parameters=self.parameters, max_macs=self.macs)
 
     def first(self, space: CNNSpace, seed: int, n: int) -> list[dict[str, Any]]:
         """Draw n networks within the caps from the space's initial distribution."""
-        rng, drawn = np.random.default_rng(seed), list[dict[str, Any]]()
+        space, rng = self.limit(space), np.random.default_rng(seed)
+        drawn = list[dict[str, Any]]()
         while len(drawn) < n:
             params = space.initial(rng)
-            drawn += [params] if self.accepts(space, params) else []
+            drawn += [params] if space.accept(params) else []
         return drawn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -16,10 +16,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.common.results import Array
+from optuna_de.sampler.space import Prices
 
 Space = dict[str, BaseDistribution]
 Genome = dict[str, Any]
-Known = Mapping[int, Callable[[Mapping[str, Any]], float]]
 MakeSampler = Callable[[int], BaseSampler]  # seed -> sampler
 
 
@@ -179,11 +179,11 @@ PEERS: dict[str, MakeSampler] = {
 SCREENED = 'de{"screening": true}'
 
 
-def maker(name: str, known: Known | None = None) -> MakeSampler:
+def maker(name: str, prices: Prices | None = None) -> MakeSampler:
     """Return a factory: a key of ``PEERS``, or ``de{"option": value}`` with JSON options.
 
     ``de-screened`` is ``de{"screening": true}``. Where screening is on and the options do not say
-    ``"known": null``, the known objectives are exact.
+    ``"prices": null``, the objectives known before the evaluation are exact.
 
     Raises:
         ValueError: if there is no such sampler.
@@ -192,7 +192,7 @@ def maker(name: str, known: Known | None = None) -> MakeSampler:
     if name.startswith("de{"):
         options = json.loads(name[2:])
         if options.get("screening"):
-            options = {"known": known, **options}
+            options = {"prices": prices, **options}
         return partial(differential, **options)
     if name not in PEERS:
         raise ValueError(f"sampler must be one of {', '.join(PEERS)}, got {name!r}")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
-from functools import partial
 from multiprocessing import Pool
 
 import numpy as np
@@ -43,9 +42,8 @@ def sampler(arm: str, space: CNNSpace, seed: int) -> DESampler:
     """Return an arm's sampler; random search is the same one that never breeds."""
     return DESampler(
         n_startup_trials=NEVER if arm.startswith("random") else None,
-        initial=space.initial,
-        repair=space.repair,
-        accept=partial(CAPS.accepts, space),
+        space=CAPS.limit(space),
+        screening=False,
         seed=seed,
     )
 

@@ -23,9 +23,10 @@ from optuna.study import StudyDirection
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from benchmarks.common.peers import Known, MakeSampler, maker, quiet
+from benchmarks.common.peers import MakeSampler, maker, quiet
 from benchmarks.common.results import Array, Row, cell, header, markdown, results_of, write
 from benchmarks.common.tabular import NAMES, Table, load
+from optuna_de.sampler.space import Prices
 
 RESULTS = results_of(__file__)
 
@@ -47,7 +48,7 @@ def run(make_sampler: MakeSampler, table: Table, seed: int, budget: int) -> Arra
     return regrets(table, losses)
 
 
-def known(table: Table) -> Known:
+def prices(table: Table) -> Prices:
     """Return what can be computed without training: the parameters, where they are a loss."""
     return {1: lambda params: table.values(params)[1]} if table.name.endswith("-params") else {}
 
@@ -70,7 +71,7 @@ def _job(job: tuple[str, str, int, int]) -> Array:
     warnings.simplefilter("ignore")  # Optuna's experimental features
     sampler, table, seed, budget = job
     content = load(table)
-    return run(maker(sampler, known(content)), content, seed, budget)
+    return run(maker(sampler, prices(content)), content, seed, budget)
 
 
 def measure(

@@ -31,7 +31,7 @@ from optuna.study import Study, StudyDirection
 from benchmarks.common.peers import MakeSampler, maker, quiet
 from benchmarks.common.results import Array, Row, cell, header, markdown, results_of, write
 from benchmarks.common.tabular import NAMES, Table, load
-from benchmarks.sampler.tables_regret import known
+from benchmarks.sampler.tables_regret import prices
 
 RESULTS = results_of(__file__)
 
@@ -103,7 +103,7 @@ def _job(job: Job) -> Row:
     warnings.simplefilter("ignore")  # Optuna's experimental features
     name, table_name, workers, seed, points = job
     budget, table = points[-1], load(table_name)
-    make = maker(name, known(table))
+    make = maker(name, prices(table))
     missing, judged = lost(simulate(make, table, workers, seed, budget, True))
     losses = simulate(make, table, workers, seed, budget, False).losses
     regret = {str(n): table.best - table.volume(losses[:n]) for n in points}

@@ -20,7 +20,7 @@ RESULTS = results_of(__file__)
 
 CHANGES: tuple[dict[str, Any], ...] = (
     {"screening": True},
-    {"screening": True, "known": None},
+    {"screening": True, "prices": None},
     {"screening": {"price": False}},
     *({"screening": {"pool": n}} for n in (25, 400)),
     *({"screening": {"smoothness": nu}} for nu in (0.5, 2.5)),

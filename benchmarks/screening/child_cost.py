@@ -32,14 +32,7 @@ NAMES = ("read", "write", "decode", "encode", "count_parameters")
 
 def study_of(trials: Sequence[optuna.trial.FrozenTrial], screening: bool) -> optuna.Study:
     """Return a study of these trials with a new sampler."""
-    space = CNNSpace()
-    sampler = DESampler(
-        initial=space.initial,
-        repair=space.repair,
-        known={1: space.count_parameters},
-        screening=screening,
-        seed=0,
-    )
+    sampler = DESampler(space=CNNSpace(), screening=screening, seed=0)
     # A name, because it seeds the children.
     study = optuna.create_study(
         study_name="child cost", directions=["minimize"] * 2, sampler=sampler

@@ -53,9 +53,7 @@ def asks(screening: bool, n: int) -> Row:
     space = CNNSpace()
     study = made_up(space, n)
     study.sampler = DESampler(
-        initial=space.initial,
-        repair=space.repair,
-        known={1: space.count_parameters},
+        space=space,
         screening=screening,
         seed=0,
     )

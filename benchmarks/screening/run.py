@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -99,10 +98,7 @@ def sampler(job: Job, space: CNNSpace, done: int = 0) -> BaseSampler:
         case "random":
             return RandomSampler(seed=job.seed + 1000 * done)
     return DESampler(
-        initial=space.initial,
-        repair=space.repair,
-        accept=partial(job.task.caps.accepts, space),
-        known={1: space.count_parameters},
+        space=job.task.caps.limit(space),
         screening="screened" in job.arm and Screening(stopped="blind" not in job.arm),
         seed=job.seed,
     )

@@ -23,7 +23,7 @@ from optuna_de.evolution.population import Finished, Fold, Population, Rules
 from optuna_de.evolution.variation import Catalog
 from optuna_de.halving import rungs_of
 from optuna_de.sampler.duplicates import FinishedGenomes, RunningGenomes, is_part
-from optuna_de.sampler.plan import PLAN_KEY
+from optuna_de.sampler.plan import PLAN_KEY, Candidate
 from optuna_de.search_space.distributions import Distributions, Params, hull, is_same
 from optuna_de.search_space.encoding import (
     Sequences,
@@ -58,7 +58,7 @@ class History:
                 f"{len(directions)} objectives; one weight per objective is needed."
             )
         self.study_name = study_name
-        self.planned: dict[int, tuple[Any, dict[str, Value]]] = {}
+        self.planned: dict[int, Candidate] = {}
         self._rules = rules
         self.signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions]
         self._minimises = all(sign > 0 for sign in self.signs)
@@ -181,13 +181,19 @@ class History:
             return tuple(map(float, values))
         return tuple(map(mul, self.signs, values))
 
-    def _read(self, params: Params) -> Genome:
-        if self._rules.repair is None:
-            return read(params, self._sequences)
+    def repaired(self, params: Params) -> Params:
+        """Return the canonical parameters; those of a trial of another space stay as they are."""
         try:
-            return read(self._rules.repair(params), self._sequences)
-        except ValueError:  # a trial of another space: it is kept as it is spelt
-            return read(params, self._sequences)
+            return params if self._rules.repair is None else self._rules.repair(params)
+        except ValueError:
+            return params
+
+    def read(self, params: Params) -> Genome:
+        """Return the genome of parameters that are canonical already."""
+        return read(params, self._sequences)
+
+    def _read(self, params: Params) -> Genome:
+        return self.read(self.repaired(params))
 
     def _read_finished(self, number: int) -> Genome:
         return self._read(self._finished[number].params)

@@ -1,123 +1,82 @@
-"""From a population to a child and the plan that made it.
+"""Offspring: choose parents, vary them, and return the child with its plan.
 
-A plan names the parents and the generator, so that a child can be bred again from the storage.
+The plan names parents and random generator, so the child can be computed again from the storage.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Literal
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from optuna_de._checks import require
-from optuna_de.evolution.genome import Genome, Value
+from optuna_de.evolution.genome import Genome
 from optuna_de.evolution.population import Finished
 from optuna_de.evolution.variation import Variation, draw, vary
 from optuna_de.sampler.history import History
-from optuna_de.sampler.plan import Plan
-from optuna_de.screening.screening import Evidence, Known, Screening, screen
+from optuna_de.sampler.plan import Candidate, Plan, read_plan
+from optuna_de.sampler.settings import Settings
+from optuna_de.screening.acquisition import Array
+from optuna_de.screening.screening import Evidence, Screening, screen
 from optuna_de.screening.transforms import Losses, extrapolate_losses
-from optuna_de.search_space.distributions import Distributions, Params, range_of
+from optuna_de.search_space.distributions import Distributions, range_of
 from optuna_de.search_space.encoding import write
 
 ATTEMPTS = 100
 MIN_PARENTS = 3
-DEDUPLICATE = (True, False, "generation")
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How trials are planned, see :class:`optuna_de.DESampler`.
-
-    Raises:
-        ValueError: Where a value is out of its range.
-    """
-
-    n_best: int
-    variation: Variation
-    initial: Callable[[np.random.Generator], Params] | None
-    accept: Callable[[Params], bool] | None
-    deduplicate: bool | Literal["generation"]
-    known: Known = field(default_factory=dict)
-    screening: Screening | None = None
-
-    def __post_init__(self) -> None:
-        require(self.n_best >= 1, "n_best", self.n_best, "at least 1")
-        right = self.deduplicate in DEDUPLICATE
-        require(right, "deduplicate", self.deduplicate, f"one of {DEDUPLICATE}")
-
-    def refuses(self, params: Params) -> bool:
-        """Return whether a hard cap excludes these parameters."""
-        return self.accept is not None and not self.accept(params)
-
-    def is_priced(self, genome: Genome) -> bool:
-        """Return whether all known objectives can be computed."""
-        params = write(genome)
-        try:
-            for price in self.known.values():
-                price(params)
-        except (ValueError, LookupError):
-            return False
-        return True
-
-    def is_taken(self, genome: Genome, history: History) -> bool:
-        """Return whether a genome may not be tried (again)."""
-        if self.deduplicate == "generation":
-            return history.is_in_generation(genome)
-        return self.deduplicate and history.is_known(genome)
-
-
 Key = tuple[int, ...]
-Planned = tuple[Plan, dict[str, Value]]
 
 
-def start(history: History, key: Key, settings: Settings, space: Distributions) -> Planned:
-    """Plan a member of the initial population; a refused or known draw is drawn again."""
+def start(history: History, key: Key, settings: Settings, space: Distributions) -> Candidate:
+    """Draw a member of the initial population, again if it is refused or repeats a trial."""
     for attempt in range(ATTEMPTS):
         plan = Plan(history.generation, "initial", (), (*key, attempt))
-        params = _draw_initial(plan, settings, space)
-        known = settings.deduplicate is True and history.is_known(history.canonical(params))
-        if not known and not settings.refuses(params):
+        child = _draw_initial(plan, history, settings, space)
+        repeated = settings.deduplicate is True and history.is_known(child.genome)
+        if not repeated and not settings.refuses(child.params):
             break
-    return plan, params
+    return child
 
 
-def _draw_initial(plan: Plan, settings: Settings, space: Distributions) -> dict[str, Value]:
+def _draw_initial(
+    plan: Plan, history: History, settings: Settings, space: Distributions
+) -> Candidate:
     rng = plan.rng()
     if settings.initial is not None:
-        return dict(settings.initial(rng))
-    return {name: draw(range_of(d), rng) for name, d in space.items()}
+        params = dict(settings.initial(rng))
+    else:
+        params = {name: draw(range_of(d), rng) for name, d in space.items()}
+    return Candidate(plan, history.canonical(params), params)
 
 
-def breed_offspring(history: History, key: Key, settings: Settings) -> Planned:
-    """Plan the child that screening prefers, or one that is neither taken nor refused."""
+def breed_offspring(history: History, key: Key, settings: Settings) -> Candidate:
+    """Return the child that screening prefers, or one that is neither taken nor refused."""
     if settings.screening is None:
         return _breed_one(history, key, settings)
     running = running_offspring(history, settings, key[-1])
     pool = _breed_pool(history, key, settings, settings.screening.pool, running)
+    running = [child for child in running if child.prices is not None]
     verdict = screen(
-        _evidence(history, list(filter(settings.is_priced, running)), settings.screening),
-        [child for _, child in pool],
-        {j: partial(_signed, f, history.signs[j]) for j, f in settings.known.items()},
+        _evidence(history, [child.genome for child in running], settings.screening),
+        [child.genome for child in pool],
+        _price_columns([*running, *pool], history.signs, settings),
         settings.screening,
         np.random.default_rng((*key, 2)),
         history.memo,
     )
     if verdict.chosen is None:
-        plan, params = _breed_one(history, key, settings)
-        return replace(plan, screened=verdict.reason), params
-    plan, child = pool[verdict.chosen]
-    return replace(plan, screened=True), write(child)
+        child = _breed_one(history, key, settings)
+        return replace(child, plan=replace(child.plan, screened=verdict.reason))
+    child = pool[verdict.chosen]
+    return replace(child, plan=replace(child.plan, screened=True))
 
 
 def _evidence(history: History, running: Sequence[Genome], options: Screening) -> Evidence:
-    """Gather what was evaluated; a stopped trial counts with the losses that it was heading for.
+    """Gather finished trials; a stopped one counts with its losses, extrapolated to the end.
 
-    It is foretold from its last rung and from trials that were complete before it ended.
+    The factors come from its last rung and from trials that were complete before it ended.
     """
     genomes, losses, feasible = [], list[tuple[float, ...]](), list[bool]()
     complete: dict[int, list[tuple[Losses, Losses]]] = defaultdict(list)
@@ -146,94 +105,135 @@ def _evidence(history: History, running: Sequence[Genome], options: Screening) -
     )
 
 
-def _signed(price: Callable[[Params], float], sign: float, params: Params) -> float:
-    return sign * float(price(params))
+def _price_columns(
+    candidates: Sequence[Candidate], signs: Sequence[float], settings: Settings
+) -> dict[int, Array]:
+    """Return the known losses ``(k,)`` of k candidates, by the index of their objective."""
+    columns = {}
+    for j in settings.prices:
+        prices = np.array([(child.prices or {})[j] for child in candidates], dtype=float)
+        if np.isnan(prices).any():
+            params = dict(candidates[int(np.isnan(prices).argmax())].params)
+            raise ValueError(f"The price of objective {j} must be a number, but is NaN: {params}.")
+        columns[j] = signs[j] * prices
+    return columns
 
 
-def running_offspring(history: History, settings: Settings, but: int) -> list[Genome]:
-    """Return the genomes of all running trials but one.
+def running_offspring(history: History, settings: Settings, but: int) -> list[Candidate]:
+    """Return all running trials but one as candidates, with prices if they can be computed.
 
     A trial that has not suggested all of its parameters yet counts with its stored plan, so that
-    workers see each other's choices as soon as they are made.
+    workers see each other's choices as soon as they are made. Candidates are kept until their
+    trial changes.
     """
-    found = []
-    for number in history.open_numbers:
-        size, genome = history.suggested(number)
-        if number in history.plans:
-            _, params = replay(Plan.load(history.plans[number]), history, settings, {})
-            genome = history.canonical(params) if len(params) > size else genome
-        if number != but and (genome.flat or genome.sequences):
-            found.append(genome)
-    return found
+    kept: Mapping[int, tuple[tuple[Any, ...], Candidate]] = history.memo.get("running", {})
+    running = {}
+    for number in (n for n in history.open_numbers if n != but):
+        state = history.suggested(number)[0], history.plans.get(number), history.catalog
+        if number in kept and kept[number][0] == state:
+            running[number] = kept[number]
+        else:
+            running[number] = state, _running(number, history, settings)
+    history.memo["running"] = running
+    children = (child for _, child in running.values())
+    return [child for child in children if child.genome.flat or child.genome.sequences]
+
+
+def _running(number: int, history: History, settings: Settings) -> Candidate:
+    """Return a running trial as far as it is suggested, or as its stored plan describes it."""
+    size, genome = history.suggested(number)
+    plan = Plan(history.generation, "initial", (), ())
+    child = Candidate(plan, genome, write(genome))
+    stored = read_plan(history.plans.get(number))
+    if stored is not None:
+        planned = replay(stored, history, settings, {})
+        child = planned if len(planned.params) > size else replace(child, plan=planned.plan)
+    try:
+        return replace(child, prices=settings.price(child.params))
+    except (ValueError, LookupError):
+        return child
 
 
 def _breed_pool(
-    history: History, key: Key, settings: Settings, size: int, running: Sequence[Genome]
-) -> list[tuple[Plan, Genome]]:
-    """Breed up to ``size`` different children, none of them taken or refused."""
-    pool: dict[Hashable, tuple[Plan, Genome]] = {}
-    barred = {genome.spelling() for genome in running} if settings.deduplicate is True else set()
+    history: History, key: Key, settings: Settings, size: int, running: Sequence[Candidate]
+) -> list[Candidate]:
+    """Breed up to ``size`` different children, none of them taken or refused, with prices."""
+    pool: dict[Hashable, Candidate] = {}
+    apart = settings.deduplicate is True
+    barred = {child.genome.spelling() for child in running} if apart else set()
     for attempt in range(2 * size):
-        plan, child = _attempt(history, key, attempt, "difference", settings)
-        name = child.spelling()
-        taken = name in pool or name in barred or settings.is_taken(child, history)
-        if not taken and not settings.refuses(write(child)) and _is_ready(child, settings):
-            pool[name] = plan, child
+        child = _attempt(history, key, attempt, "difference", settings)
+        name = child.genome.spelling()
+        taken = name in pool or name in barred or settings.is_taken(child.genome, history)
+        if not taken and not settings.refuses(child.params):
+            priced = _with_prices(child, settings)
+            pool |= {} if priced is None else {name: priced}
         if len(pool) == size:
             break
     return list(pool.values())
 
 
-def _is_ready(child: Genome, settings: Settings) -> bool:
-    """Return whether a child can be screened: one with a kind that no trial had is not whole yet.
+def _with_prices(child: Candidate, settings: Settings) -> Candidate | None:
+    """Return a child with its prices; ``None`` if it has a kind that no trial had.
 
-    Of a child whose units all have attributes the price has to work; its error is the caller's.
+    Such a unit has no attributes yet. Any other child has a price, whose error is the caller's.
     """
-    units = (unit for sequence in child.sequences.values() for unit in sequence)
-    return all(unit.attributes for unit in units) or settings.is_priced(child)
+    try:
+        return replace(child, prices=settings.price(child.params))
+    except (ValueError, LookupError):
+        units = (unit for sequence in child.genome.sequences.values() for unit in sequence)
+        if all(unit.attributes for unit in units):
+            raise
+        return None
 
 
 def _attempt(
     history: History, key: Key, attempt: int, operator: str, settings: Settings
-) -> tuple[Plan, Genome]:
+) -> Candidate:
     rng = np.random.default_rng((*key, attempt, 1))
     parents = _choose(history.population, settings.n_best, rng)
     numbers = tuple(member.number for member in parents)
     plan = Plan(history.generation, operator, numbers, (*key, attempt))
     genomes = [genome for n in numbers if (genome := history.genome(n)) is not None]
-    return plan, _bear(plan, genomes, history, settings.variation)
+    return _make_child(plan, genomes, history, settings.variation)
 
 
-def _breed_one(history: History, key: Key, settings: Settings) -> Planned:
-    """Plan a child that is neither taken nor refused.
+def _breed_one(history: History, key: Key, settings: Settings) -> Candidate:
+    """Return a child that is neither taken nor refused.
 
-    Another is drawn otherwise, at most ``ATTEMPTS`` times; where duplicates are avoided, more
-    and more genes are edited at random in the second half of the attempts. The last child is
+    Another is drawn otherwise, at most ``ATTEMPTS`` times; if duplicates are avoided, more and
+    more genes are edited at random in the second half of the attempts. The last child is
     returned even if it is taken: a finite space may hold no other.
     """
     for attempt in range(ATTEMPTS):
         late = settings.deduplicate is True and attempt >= ATTEMPTS // 2
         operator = "edit" if late else "difference"
-        plan, child = _attempt(history, key, attempt, operator, settings)
-        params = write(child)
-        if not settings.is_taken(child, history) and not settings.refuses(params):
+        child = _attempt(history, key, attempt, operator, settings)
+        if not settings.is_taken(child.genome, history) and not settings.refuses(child.params):
             break
-    return plan, params
+    return child
 
 
-def replay(plan: Plan, history: History, settings: Settings, space: Distributions) -> Planned:
+def replay(plan: Plan, history: History, settings: Settings, space: Distributions) -> Candidate:
     """Return what a stored plan describes, so that a retried trial keeps its genome."""
     parents = [genome for n in plan.parents if (genome := history.genome(n)) is not None]
     if len(parents) != MIN_PARENTS:
-        return plan, _draw_initial(plan, settings, space)
-    return plan, write(_bear(plan, parents, history, settings.variation))
+        return _draw_initial(plan, history, settings, space)
+    return _make_child(plan, parents, history, settings.variation)
 
 
-def _bear(plan: Plan, parents: Sequence[Genome], history: History, variation: Variation) -> Genome:
+def _make_child(
+    plan: Plan, parents: Sequence[Genome], history: History, variation: Variation
+) -> Candidate:
     best, a, b = parents
     forced = max(0, plan.key[-1] - ATTEMPTS // 2 + 1) if plan.operator == "edit" else 0
     child = vary((best, a, b), history.catalog, variation, plan.rng(), forced=forced)
-    return history.canonical(write(child))
+    params = write(child)
+    repaired = history.repaired(params)
+    if repaired == params:
+        return Candidate(plan, child, params)
+    genome = history.read(repaired)
+    return Candidate(plan, genome, write(genome))
 
 
 def _choose(

@@ -1,12 +1,18 @@
-"""A trial's plan: its parents, operator and generator, so that it can be bred again."""
+"""Plan of a trial, and the candidate that it makes.
+
+A plan names parents, operator and random generator, so the child can be computed again.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from optuna.trial import FrozenTrial
+
+from optuna_de.evolution.genome import Genome, Value
 
 PLAN_KEY = "optuna_de:v1:plan"
 _LATEST = 10**9  # generation
@@ -14,15 +20,15 @@ _LATEST = 10**9  # generation
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a trial's genome came to be; stored with the trial.
+    """How a trial's genome was made; stored with the trial.
 
     Args:
         generation: Blocks folded when the trial was planned; 0 for the initial population.
         operator: ``"initial"``, ``"difference"``, or ``"edit"`` (a difference, then an edit).
         parents: Trial numbers of ``(best, r1, r2)``; empty for the initial population.
         key: Non-negative integers that seed the generator.
-        screened: Whether a model chose the child among many; where it should have, but did not,
-            the reason why.
+        screened: Whether a model chose the child from a pool; the reason as text if it should
+            have, but did not.
     """
 
     generation: int
@@ -55,7 +61,30 @@ class Plan:
 
 def stored_plan(trial: FrozenTrial) -> Plan | None:
     """Return the plan that a trial stores; None if there is none, or it cannot be read."""
+    return read_plan(trial.system_attrs.get(PLAN_KEY))
+
+
+def read_plan(stored: Any) -> Plan | None:
+    """Return a stored plan; None if it cannot be read."""
     try:
-        return Plan.load(trial.system_attrs[PLAN_KEY]) if PLAN_KEY in trial.system_attrs else None
+        return Plan.load(stored)
     except ValueError:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A child on its way to a trial; made once and passed along.
+
+    Args:
+        plan: How it was made.
+        genome: Its genome, canonical if the sampler has a repair.
+        params: The same as Optuna parameters.
+        prices: Its objectives known before the evaluation, by index, in the study's direction;
+            ``None`` if they were not computed or cannot be.
+    """
+
+    plan: Plan
+    genome: Genome
+    params: Mapping[str, Value]
+    prices: Mapping[int, float] | None = None

@@ -1,7 +1,7 @@
 """DESampler: differential evolution as an Optuna sampler. Holds a seed and disposable caches.
 
-The population is folded from the storage at every trial (:mod:`optuna_de.sampler.history`);
-a child is a pure function of its parents and of a generator named by (seed, study name, trial
+The population is computed from the storage at every trial (:mod:`optuna_de.sampler.history`). A
+child is a pure function of its parents and of a generator seeded by (seed, study name, trial
 number).
 """
 
@@ -11,7 +11,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 from zlib import crc32
@@ -25,21 +25,21 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import _compat
 from optuna_de._checks import require
-from optuna_de.evolution.genome import Value
 from optuna_de.evolution.population import Repair, Rules
 from optuna_de.evolution.variation import Variation, draw
 from optuna_de.sampler.history import History
 from optuna_de.sampler.offspring import (
     ATTEMPTS,
     MIN_PARENTS,
-    Settings,
     breed_offspring,
     replay,
     running_offspring,
     start,
 )
-from optuna_de.sampler.plan import PLAN_KEY, Plan
-from optuna_de.screening.screening import Known, Screening
+from optuna_de.sampler.plan import PLAN_KEY, Candidate, Plan, stored_plan
+from optuna_de.sampler.settings import Settings, decide_screening, prices_within
+from optuna_de.sampler.space import Prices, Space, check_space
+from optuna_de.screening.screening import Screening
 from optuna_de.search_space.distributions import Distributions, Params, fitting, range_of
 
 _logger = logging.getLogger(__name__)
@@ -70,24 +70,36 @@ class DESampler(BaseSampler):
         scale: Factor F on numeric differences, ``>= 0``.
         crossover: Probability CR, in ``[0, 1]``, that a gene takes part in the difference.
         mutation: Expected number of genes of a child edited at random, ``>= 0``.
-        initial: ``initial(rng) -> params`` draws the initial population; default: uniform.
-        repair: ``repair(params) -> params`` maps parameters to those that express the same
-            thing canonically; children are stored, and duplicates judged, in this form.
-        accept: ``accept(params) -> bool``; a draw or child that it refuses is drawn again, within
-            a bounded number of attempts: a hard cap that costs no trial. A child with a kind that
-            no trial had comes without that kind's attributes, which are drawn later.
-        deduplicate: ``True``: no child equals a finished or running trial; ``"generation"``:
-            none equals a child of its own generation; ``False``: no check.
-        known: Objectives that parameters alone tell, as ``{index: function(params) -> float}``:
-            they are exact in screening, in the study's own direction.
-        screening: Whether a model of the finished trials chooses each child among many
-            (:class:`optuna_de.screening.screening.Screening` sets how); needs scikit-learn.
-        seed: Non-negative integer; ``None`` draws one. With the study's name, where it was given
+        space: Any object with ``initial``, ``repair``, ``accept`` and ``prices``
+            (:class:`optuna_de.sampler.space.Space`), such as ``CNNSpace``. Each of the four
+            arguments of these names overrides it.
+        initial: ``initial(rng) -> params`` draws one member of the initial population; default:
+            uniform.
+        repair: ``repair(params) -> params`` returns the canonical parameters of the same
+            solution. Children are stored, and duplicates detected, in this form.
+        accept: ``accept(params) -> bool`` rejects a child before it becomes a trial, e.g. a
+            network over a size limit. A rejected child is drawn again, at most 100 times. A unit
+            kind that no trial has had yet comes without attributes; they are drawn when they are
+            suggested.
+        prices: Objectives that can be computed from the parameters before an evaluation, as
+            ``{index: function(params) -> float}``, e.g. ``{1: space.count_parameters}``.
+            Screening uses them exactly; values are in the study's direction. A price of the
+            space is ignored, and logged, if the study has no such objective.
+        deduplicate: Duplicate check. ``True``: no child equals a finished or running trial;
+            ``"generation"``: none equals a child of its own generation; ``False``: no check. A
+            finite space that is exhausted repeats trials.
+        screening: Whether a Gaussian process chooses each child from a pool; a
+            :class:`optuna_de.screening.screening.Screening` sets how. ``None``: on if an
+            objective is known before the evaluation and scikit-learn is installed; the choice is
+            logged once.
+        seed: Non-negative integer; ``None`` draws one. With the study's name, if the user gave
             one, and a trial's number it seeds that trial.
 
     Raises:
-        ValueError: Where an argument is out of its range.
-        ImportError: Where screening is asked for, but scikit-learn is not installed.
+        ValueError: If an argument is out of its range; at the first trial, if ``weights`` or
+            ``prices`` do not fit the study's number of objectives.
+        TypeError: If ``space`` lacks some of its four names.
+        ImportError: If screening is requested, but scikit-learn is not installed.
     """
 
     def __init__(
@@ -101,15 +113,23 @@ class DESampler(BaseSampler):
         scale: float = 0.7,
         crossover: float = 0.5,
         mutation: float = 0.5,
+        space: Space | None = None,
         initial: Callable[[np.random.Generator], Params] | None = None,
         repair: Repair | None = None,
         accept: Callable[[Params], bool] | None = None,
         deduplicate: bool | Literal["generation"] = True,
-        known: Known | None = None,
-        screening: bool | Screening = False,
+        prices: Prices | None = None,
+        screening: bool | Screening | None = None,
         seed: int | None = None,
     ) -> None:
         require(seed is None or seed >= 0, "seed", seed, "None or at least 0")
+        self._requires_prices = prices is not None
+        if space is not None:
+            check_space(space)
+            initial = space.initial if initial is None else initial
+            repair = space.repair if repair is None else repair
+            accept = space.accept if accept is None else accept
+            prices = space.prices if prices is None else prices
         startup = max(4, population_size // 2) if n_startup_trials is None else n_startup_trials
         self._rules = Rules(
             population_size,
@@ -124,30 +144,32 @@ class DESampler(BaseSampler):
             initial,
             accept,
             deduplicate,
-            dict(known or {}),
+            dict(prices or {}),
             Screening() if screening is True else screening or None,
         )
+        self._decides_screening = screening is None
         self._seed = secrets.randbits(64) if seed is None else int(seed)
         self._clear()
 
     @classmethod
     def seed_exact(
         cls,
-        initial: Callable[[np.random.Generator], Params] | None = None,
+        space: Space,
         *,
-        repair: Repair | None = None,
         accept: Callable[[Params], bool] | None = None,
         seed: int | None = None,
     ) -> DESampler:
         """Return the seed report's algorithm: 20 parents, 10 children, weights (0.7, 0.3).
 
-        Units are exchanged whole: attributes never move and nothing is edited at random. Of the
-        children of one generation no two are equal, within a bounded number of redraws.
+        Difference and add exchange whole units; attributes never change and there is no random
+        mutation. No two children of one generation are equal, as long as redraws find another.
+        Nothing is screened.
 
         Args:
-            initial: The initial distribution, e.g. ``CNNSpace.seed().initial``.
-            repair: Drops what a genome cannot express, e.g. ``CNNSpace.seed().repair``.
-            accept, seed: As for the sampler.
+            space: Its ``initial`` draws the first 20 trials and its ``repair`` keeps every child
+                in the space, e.g. ``CNNSpace.seed()``.
+            accept: As for the sampler, instead of the space's own.
+            seed: As for the sampler.
         """
         return cls(
             population_size=20,
@@ -158,19 +180,20 @@ class DESampler(BaseSampler):
             scale=0.0,
             crossover=1.0,
             mutation=0.0,
-            initial=initial,
-            repair=repair,
+            space=space,
             accept=accept,
             deduplicate="generation",
+            screening=False,
             seed=seed,
         )
 
     def _clear(self) -> None:
         self._lock = threading.RLock()
         self._histories: WeakKeyDictionary[BaseStorage, dict[int, History]] = WeakKeyDictionary()
+        self._settled: dict[int, Settings] = {}  # by the number of objectives
 
     def __getstate__(self) -> dict[str, Any]:
-        caches = ("_lock", "_histories")
+        caches = ("_lock", "_histories", "_settled")
         return {name: value for name, value in vars(self).items() if name not in caches}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -180,21 +203,21 @@ class DESampler(BaseSampler):
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
         """Return the union of all distributions seen in the study's finished trials."""
         with self._lock:
-            known = self._history(study).distributions
-            return {name: d for name, d in known.items() if not d.single()}
+            distributions = self._history(study).distributions
+            return {name: d for name, d in distributions.items() if not d.single()}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Plan the trial, store the plan and return the planned values in the search space."""
         with self._lock:
-            plan, params = self._plan(study, trial, search_space)
-            self._history(study).planned[trial.number] = plan, params
-        if PLAN_KEY not in trial.system_attrs:
-            _compat.set_system_attr(study, trial, PLAN_KEY, asdict(plan))
-            if plan.screened is True and self._settings.deduplicate is True:
-                params = self._differ(study, trial, plan, params)
-        return {name: value for name, value in params.items() if name in search_space}
+            child = self._plan(study, trial, search_space)
+            self._history(study).planned[trial.number] = child
+        if stored_plan(trial) is None:
+            _compat.set_system_attr(study, trial, PLAN_KEY, asdict(child.plan))
+            if child.plan.screened is True and self._settings.deduplicate is True:
+                child = self._differ(study, trial, child)
+        return {name: value for name, value in child.params.items() if name in search_space}
 
     def sample_independent(
         self,
@@ -203,39 +226,38 @@ class DESampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """Return the planned value, else one that the population holds, else a random one."""
+        """Return the planned value, else a value from the population, else a random value."""
         with self._lock:
             history = self._history(study)
-            unplanned = Plan(0, "initial", (), (self._seed, trial.number)), dict[str, Value]()
-            plan, params = history.planned.get(trial.number, unplanned)
+            child = history.planned.get(trial.number)
+            plan = child.plan if child else Plan(0, "initial", (), (self._seed, trial.number))
             rng = np.random.default_rng((*plan.key, crc32(_bytes(param_name))))
-            planned = [params[param_name]] if param_name in params else []
-            held = fitting(planned, param_distribution)
-            if not held and plan.parents:
-                held = fitting(history.donors(param_name), param_distribution)
-        if held:
-            return held[int(rng.random() * len(held))]
+            planned = [child.params[param_name]] if child and param_name in child.params else []
+            values = fitting(planned, param_distribution)
+            if not values and plan.parents:
+                values = fitting(history.donors(param_name), param_distribution)
+        if values:
+            return values[int(rng.random() * len(values))]
         if plan.parents:
             _logger.debug("Trial %d: %s is drawn at random.", trial.number, param_name)
         return draw(range_of(param_distribution), rng)
 
-    def _differ(
-        self, study: Study, trial: FrozenTrial, plan: Plan, params: dict[str, Value]
-    ) -> dict[str, Value]:
-        """Plan anew while another worker has planned the same child at the same time.
+    def _differ(self, study: Study, trial: FrozenTrial, child: Candidate) -> Candidate:
+        """Breed again while another worker has planned the same child at the same time.
 
         Each looks after it has written, so at least one of two sees the other.
         """
+        settings = self._settings_of(study)
         for _ in range(ATTEMPTS):
             with self._lock:
                 history = self._history(study, fresh=True)
-                others = running_offspring(history, self._settings, trial.number)
-                if history.canonical(params).spelling() not in {o.spelling() for o in others}:
+                others = running_offspring(history, settings, trial.number)
+                if child.genome.spelling() not in {o.genome.spelling() for o in others}:
                     break
-                plan, params = breed_offspring(history, self._key(history, trial), self._settings)
-                history.planned[trial.number] = plan, params
-            _compat.set_system_attr(study, trial, PLAN_KEY, asdict(plan))
-        return params
+                child = breed_offspring(history, self._key(history, trial), settings)
+                history.planned[trial.number] = child
+            _compat.set_system_attr(study, trial, PLAN_KEY, asdict(child.plan))
+        return child
 
     def after_trial(
         self,
@@ -254,19 +276,27 @@ class DESampler(BaseSampler):
         storage, study_id = _compat.study_key(study)
         histories = self._histories.setdefault(storage, {})
         if study_id not in histories:
-            self._check_known(len(study.directions))
+            self._settings_of(study)
             histories[study_id] = History(self._rules, study.study_name, study.directions)
         trials = _compat.fresh_trials_of(study) if fresh else _compat.trials_of(study)
         histories[study_id].update(trials)
         return histories[study_id]
 
-    def _plan(
-        self, study: Study, trial: FrozenTrial, search_space: Distributions
-    ) -> tuple[Plan, dict[str, Value]]:
-        history, settings = self._history(study), self._settings
-        stored = trial.system_attrs.get(PLAN_KEY)
+    def _settings_of(self, study: Study) -> Settings:
+        """Return the settings for a study: prices of its objectives, screening decided."""
+        objectives = len(study.directions)
+        if objectives not in self._settled:
+            settings = self._settings
+            prices = prices_within(settings.prices, objectives, required=self._requires_prices)
+            screening = decide_screening(prices) if self._decides_screening else settings.screening
+            self._settled[objectives] = replace(settings, prices=prices, screening=screening)
+        return self._settled[objectives]
+
+    def _plan(self, study: Study, trial: FrozenTrial, search_space: Distributions) -> Candidate:
+        history, settings = self._history(study), self._settings_of(study)
+        stored = stored_plan(trial)
         if stored is not None:
-            return replay(Plan.load(stored), history, settings, search_space)
+            return replay(stored, history, settings, search_space)
         key = self._key(history, trial)
         if len(history.population) < MIN_PARENTS:
             return start(history, key, settings, search_space)
@@ -275,11 +305,3 @@ class DESampler(BaseSampler):
     def _key(self, history: History, trial: FrozenTrial) -> tuple[int, ...]:
         name = _compat.given_name(history.study_name)
         return self._seed, crc32(_bytes(name)), trial.number
-
-    def _check_known(self, objectives: int) -> None:
-        for index in self._settings.known:
-            if index not in range(objectives):
-                raise ValueError(
-                    f"known has the objective {index}, but the study has {objectives}, "
-                    "counted from 0."
-                )

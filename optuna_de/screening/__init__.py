@@ -1,7 +1,7 @@
 """Models of finished trials: which child is worth evaluating."""
 
 from optuna_de.screening.acquisition import Array
-from optuna_de.screening.screening import Evidence, Known, Screening, screen
+from optuna_de.screening.screening import Evidence, Screening, screen
 from optuna_de.screening.transforms import Losses, extrapolate_losses
 
-__all__ = ["Array", "Evidence", "Known", "Losses", "Screening", "extrapolate_losses", "screen"]
+__all__ = ["Array", "Evidence", "Losses", "Screening", "extrapolate_losses", "screen"]

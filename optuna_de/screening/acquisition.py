@@ -1,4 +1,4 @@
-"""What a candidate's losses are worth beside those of the incumbents. Knows NumPy only."""
+"""Acquisition values: the gain of a candidate's losses over the evaluated ones. NumPy only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def acquisition_values(
     weights: Sequence[float] | None,
     rng: np.random.Generator,
 ) -> Array:
-    """Return how much each of ``(k, m)`` candidates is worth beside ``(n, m)`` incumbents.
+    """Return the acquisition value of each of ``(k, m)`` candidates, given ``(n, m)`` incumbents.
 
     One objective: the value; weights: the weighted sum; two objectives: the hypervolume that is
     added; more: the augmented Chebyshev sum of random weights (Knowles, 2006).

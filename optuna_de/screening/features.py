@@ -1,8 +1,8 @@
-"""Genomes as rows of numbers, for models of their losses. Knows NumPy; knows no model.
+"""Feature vectors of genomes for the surrogate model. NumPy only.
 
 A category is one-hot, a number lies in the unit interval of its transformed range, and a missing
-gene is a value of its own. A sequence gives its units position by position, then summaries that a
-shift by one unit hardly moves: depth, share and mean position of each kind, course of each
+gene is a value of its own. A sequence gives its units position by position, then summaries that
+change little when a unit is inserted: depth, share and mean position of each kind, course of each
 attribute.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,22 +21,85 @@ from optuna_de.evolution.variation import Alphabet, Catalog
 Array = NDArray[np.float64]
 _HALF = 1 / sqrt(2)  # two one-hot columns differ: a change of category is a distance of 1
 _ABSENT = -0.5
+_MOST_UNITS = 20_000  # of a table, a few MiB
 
 
-def features(genomes: Sequence[Genome], catalog: Catalog) -> Array:
+class UnitTable:
+    """Rows of the units of a sequence, each computed once; a disposable cache.
+
+    A row has one entry per kind, one for absence and one per attribute name. Attributes of one
+    name share an entry; a kind that is not in the alphabet has none.
+
+    Args:
+        alphabet: The kinds and the ranges of their attributes.
+    """
+
+    def __init__(self, alphabet: Alphabet) -> None:
+        self.alphabet = alphabet
+        names = sorted({name for spans in alphabet.attributes.values() for name in spans})
+        kinds = dict.fromkeys(kind for allowed in alphabet.kinds for kind in allowed)
+        self.kinds = {name: i for i, name in enumerate(kinds)}
+        self._columns = {name: len(kinds) + 1 + i for i, name in enumerate(names)}
+        self._absent: Array = np.full(len(kinds) + 1 + len(names), _ABSENT)
+        self._absent[: len(kinds)], self._absent[len(kinds)] = 0.0, _HALF
+        self._clear()
+
+    def _clear(self) -> None:
+        self._rows = self._absent[None]  # and as many again each time they are used up
+        self._index: dict[tuple[Any, ...], int] = {}
+
+    def positions(self, sequences: Sequence[Sequence[Gene]]) -> Array:
+        """Return rows ``(n, depth, kinds + 1 + attributes)`` by position; depth is the largest."""
+        if len(self._index) > _MOST_UNITS:
+            self._clear()
+        places = np.zeros((len(sequences), max(1, *map(len, sequences))), dtype=np.intp)
+        for row, units in zip(places, sequences, strict=True):
+            row[: len(units)] = [self._place(unit) for unit in units]
+        cells: Array = self._rows[places]
+        return cells
+
+    def _place(self, unit: Gene) -> int:
+        name = unit.kind, unit.attributes
+        place = self._index.get(name)
+        if place is None:
+            place = self._index[name] = len(self._index) + 1
+            if place == len(self._rows):
+                self._rows = np.vstack([self._rows, np.empty_like(self._rows)])
+            self._rows[place] = self._row(unit)
+        return place
+
+    def _row(self, unit: Gene) -> Array:
+        row: Array = self._absent.copy()
+        row[len(self.kinds)] = 0.0
+        if unit.kind in self.kinds:
+            row[self.kinds[unit.kind]] = _HALF
+        spans: Mapping[str, Range] = self.alphabet.attributes.get(unit.kind, {})
+        for name, value in unit.attributes:
+            if name in spans:
+                row[self._columns[name]] = _number(value, spans[name])
+        return row
+
+
+Tables = dict[str, UnitTable]
+
+
+def features(genomes: Sequence[Genome], catalog: Catalog, tables: Tables | None = None) -> Array:
     """Return one row per genome, shape ``(n, d)``, entries in ``[-0.5, 1]``; ``d`` depends on all.
 
     Args:
         genomes: The genomes, one or more; rows of different calls cannot be compared.
         catalog: The ranges of their genes.
+        tables: Tables of the catalog's sequences by name; those that are missing are added.
     """
+    tables = {} if tables is None else tables
     blocks = [
         _flat([genome.flat.get(name) for genome in genomes], name, genomes, span)
         for name, span in catalog.flat.items()
     ]
     for name, alphabet in catalog.sequences.items():
-        cells = _positions([g.sequences.get(name, ()) for g in genomes], alphabet)
-        blocks += [cells.reshape(len(genomes), -1), _summaries(cells, len(_kinds(alphabet)))]
+        table = tables.setdefault(name, UnitTable(alphabet))
+        cells = table.positions([g.sequences.get(name, ()) for g in genomes])
+        blocks += [cells.reshape(len(genomes), -1), _summaries(cells, len(table.kinds))]
     rows = np.hstack(blocks) if blocks else np.zeros((len(genomes), 0))
     return rows[:, np.ptp(rows, axis=0) > 0]
 
@@ -47,26 +111,6 @@ def _flat(values: Sequence[Value], name: str, genomes: Sequence[Genome], span: R
         return np.eye(len(span.values) + 1)[slots] * _HALF
     units = [span.to_unit(v) if h else _ABSENT for v, h in zip(values, held, strict=True)]  # type: ignore[arg-type]
     return np.array(units)[:, None]
-
-
-def _positions(units: Sequence[Sequence[Gene]], alphabet: Alphabet) -> Array:
-    """Return kinds, absence and attributes ``(n, depth, kinds + 1 + attributes)`` by position.
-
-    Attributes of one name share a column; a kind that is not in the alphabet has none.
-    """
-    kinds, names = _kinds(alphabet), _attributes(alphabet)
-    depth = max(1, *map(len, units))
-    cells = np.zeros((len(units), depth, len(kinds) + 1 + len(names)))
-    cells[:, :, len(kinds)] = _HALF
-    cells[:, :, len(kinds) + 1 :] = _ABSENT
-    for row, sequence in zip(cells, units, strict=True):
-        for cell, unit in zip(row, sequence, strict=False):
-            cell[len(kinds)] = 0.0
-            if unit.kind in kinds:
-                cell[kinds[unit.kind]] = _HALF
-            for name, value in _numbers(unit, alphabet):
-                cell[len(kinds) + 1 + names[name]] = value
-    return cells
 
 
 def _summaries(cells: Array, kinds: int) -> Array:
@@ -97,23 +141,8 @@ def _mean(values: Array, held: NDArray[np.bool_]) -> Array:
     return np.where(number > 0, (values * held).sum(axis=1) / np.maximum(number, 1), _ABSENT)
 
 
-def _kinds(alphabet: Alphabet) -> dict[str, int]:
-    names = dict.fromkeys(kind for allowed in alphabet.kinds for kind in allowed)
-    return {name: i for i, name in enumerate(names)}
-
-
-def _attributes(alphabet: Alphabet) -> dict[str, int]:
-    names = sorted({name for spans in alphabet.attributes.values() for name in spans})
-    return {name: i for i, name in enumerate(names)}
-
-
-def _numbers(unit: Gene, alphabet: Alphabet) -> list[tuple[str, float]]:
-    """Return the attributes as numbers; the place among its choices stands for a category."""
-    spans: Mapping[str, Range] = alphabet.attributes.get(unit.kind, {})
-    return [(n, _number(v, spans[n])) for n, v in unit.attributes if n in spans]
-
-
 def _number(value: Value, span: Range) -> float:
+    """Return an attribute as a number; the place among its choices stands for a category."""
     if isinstance(span, Choices):
         return span.values.index(value) / max(1, len(span.values) - 1)
     return span.to_unit(value)  # type: ignore[arg-type]

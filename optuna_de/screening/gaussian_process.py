@@ -58,8 +58,19 @@ class Model:
 
         Sundararajan and Keerthi (2001), equation 12.
         """
-        factor = np.linalg.inv(self.process.L_)
+        from scipy.linalg.lapack import dtrtri
+
+        factor, _ = dtrtri(self.process.L_, lower=1)  # L^-1; the inverse is its square
         return np.asarray(self.process.alpha_ / (factor**2).sum(axis=0))
+
+    @property
+    def smoothed(self) -> Array:
+        """The predicted losses of the trials that it learned from, ``(n,)``, noise left out.
+
+        With ``(K + s I) a = y`` they are ``K a = y - s a`` (Rasmussen, 2006, equation 2.25).
+        """
+        noise = self.theta[1] + self.process.alpha
+        return np.asarray(self.mean + self.deviation * (self.y - noise * self.process.alpha_))
 
     @property
     def is_useful(self) -> bool:
@@ -78,7 +89,7 @@ class Model:
         return self.mean + self.deviation * mean, self.deviation * self.amplitude * latent
 
     def believing(self, x: Array, losses: Array) -> Model:
-        """Return this model, told that features ``(k, d)`` have these losses ``(k,)``."""
+        """Return this model, conditioned as well on losses ``(k,)`` at features ``(k, d)``."""
         if not len(x):
             return self
         x, y = np.vstack([self.x, x]), np.append(self.y, (losses - self.mean) / self.deviation)

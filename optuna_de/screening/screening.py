@@ -1,17 +1,17 @@
-"""Which of many offspring is worth evaluating: a Gaussian process on genomes, known prices exact.
+"""Screening: a Gaussian process chooses one of many offspring; known objectives are exact.
 
 Pure functions of the finished and running trials. One process per unknown objective predicts the
-loss; an offspring is judged by an optimistic estimate, mean less some standard deviations
+loss. An offspring is judged by an optimistic estimate, mean less some standard deviations
 (Srinivas et al., 2010), of the hypervolume that it would add to the front. Front members count
 with their smoothed losses, so that one lucky evaluation is not trusted; none is evaluated again,
-as a child beside it teaches the model as much about it and may be better. Running trials count
-with their predicted losses (the kriging believer, Ginsbourger et al., 2010). Needs scikit-learn,
-which is imported when the first model is fitted.
+as a child close to it teaches the model as much and may be better. Running trials count with
+their predicted losses (the kriging believer, Ginsbourger et al., 2010). Needs scikit-learn, which
+is imported when the first model is fitted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -24,29 +24,27 @@ from optuna_de.evolution.variation import Catalog
 from optuna_de.screening.acquisition import acquisition_values
 from optuna_de.screening.surrogate import Memo, Surrogate
 from optuna_de.screening.transforms import Scale
-from optuna_de.search_space.distributions import Params
-from optuna_de.search_space.encoding import write
 
 Array = NDArray[np.float64]
-Known = Mapping[int, Callable[[Params], float]]
 
 
 @dataclass(frozen=True)
 class Screening:
-    """How offspring are screened.
+    """Parameters of screening.
 
     Args:
         pool: Offspring bred for one trial, at least 2.
-        optimism: Standard deviations below the mean at which a loss is expected, ``>= 0``.
+        optimism: Standard deviations subtracted from the predicted mean (lower confidence
+            bound), ``>= 0``.
         smoothness: The Matern kernel's, 0.5 (exponential), 1.5 or 2.5.
         limit: Finished trials that a model learns from, at least 20.
         minimum: Finished trials before the first model, at least 5.
-        price: Whether known objectives describe a genome to the models of the others, too.
-        stopped: Whether trials that early stopping pruned teach the model.
+        price: Whether known objectives are also features of the models.
+        stopped: Whether the model learns from trials that early stopping pruned.
 
     Raises:
-        ValueError: Where an argument is out of its range.
-        ImportError: Where scikit-learn is not installed.
+        ValueError: If an argument is out of its range.
+        ImportError: If scikit-learn is not installed.
     """
 
     pool: int = 100
@@ -72,7 +70,7 @@ class Screening:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a study knows when a child is wanted.
+    """Finished and running trials from which screening learns.
 
     Args:
         genomes: Evaluated genomes, n, in the order of their completion.
@@ -93,7 +91,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The place of the offspring to evaluate in its pool, or why none was preferred."""
+    """Index of the chosen offspring in the pool, or the reason why screening chose none."""
 
     chosen: int | None
     reason: str = ""
@@ -102,60 +100,50 @@ class Verdict:
 def screen(
     evidence: Evidence,
     pool: Sequence[Genome],
-    known: Known,
+    prices: Mapping[int, Array],
     options: Screening,
     rng: np.random.Generator,
     memo: Memo,
 ) -> Verdict:
-    """Return which offspring of a pool is worth evaluating.
+    """Choose one offspring of a pool to evaluate.
 
     Args:
         evidence: Finished and running trials.
-        pool: Offspring, none of them known.
-        known: Objectives that are computed from parameters, by their index.
+        pool: Offspring, k, none of which was tried.
+        prices: Losses of the running trials, then of the pool, ``(running + k,)`` without NaN, by
+            the index of each objective that is known before the evaluation.
         options: How to screen.
-        rng: Draws the weights of a scalarisation where there are more than two objectives.
+        rng: Draws the weights of a scalarisation if there are more than two objectives.
         memo: A disposable cache, one per study.
-
-    Raises:
-        ValueError: Where a known objective is not a number.
     """
     if len(evidence.genomes) < options.minimum:
         return Verdict(None, "too few finished trials")
     if not pool:
         return Verdict(None, "no offspring that is new")
     scales = [Scale.of(column, evidence.weights is None) for column in evidence.losses.T]
-    others = [*evidence.running, *pool]
-    prices = {j: scales[j].forward(_prices(price, others)) for j, price in known.items()}
+    scaled = {j: scales[j].forward(losses) for j, losses in prices.items()}
     surrogate = Surrogate(
         evidence.genomes,
         np.column_stack([s.forward(c) for s, c in zip(scales, evidence.losses.T, strict=True)]),
         [scale.shift is not None for scale in scales],
         evidence.catalog,
-        sorted(prices) if options.price else (),
+        sorted(scaled) if options.price else (),
         options.smoothness,
         options.limit,
         memo,
     )
-    found = _estimates(surrogate, others, prices, len(evidence.running), options.optimism)
-    if found is None:
+    others = [*evidence.running, *pool]
+    estimates = _estimates(surrogate, others, scaled, len(evidence.running), options.optimism)
+    if estimates is None:
         return Verdict(None, "the model is no better than a constant")
-    smooth, waiting, optimistic = found
+    smooth, waiting, optimistic = estimates
     incumbents = np.vstack([smooth[evidence.feasible[surrogate.kept]], waiting])
-    low, high = surrogate.told.min(axis=0), surrogate.told.max(axis=0)
+    low, high = surrogate.losses.min(axis=0), surrogate.losses.max(axis=0)
     span = np.where(high > low, high - low, 1.0)
     incumbents, optimistic = (incumbents - low) / span, (optimistic - low) / span
     return Verdict(
         int(np.argmax(acquisition_values(incumbents, optimistic, evidence.weights, rng)))
     )
-
-
-def _prices(price: Callable[[Params], float], genomes: Sequence[Genome]) -> Array:
-    found = np.array([float(price(write(genome))) for genome in genomes])
-    if np.isnan(found).any():
-        params = write(genomes[int(np.isnan(found).argmax())])
-        raise ValueError(f"A known objective must be a number, but is NaN for {params}.")
-    return found
 
 
 def _estimates(
@@ -166,18 +154,18 @@ def _estimates(
     optimism: float,
 ) -> tuple[Array, Array, Array] | None:
     """Return smoothed losses of the kept, predicted of the running, optimistic of the new."""
-    told = surrogate.told[surrogate.kept]
-    unknown = [j for j in range(told.shape[1]) if j not in prices]
-    if unknown and not np.ptp(told[:, unknown], axis=0).any():
+    losses = surrogate.losses[surrogate.kept]
+    unknown = [j for j in range(losses.shape[1]) if j not in prices]
+    if unknown and not np.ptp(losses[:, unknown], axis=0).any():
         return None
     features = [prices[j] for j in surrogate.prices]
     rows = surrogate.rows(others, np.array(features).reshape(len(features), len(others)).T)
     columns = []
-    for j in range(told.shape[1]):
+    for j in range(losses.shape[1]):
         if j in prices:
-            columns.append((told[:, j], prices[j][:running], prices[j][running:]))
-        elif (found := surrogate.estimate(j, rows, running, optimism)) is not None:
-            columns.append(found)
+            columns.append((losses[:, j], prices[j][:running], prices[j][running:]))
+        elif (estimate := surrogate.estimate(j, rows, running, optimism)) is not None:
+            columns.append(estimate)
         else:
             return None
     smooth, waiting, new = (np.column_stack(parts) for parts in zip(*columns, strict=True))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from optuna_de.evolution.genome import Genome
 from optuna_de.evolution.variation import Catalog
-from optuna_de.screening.features import features
+from optuna_de.screening.features import Tables, features
 from optuna_de.screening.gaussian_process import Model
 from optuna_de.screening.transforms import Stretch, training_subset
 
@@ -25,21 +25,21 @@ NOISES = (1e-4, 1e-3, 1e-2, 5e-2, 0.2, 1.0)
 
 @dataclass(frozen=True)
 class Surrogate:
-    """What the finished trials of a study tell about others.
+    """Models of a study's finished trials, one per unknown objective.
 
     Args:
         genomes: Evaluated genomes, n, in the order of their completion.
-        told: Their losses ``(n, m)``, each objective on its scale.
+        losses: Their losses ``(n, m)``, each objective on its scale.
         logarithmic: Which scales are logarithmic, m.
         catalog: The ranges of all genes.
-        prices: Known objectives that describe a genome to the models of the others.
+        prices: Indices of known objectives that are features of the models of the others.
         smoothness: The Matern kernel's.
         limit: Trials that a model learns from.
         memo: A disposable cache, one per study.
     """
 
     genomes: Sequence[Genome]
-    told: Array
+    losses: Array
     logarithmic: Sequence[bool]
     catalog: Catalog
     prices: Sequence[int]
@@ -50,7 +50,7 @@ class Surrogate:
     @cached_property
     def kept(self) -> NDArray[np.intp]:
         """The trials that the models learn from."""
-        return training_subset(self.told, self.limit)
+        return training_subset(self.losses, self.limit)
 
     def rows(self, others: Sequence[Genome], prices: Array) -> Array:
         """Return features ``(kept + k, d)`` of the kept and of k others.
@@ -58,8 +58,8 @@ class Surrogate:
         ``prices`` ``(k, len(self.prices))`` are the others' known losses on their scales.
         """
         genomes = [*(self.genomes[i] for i in self.kept), *others]
-        known = np.vstack([self.told[self.kept][:, self.prices], prices])
-        return _rows(genomes, self.catalog, known, len(self.kept))
+        priced = np.vstack([self.losses[self.kept][:, self.prices], prices])
+        return self._rows(genomes, priced, len(self.kept))
 
     def estimate(
         self, objective: int, rows: Array, running: int, optimism: float
@@ -67,11 +67,11 @@ class Surrogate:
         """Return smoothed losses of the kept, predicted of the running, optimistic of the rest.
 
         Each is ``(n,)``, on the objective's scale; ``rows`` are those of the kept, the running
-        and the rest. ``None`` where the model is no better than a constant; losses that are all
+        and the rest. ``None`` if the model is no better than a constant; losses that are all
         equal are expected to stay so.
         """
         n = len(self.kept)
-        losses = self.told[self.kept, objective]
+        losses = self.losses[self.kept, objective]
         if np.ptp(losses) == 0:
             same = np.full(len(rows), losses[0])
             return same[:n], same[n : n + running], same[n + running :]
@@ -83,33 +83,39 @@ class Surrogate:
         waiting = model.predict(rows[n : n + running])[0]
         believer = model.believing(rows[n : n + running], waiting)
         mean, deviation = believer.predict(rows[n + running :])
-        smooth = model.predict(rows[:n])[0]
         back = stretch.backward
-        return back(smooth), back(waiting), back(mean - optimism * deviation)
+        return back(model.smoothed), back(waiting), back(mean - optimism * deviation)
 
     def _theta(self, objective: int) -> tuple[float, float]:
         """Return length scale and noise: those of the greatest likelihood on a grid.
 
-        They are sought anew only when the number of trials passes a step. They are a function of
-        the trials, so any process finds the same.
+        They are fitted again only when the number of trials passes a step. They are a function of
+        the trials, so any process computes the same.
         """
-        n = len(self.told)
-        told = self.told[: n - n % (1 if n < 20 else 5 if n < 100 else 20)]
-        name = told.tobytes(), self.catalog
+        n = len(self.losses)
+        settled = self.losses[: n - n % (1 if n < 20 else 5 if n < 100 else 20)]
+        name = settled.tobytes(), self.catalog
         if self.memo.get(objective, (None,))[0] != name:
-            kept = training_subset(told, self.limit)
+            kept = training_subset(settled, self.limit)
             genomes = [self.genomes[i] for i in kept]
-            x = _rows(genomes, self.catalog, told[kept][:, self.prices], len(kept))
-            losses = told[kept, objective]
+            x = self._rows(genomes, settled[kept][:, self.prices], len(kept))
+            losses = settled[kept, objective]
             y = Stretch.of(losses, self.logarithmic[objective]).forward(losses)
             fits = (Model.fit(x, y, self.smoothness, theta) for theta in product(LENGTHS, NOISES))
             self.memo[objective] = name, max(fits, key=lambda model: model.likelihood).theta
         theta: tuple[float, float] = self.memo[objective][1]
         return theta
 
+    def _rows(self, genomes: Sequence[Genome], prices: Array, kept: int) -> Array:
+        """Return features and prices ``(n, p)``, these in units of their range in the kept."""
+        low, high = prices[:kept].min(axis=0), prices[:kept].max(axis=0)
+        scaled = (prices - low) / np.where(high > low, high - low, 1.0)
+        return np.hstack([features(genomes, self.catalog, self._tables), scaled])
 
-def _rows(genomes: Sequence[Genome], catalog: Catalog, prices: Array, kept: int) -> Array:
-    """Return features and prices ``(n, p)``, these in units of their range in the kept rows."""
-    low, high = prices[:kept].min(axis=0), prices[:kept].max(axis=0)
-    scaled = (prices - low) / np.where(high > low, high - low, 1.0)
-    return np.hstack([features(genomes, catalog), scaled])
+    @property
+    def _tables(self) -> Tables:
+        """The tables of the catalog's units, kept until the catalog changes."""
+        if self.memo.get("tables", (None,))[0] is not self.catalog:
+            self.memo["tables"] = self.catalog, {}
+        tables: Tables = self.memo["tables"][1]
+        return tables

@@ -1,4 +1,4 @@
-"""Losses as a model of them sees them: on which scale, which of them, and where they lead."""
+"""Transforms of losses for the model: scaling, extrapolation, and choice of training points."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TINY = float(np.finfo(float).tiny)
 
 @dataclass(frozen=True)
 class Scale:
-    """Losses on a logarithmic scale where none is negative, else as they are.
+    """Losses on a logarithmic scale if none is negative, else as they are.
 
     Args:
         shift: Added before the logarithm; ``None`` for losses as they are.
@@ -89,7 +89,7 @@ class Stretch:
 
 
 def extrapolate_losses(early: Losses, complete: Sequence[tuple[Losses, Losses]]) -> Losses:
-    """Return the final losses that ``early`` ones lead to, from pairs of early and final losses.
+    """Extrapolate early losses to the last epoch, from pairs of early and final losses.
 
     Each loss changes by the median factor of the pairs, or by the median difference where a loss
     is not positive; without pairs of finite losses it stays what it is.

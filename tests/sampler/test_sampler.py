@@ -443,7 +443,7 @@ def price(params: Mapping[str, Any]) -> float:
 
 
 def screened(seed: int = 0, **options: Any) -> DESampler:
-    return DESampler(seed=seed, screening=Screening(pool=20), known={1: price}, **options)
+    return DESampler(seed=seed, screening=Screening(pool=20), prices={1: price}, **options)
 
 
 def plans(study: optuna.Study) -> list[Plan]:
@@ -521,9 +521,9 @@ def test_a_child_that_another_worker_planned_meanwhile_is_planned_anew(
     assert stored["key"] != plan["key"]
 
 
-def test_known_objectives_must_exist() -> None:
-    study = optuna.create_study(directions=TWO, sampler=DESampler(known={2: price}))
-    with pytest.raises(ValueError, match="known has the objective 2, but the study has 2"):
+def test_prices_must_be_of_an_objective_of_the_study() -> None:
+    study = optuna.create_study(directions=TWO, sampler=DESampler(prices={2: price}))
+    with pytest.raises(ValueError, match="prices has the objective 2, but the study has 2"):
         study.ask().suggest_float("x", 0, 1)
 
 
@@ -582,7 +582,17 @@ def test_the_error_of_a_price_is_not_hidden() -> None:
     def broken(params: object) -> float:
         raise ValueError("no such price")
 
-    sampler = DESampler(known={1: broken}, screening=Screening(pool=4), seed=0)
+    sampler = DESampler(prices={1: broken}, screening=Screening(pool=4), seed=0)
     study = optuna.create_study(directions=TWO, sampler=sampler, study_name="s")
     with pytest.raises(ValueError, match="no such price"):
         study.optimize(lambda t: (t.suggest_float("x", 0, 1), 1.0), n_trials=20)
+
+
+@pytest.mark.parametrize("state", [TrialState.WAITING, TrialState.RUNNING])
+def test_a_plan_that_cannot_be_read_stops_no_worker(state: TrialState) -> None:
+    study = run(30, screened())
+    torn = optuna.trial.create_trial(state=state, system_attrs={PLAN_KEY: {"parents": 3}})
+    study.add_trial(torn)
+    study.optimize(mixed, n_trials=2)
+    done = [t for t in study.trials[30:] if t.state == TrialState.COMPLETE]
+    assert [Plan.load(t.system_attrs[PLAN_KEY]).screened for t in done] == [True] * 2

@@ -1,5 +1,6 @@
 """The seed's algorithm against a plain recomputation, on a deterministic objective."""
 
+from dataclasses import replace
 from zlib import crc32
 
 import numpy as np
@@ -28,7 +29,7 @@ def objective(trial: optuna.Trial) -> tuple[float, float]:
 
 @pytest.fixture(scope="module")
 def study() -> optuna.Study:
-    sampler = DESampler.seed_exact(initial=SPACE.initial, repair=SPACE.repair, seed=0)
+    sampler = DESampler.seed_exact(space=SPACE, seed=0)
     study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
     study.optimize(objective, n_trials=100)
     return study
@@ -116,8 +117,8 @@ def test_children_of_one_generation_differ(study: optuna.Study) -> None:
 
 
 def test_redraws_are_bounded_where_every_child_is_equal() -> None:
-    sampler = DESampler.seed_exact(initial=lambda rng: SPACE.encode(SPACE.decode(same)), seed=0)
-    same = SPACE.initial(np.random.default_rng(0))
+    same = SPACE.decode(SPACE.initial(np.random.default_rng(0)))
+    sampler = DESampler.seed_exact(replace(SPACE, sample=lambda rng, shape: same), seed=0)
     study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
     study.optimize(objective, n_trials=40)
     assert len(study.trials) == 40  # and equal losses do not divide by zero
@@ -139,3 +140,18 @@ def test_initial_distribution_follows_the_rules() -> None:
     counts = [count_parameters(g) for g in drawn]
     assert 4e6 < float(np.median(counts)) < 7e6  # 5.5 M is known of the published program
     assert np.mean(np.array(counts) > 50e6) == pytest.approx(0.106, abs=0.02)
+
+
+def test_every_individual_keeps_the_seeds_rules(study: optuna.Study) -> None:
+    """No repair, no rules: without it a fourth of the children had pools that do not fit."""
+    for trial in study.trials:
+        units = SPACE.layers.decode(trial.params)
+        assert repair(units, SPACE.image_shape) == units
+        assert SPACE.encode(units) == trial.params
+        assert isinstance(units[0], Conv)
+    assert {Plan.load(t.system_attrs[PLAN_KEY]).screened for t in study.trials} == {False}
+
+
+def test_the_rules_cannot_be_left_by_half() -> None:
+    with pytest.raises(TypeError, match="initial"):
+        DESampler.seed_exact(initial=SPACE.initial)  # type: ignore[call-arg]

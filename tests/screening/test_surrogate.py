@@ -22,14 +22,14 @@ def genomes(n: int) -> list[Genome]:
     return [Genome({"x": float(rng.random()), "op": "abc"[rng.integers(3)]}, {}) for _ in range(n)]
 
 
-def logarithms(known: list[Genome]) -> Array:
+def logarithms(genomes: list[Genome]) -> Array:
     """Return log losses (n, 2); the second falls with the place of the operation alone."""
-    x = np.array([float(g.flat["x"]) for g in known])  # type: ignore[arg-type]
-    op = np.array(["abc".index(str(g.flat["op"])) for g in known])
+    x = np.array([float(g.flat["x"]) for g in genomes])  # type: ignore[arg-type]
+    op = np.array(["abc".index(str(g.flat["op"])) for g in genomes])
     return np.log(np.column_stack([0.05 + (x - 0.3) ** 2 + 0.2 * op, 1.0 + op]))
 
 
-def surrogate(known: list[Genome], **changes: Any) -> Surrogate:
+def surrogate(genomes: list[Genome], **changes: Any) -> Surrogate:
     options: dict[str, Any] = {
         "logarithmic": (True, True),
         "catalog": FLAT,
@@ -38,7 +38,7 @@ def surrogate(known: list[Genome], **changes: Any) -> Surrogate:
         "limit": 300,
         "memo": {},
     }
-    return Surrogate(known, logarithms(known), **(options | changes))
+    return Surrogate(genomes, logarithms(genomes), **(options | changes))
 
 
 @pytest.mark.parametrize("logarithmic", [True, False])
@@ -47,7 +47,7 @@ def test_estimates_are_those_of_a_model_of_stretched_losses(logarithmic: bool) -
     rows = seen.rows(genomes(50)[30:], np.zeros((20, 0)))
     found = seen.estimate(0, rows, running=8, optimism=1.0)
     assert found is not None
-    losses = seen.told[:, 0]
+    losses = seen.losses[:, 0]
     stretch = Stretch.of(losses, logarithmic)
     model = Model.fit(rows[:30], stretch.forward(losses), 1.5, seen._theta(0))
     smooth, waiting = model.predict(rows[:30])[0], model.predict(rows[30:38])[0]
@@ -59,7 +59,7 @@ def test_estimates_are_those_of_a_model_of_stretched_losses(logarithmic: bool) -
 
 def test_length_and_noise_are_the_likeliest_of_the_grid() -> None:
     seen = surrogate(genomes(30))
-    y = Stretch.of(seen.told[:, 0]).forward(seen.told[:, 0])
+    y = Stretch.of(seen.losses[:, 0]).forward(seen.losses[:, 0])
     fits = (Model.fit(features(genomes(30), FLAT), y, 1.5, t) for t in product(LENGTHS, NOISES))
     assert seen._theta(0) == max(fits, key=lambda model: model.likelihood).theta
 
@@ -85,10 +85,10 @@ def test_a_known_loss_is_a_column_in_units_of_its_range() -> None:
 
 
 def test_losses_that_are_all_equal_are_expected_to_stay_so() -> None:
-    known = genomes(30)
-    constant = np.column_stack([logarithms(known)[:, 0], np.full(30, np.log(0.3))])
-    seen = Surrogate(known, constant, (True, True), FLAT, (), 1.5, 300, {})
-    rows = seen.rows(known[:5], np.zeros((5, 0)))
+    trained = genomes(30)
+    constant = np.column_stack([logarithms(trained)[:, 0], np.full(30, np.log(0.3))])
+    seen = Surrogate(trained, constant, (True, True), FLAT, (), 1.5, 300, {})
+    rows = seen.rows(trained[:5], np.zeros((5, 0)))
     found = seen.estimate(1, rows, running=2, optimism=1.0)
     assert found is not None
     assert [len(part) for part in found] == [30, 2, 3]

@@ -10,6 +10,7 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 
+from optuna_de._checks import require
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters
 from optuna_de.cnn.architecture.genomes import Genome, render, repair, split_head
 from optuna_de.cnn.architecture.initial import sample_modern, sample_seed
@@ -55,9 +56,11 @@ class CNNSpace:
         sample: ``sample(rng, image_shape) -> genome``: initial distribution of bodies.
         units: Kinds of units, if ``body`` is ``None``; the stem is always a :class:`NormConv`.
             ``(*MODERN_UNITS, Inverted)`` adds a kind to the default ones.
+        max_parameters: Most trainable parameters of a network, at least 1; ``None``: no limit.
+        max_macs: Most multiply-accumulates for one image, at least 1; ``None``: no limit.
 
     Raises:
-        ValueError: If the image shape, the number of classes or the units are impossible.
+        ValueError: If the image shape, the number of classes, the units or a limit is impossible.
     """
 
     image_shape: ImageShape = (3, 32, 32)
@@ -66,6 +69,8 @@ class CNNSpace:
     head: Genome | SequenceSpace = (GAP(),)
     sample: BodySampler | None = None
     units: tuple[type[Unit], ...] = MODERN_UNITS
+    max_parameters: int | None = None
+    max_macs: int | None = None
 
     def __post_init__(self) -> None:
         if len(self.image_shape) != 3 or self.image_shape[0] < 1 or min(self.image_shape[1:]) < 2:
@@ -76,6 +81,9 @@ class CNNSpace:
         if self.classes < 2:
             raise ValueError(f"There are {self.classes} classes; at least 2 are needed.")
         _check_units(self.units)
+        for name in ("max_parameters", "max_macs"):
+            limit = getattr(self, name)
+            require(limit is None or limit >= 1, name, limit, "None or at least 1")
 
     @classmethod
     def seed(
@@ -156,22 +164,27 @@ class CNNSpace:
         """Return the multiply-accumulate operations of that network for one image."""
         return count_macs(self.decode(params), self.image_shape, self.classes)
 
-    def fits(
-        self, params: Params, *, max_parameters: int | None = None, max_macs: int | None = None
-    ) -> bool:
-        """Tell whether a network is within the caps, as ``DESampler(accept=)`` asks.
+    @property
+    def prices(self) -> dict[int, Callable[[Params], float]]:
+        """The parameters, which are objective 1 of a search, are known before the training."""
+        return {1: self.count_parameters}
 
-        A planned child with a kind that no trial had is not whole yet: it passes, its attributes
-        are drawn when they are suggested, and the objective counts then.
+    def accept(self, params: Params) -> bool:
+        """Return whether a network is within the limits.
+
+        A child with a unit kind that no trial has had yet has no attributes and is accepted; the
+        objective checks it after they are suggested.
         """
+        if self.max_parameters is None and self.max_macs is None:
+            return True
         try:
             genome = self.decode(params)
         except ValueError:
             return True
-        counts = ((max_parameters, count_parameters), (max_macs, count_macs))
+        counts = ((self.max_parameters, count_parameters), (self.max_macs, count_macs))
         return all(
-            cap is None or count(genome, self.image_shape, self.classes) <= cap
-            for cap, count in counts
+            limit is None or count(genome, self.image_shape, self.classes) <= limit
+            for limit, count in counts
         )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -168,25 +168,19 @@ class Search(DataChoice):
     def space(self) -> CNNSpace:
         """The networks for the data's image shape and classes."""
         shape, classes = self.image_data.image_shape, len(self.image_data.classes)
+        whole = CNNSpace(shape, classes)
         if self.is_seed:
-            return CNNSpace.seed(shape, classes, evolve_head=self.evolve_head)
-        return CNNSpace(shape, classes)
+            whole = CNNSpace.seed(shape, classes, evolve_head=self.evolve_head)
+        return replace(whole, max_parameters=self.max_parameters, max_macs=self.max_macs)
 
     def sampler(self) -> DESampler:
         """Return a new sampler."""
-        space = self.space
-        accept = partial(space.fits, max_parameters=self.max_parameters, max_macs=self.max_macs)
         if self.is_seed:
-            return DESampler.seed_exact(
-                space.initial, repair=space.repair, accept=accept, seed=self.seed
-            )
+            return DESampler.seed_exact(self.space, seed=self.seed)
         return DESampler(
             population_size=self.population,
             weights=self.weights,
-            initial=space.initial,
-            repair=space.repair,
-            accept=accept,
-            known={1: space.count_parameters},
+            space=self.space,
             screening=self.screening,
             seed=self.seed,
         )

@@ -172,7 +172,7 @@ def test_one_class_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("caps", "fits"),
+    ("limits", "fits"),
     [
         ({}, True),
         ({"max_macs": 1}, False),
@@ -180,10 +180,23 @@ def test_one_class_is_refused() -> None:
         ({"max_parameters": 10**6, "max_macs": 10**7}, True),
     ],
 )
-def test_caps_hold_for_whole_networks(caps: dict[str, int], fits: bool) -> None:
-    space = CNNSpace()
-    assert space.fits(space.encode(parse("B8k3-MP-GAP")), **caps) is fits
+def test_limits_hold_for_whole_networks(limits: dict[str, int], fits: bool) -> None:
+    space = CNNSpace(**limits)  # type: ignore[arg-type]
+    assert space.accept(space.encode(parse("B8k3-MP-GAP"))) is fits
+
+
+@pytest.mark.parametrize("name", ["max_parameters", "max_macs"])
+def test_limits_are_positive(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be None or at least 1, but is 0"):
+        CNNSpace(**{name: 0})  # type: ignore[arg-type]
+
+
+def test_the_price_of_objective_1_is_the_number_of_parameters() -> None:
+    for space in (CNNSpace(), CNNSpace.seed(evolve_head=True)):
+        params = space.initial(np.random.default_rng(0))
+        assert list(space.prices) == [1]
+        assert space.prices[1](params) == space.count_parameters(params)
 
 
 def test_a_kind_that_no_trial_had_is_left_to_the_objective() -> None:
-    assert CNNSpace().fits({"layers.length": 1, "layers.0.kind": "norm_conv"}, max_macs=1)
+    assert CNNSpace(max_macs=1).accept({"layers.length": 1, "layers.0.kind": "norm_conv"})

@@ -256,9 +256,8 @@ def _dump(url: str) -> list[str]:
 def test_screening_leaves_out_what_has_no_price_yet(url: str) -> None:
     space = CNNSpace((1, 8, 8), 10)
     sampler = DESampler(
+        space=space,
         initial=lambda rng: space.encode(parse(f"B{4 + int(rng.integers(60))}k3-MP-GAP")),
-        repair=space.repair,
-        known={1: space.count_parameters},
         screening=Screening(pool=10),
         mutation=3.0,
         seed=0,
