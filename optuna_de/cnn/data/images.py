@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +16,41 @@ from optuna_de.cnn.architecture.layers import ImageShape
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
 )
+IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
+"""Pillow's names of the formats that are opened, whatever a file is called.
+
+Pillow also knows formats whose readers start other programs (PostScript: Ghostscript).
+"""
 _DEEP_MODES = ("I", "F")
-_BOMB = Image.DecompressionBombError
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, _BOMB)
 
 
 class DataError(ValueError):
     """Data that cannot be used, said in one sentence."""
 
 
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Silence Pillow's warnings about single files.
+
+    Filters of warnings belong to the process: enter this once around all threads that decode.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\b")
+        yield
+
+
 def decode(path: Path, image_size: int | None) -> NDArray[np.uint8]:
-    """Return one image, uint8 (h, w, 1) where it is grey, else (h, w, 3)."""
+    """Return one image, uint8 (h, w, 1) where it is grey, else (h, w, 3).
+
+    Raises:
+        DataError: If the file is not regular (a FIFO, a device), is no image of
+            :data:`IMAGE_FORMATS`, has more than 8 bits a channel, or more than twice Pillow's
+            ``MAX_IMAGE_PIXELS``.
+    """
     try:
-        with Image.open(path) as image:
+        if not path.is_file():
+            raise DataError(f"{path} is not a regular file, so it is not opened.")
+        with Image.open(path, formats=IMAGE_FORMATS) as image:
             if image.mode.startswith(_DEEP_MODES):
                 raise DataError(
                     f"{path} has more than 8 bits a channel (mode {image.mode}), but images "
@@ -35,7 +59,7 @@ def decode(path: Path, image_size: int | None) -> NDArray[np.uint8]:
             return fit(_plain(image), image_size)
     except DataError:
         raise
-    except _UNREADABLE as error:
+    except Exception as error:  # of a hostile file Pillow's readers raise anything
         raise DataError(f"{path} cannot be read as an image ({type(error).__name__}).") from error
 
 
@@ -67,7 +91,8 @@ def read_image(path: Path, shape: ImageShape) -> NDArray[np.uint8]:
     """
     if not path.is_file():
         raise DataError(f"There is no image {path}.")
-    pixels = decode(path, None)
+    with quiet_pillow():
+        pixels = decode(path, None)
     return fit_to(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels), shape)
 
 
