@@ -24,7 +24,7 @@ from optuna_de._files import replacing
 from optuna_de.cnn.data.images import SUFFIXES, DataError, decode, quiet_pillow
 
 _logger = logging.getLogger(__name__)
-_FORMAT = 1  # of the cache file and of the way of decoding
+_FORMAT = 2  # of the cache file and of the way of decoding
 _CHUNK = 64
 
 
