@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import os
+import stat
 import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optuna_de._files import replacing
-from optuna_de.cnn.data.images import SUFFIXES, DataError, decode
+from optuna_de.cnn.data.images import SUFFIXES, DataError, decode, quiet_pillow
 
 _logger = logging.getLogger(__name__)
-_FORMAT = 1  # of the cache file and of the way of decoding
+_FORMAT = 2  # of the cache file and of the way of decoding
 _CHUNK = 64
 
 
@@ -59,12 +60,14 @@ def list_images(folder: Path) -> Listing:
     Raises:
         DataError: Where there are fewer than two classes, or a class without images.
     """
-    classes = sorted(entry.name for entry in _visible(folder) if entry.is_dir())
+    classes = sorted(entry.name for entry in _visible(folder) if os.path.isdir(entry))
     if len(classes) < 2:
         found = f"only the class {classes[0]!r}" if classes else "no folders of classes"
         raise DataError(
             f"{folder} holds {found}, but there must be two or more, each a folder of images."
         )
+    for name in classes:
+        check_name(name, folder)
     found_files = [(c, *row) for c, name in enumerate(classes) for row in _of_class(folder, name)]
     labels, files, stamps = zip(*found_files, strict=True)
     return Listing(folder, tuple(classes), files, labels, stamps)
@@ -75,7 +78,7 @@ def _of_class(folder: Path, name: str) -> list[tuple[str, tuple[int, int]]]:
     files = [
         entry
         for entry in _visible(folder / name)
-        if Path(entry.name).suffix.lower() in SUFFIXES and not entry.is_dir()
+        if Path(entry.name).suffix.lower() in SUFFIXES and not os.path.isdir(entry)
     ]
     if not files:
         known = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
@@ -84,7 +87,11 @@ def _of_class(folder: Path, name: str) -> list[tuple[str, tuple[int, int]]]:
         stats = [(f"{name}/{entry.name}", entry.stat()) for entry in files]
     except OSError as error:  # a link to nowhere
         raise DataError(f"An image cannot be read: {error}.") from error
-    return sorted((file, (stat.st_size, stat.st_mtime_ns)) for file, stat in stats)
+    for file, found in stats:
+        check_name(file, folder)
+        if not stat.S_ISREG(found.st_mode):
+            raise DataError(f"{folder / file} is not a regular file, so it is not opened.")
+    return sorted((file, (found.st_size, found.st_mtime_ns)) for file, found in stats)
 
 
 def _visible(folder: Path) -> list[os.DirEntry[str]]:
@@ -93,6 +100,20 @@ def _visible(folder: Path) -> list[os.DirEntry[str]]:
             return [entry for entry in entries if not entry.name.startswith(".")]
     except OSError as error:
         raise DataError(f"The folder {folder} cannot be read: {error.strerror}.") from error
+
+
+def check_name(name: str, folder: Path) -> None:
+    """Check that the name of a file or folder is UTF-8, as all results are.
+
+    Raises:
+        DataError: If it is not.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"The name {name!r} in the folder {str(folder)!r} is not valid UTF-8; rename it."
+        ) from error
 
 
 def load_images(
@@ -118,7 +139,8 @@ def load_images(
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     images = read_cache(path, key, len(listing.files))
     if images is None:
-        images = _decode_all(listing, image_size, like)
+        with quiet_pillow():
+            images = _decode_all(listing, image_size, like)
         write_cache(path, key, images)
     return Labelled(images, np.array(listing.labels, np.int64))
 
@@ -129,7 +151,7 @@ def _decode_all(
     """Decode into one array (n, h, w, c)."""
     paths = [listing.folder / file for file in listing.files]
     height, width = like[:2] if like else decode(paths[0], image_size).shape[:2]
-    images = np.empty((len(paths), height, width, 3), np.uint8)
+    images = _room(len(paths), height, width)
 
     def fill(i: int) -> bool:
         pixels = decode(paths[i], image_size)
@@ -155,21 +177,36 @@ def _decode_all(
     return images[..., :1].copy() if (like[2] == 1 if like else grey) else images
 
 
+def _room(n: int, height: int, width: int) -> NDArray[np.uint8]:
+    try:
+        return np.empty((n, height, width, 3), np.uint8)
+    except MemoryError as error:
+        raise DataError(
+            f"{n:,} images of {width}x{height} pixels need {n * height * width * 3 / 1e9:,.1f} GB "
+            f"of memory, more than there is; give a smaller image_size (--image-size)."
+        ) from error
+
+
 def read_cache(path: Path, key: str, n: int) -> NDArray[np.uint8] | None:
     """Return the cached images (n, h, w, c), or None where there are none for that key."""
-    if not path.exists():
+    if not path.is_file():
         return None
     try:
-        if not zipfile.is_zipfile(path):
-            raise ValueError("it is torn")
+        with zipfile.ZipFile(path) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise ValueError("it is compressed")  # by somebody else; it may be a bomb
         with np.load(path, allow_pickle=False) as stored:
             if str(stored["key"]) != key:
                 return None
             images: NDArray[np.uint8] = stored["images"]
         if images.dtype != np.uint8 or images.ndim != 4 or len(images) != n:
             raise ValueError("it holds something else")
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        _logger.warning("The cache %s is ignored and the images decoded anew: %s.", path, error)
+    except Exception as error:  # NumPy and zipfile raise anything of a damaged file
+        _logger.warning(
+            "The cache %s is ignored and the images decoded anew: %s.",
+            path,
+            str(error) or "damage",
+        )
         return None
     return images
 

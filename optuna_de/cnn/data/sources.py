@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from optuna_de.cnn.data.image_folder import Labelled, list_images, load_images
+from optuna_de.cnn.data.image_folder import Labelled, check_name, list_images, load_images
 from optuna_de.cnn.data.images import DataError, fit
 
 TORCHVISION = ("CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "SVHN")
@@ -75,6 +75,7 @@ def _folder(root: Path, image_size: int | None) -> Source:
         raise DataError(f"The folder {root} holds no folder train with one folder a class.")
     listing = list_images(root / "train")
     name = root.resolve().name
+    check_name(name, root.resolve().parent)
     if not (root / "test").is_dir():
         return Source(name, listing.classes, load_images(listing, image_size), None)
     other = list_images(root / "test")

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.io import savemat
 from torchvision import datasets
 
@@ -151,7 +150,7 @@ def test_a_folder_of_one_class(tmp_path: Path) -> None:
 
 def test_an_empty_class(tmp_path: Path) -> None:
     (paint(tmp_path) / "train/cow").mkdir()
-    with pytest.raises(DataError, match=r"train/cow holds no images \(bmp, .*png"):
+    with pytest.raises(DataError, match=r"train/cow holds no images \(avif, .*png"):
         load_data(tmp_path)
 
 
@@ -173,12 +172,4 @@ def test_an_unreadable_image(tmp_path: Path, content: bytes | None) -> None:
 def test_a_link_to_nowhere(tmp_path: Path) -> None:
     (paint(tmp_path) / "train/bee/x.png").symlink_to(tmp_path / "nowhere.png")
     with pytest.raises(DataError, match=r"cannot be read.*x\.png"):
-        load_data(tmp_path)
-
-
-@pytest.mark.parametrize("mode", ["I;16", "F"])
-def test_pixels_of_more_than_eight_bits(tmp_path: Path, mode: str) -> None:
-    file = paint(tmp_path) / "train/bee/3.png"
-    Image.new(mode, (6, 4)).save(file.with_suffix(".tif"))
-    with pytest.raises(DataError, match=rf"3\.tif has more than 8 bits a channel \(mode {mode}"):
         load_data(tmp_path)

@@ -86,7 +86,7 @@ def test_photographs_are_turned_upright(tmp_path: Path) -> None:
         ("no.png", SHAPE, "There is no image"),
         (".", SHAPE, "There is no image"),
         ("text.png", SHAPE, "cannot be read as an image"),
-        ("deep.png", SHAPE, "more than 8 bits a channel"),
+        ("deep.tif", SHAPE, "more than 16 bits a channel"),
         ("grey.png", (2, 8, 8), "takes 2 channels, but image files have 1 or 3"),
     ],
 )
@@ -94,7 +94,7 @@ def test_what_is_no_image_is_refused(
     tmp_path: Path, name: str, shape: tuple[int, int, int], why: str
 ) -> None:
     (tmp_path / "text.png").write_text("text")
-    Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "deep.png")
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "deep.tif")
     Image.new("L", (8, 8)).save(tmp_path / "grey.png")
     with pytest.raises(ValueError, match=why):
         read_image(tmp_path / name, shape)

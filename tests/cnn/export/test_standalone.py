@@ -71,9 +71,9 @@ def test_it_reads_images_as_predict_does(network: Path, tmp_path: Path, mode: st
 
 def test_it_says_what_is_no_image(network: Path, tmp_path: Path) -> None:
     names = runpy.run_path(str(network))
-    bad, deep = tmp_path / "bad.png", tmp_path / "deep.png"
+    bad, deep = tmp_path / "bad.png", tmp_path / "deep.tif"
     bad.write_text("no image")
-    Image.fromarray(np.zeros((4, 4), np.uint16)).save(deep)
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(deep)
     for file in (bad, deep, tmp_path / "none.png"):
         with pytest.raises(SystemExit, match=f"^{file} cannot be read as an image: .+$"):
             names["main"]([file])
