@@ -86,3 +86,21 @@ def test_losses_whose_span_overflows_are_sorted() -> None:
         fold.add(Finished(EPOCH + timedelta(seconds=i), i, point))
     fold.run()
     assert sorted(numbers(fold)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("objectives", [2, 3])
+def test_newcomers_that_equal_a_member_are_not_taken_as_dominated(
+    seed: int, objectives: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    rules, drawn = Rules(6, 1), rng.integers(0, 5, (60, objectives)).astype(float)
+    trials = [
+        Finished(EPOCH + timedelta(seconds=i), i, tuple(point))
+        for i, point in enumerate(drawn.tolist())
+    ]
+    fold = Fold(rules)
+    for trial in trials:
+        fold.add(trial)
+        fold.run()
+        assert numbers(fold) == reference.population(trials[: trial.number + 1], rules)
