@@ -13,6 +13,7 @@ import pytest
 
 from optuna_de.cli.app import run
 from optuna_de.cnn.study.trials import count_finished
+from optuna_de.storage import backoff
 from optuna_de.storage.open_storage import open_storage
 from tests.cli.kit import COMMAND, FAST, end, environment, search, start, study_in
 from tests.cnn.data.kit import paint
@@ -145,9 +146,7 @@ def content(file: Path) -> str:
 def test_a_password_is_not_shown(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        sys.modules["optuna_de.storage.open_storage"], "RESTART", 1.0
-    )  # seconds a server has to come back
+    monkeypatch.setattr(backoff, "RESTART", 1.0)  # seconds a server has to come back
     assert run(["search", "--storage", "postgresql://me:s3cret@localhost:1/db"]) == 2
     out, err = capsys.readouterr()
     assert "s3cret" not in out + err
