@@ -84,15 +84,16 @@ class Fold:
         self.finished: list[Finished] = []
         self._populations: list[tuple[Member, ...]] = []
 
-    def add(self, entry: Finished) -> None:
-        """Put a trial in its place; :meth:`run` takes it in."""
+    def add(self, entry: Finished) -> int:
+        """Put a trial in its place, and return which it is; :meth:`run` takes it in."""
         position = bisect(self.finished, entry)
         self.finished.insert(position, entry)
         self._forget_from(position)
+        return position
 
     def run(self) -> None:
         """Fold every block that is full."""
-        while len(self.finished) >= self._start(len(self._populations) + 1):
+        while len(self.finished) >= self.start_of(len(self._populations) + 1):
             block = self._block(len(self._populations))
             self._populations.append(self._survivors((*self.population, *block)))
 
@@ -109,9 +110,9 @@ class Fold:
     @property
     def under_way(self) -> Sequence[Finished]:
         """The finished trials of the block that is not full."""
-        return self.finished[self._start(self.generation) :]
+        return self.finished[self.start_of(self.generation) :]
 
-    def _start(self, block: int) -> int:
+    def start_of(self, block: int) -> int:
         """Return the position in completion order at which a block starts."""
         first, offspring = self.rules.first, self.rules.offspring
         return 0 if block == 0 else first + (block - 1) * offspring
@@ -123,7 +124,7 @@ class Fold:
         del self._populations[block:]
 
     def _block(self, block: int) -> list[Member]:
-        entries = self.finished[self._start(block) : self._start(block + 1)]
+        entries = self.finished[self.start_of(block) : self.start_of(block + 1)]
         return [entry.member for entry in entries if entry.member is not None]
 
     def _survivors(self, members: tuple[Member, ...]) -> tuple[Member, ...]:

@@ -16,11 +16,13 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import _compat
+from optuna_de.evolution.cma_fold import CMAFold, Evaluation, RunRules
 from optuna_de.evolution.genome import Genome, Value
 from optuna_de.evolution.population import Finished, Fold, Member, Rules
 from optuna_de.evolution.variation import Catalog
 from optuna_de.halving import rungs_of
-from optuna_de.sampler.plan import PLAN_KEY
+from optuna_de.sampler.numeric_space import NumericSpace
+from optuna_de.sampler.plan import PLAN_KEY, Plan
 from optuna_de.search_space.distributions import Params, hull
 from optuna_de.search_space.encoding import catalog, parse_name, read, write
 
@@ -58,6 +60,9 @@ class History:
         self._open: dict[int, tuple[int, Genome]] = {}  # index -> parameters known, genome
         self.plans: dict[int, Any] = {}  # number of a running trial -> its stored plan
         self.fold = Fold(self._rules)
+        self._cma: CMAFold | None = None
+        self._space: NumericSpace
+        self._finished_plans: dict[int, Any] = {}  # number of a finished trial -> its stored plan
         self._genomes: dict[int, Genome] = {}
         self._known: dict[tuple[str, ...], set[Hashable]] = defaultdict(set)
         self._failed: set[Hashable] = set()
@@ -103,14 +108,19 @@ class History:
         if trial.state != TrialState.FAIL and trial.datetime_complete is not None:
             member = self._member(trial, genome)
             rungs = {at: self._losses(r.values) for at, r in rungs_of(trial.user_attrs).items()}
-            self.fold.add(Finished(trial.datetime_complete, trial.number, member, genome, rungs))
+            entry = Finished(trial.datetime_complete, trial.number, member, genome, rungs)
+            if PLAN_KEY in trial.system_attrs:
+                self._finished_plans[trial.number] = trial.system_attrs[PLAN_KEY]
+            position = self.fold.add(entry)
+            if self._cma is not None:
+                self._cma.insert(position, self._evaluation(entry))
 
     def _merge(self, distributions: Mapping[str, BaseDistribution]) -> None:
         for name, distribution in distributions.items():
             known = self.distributions.get(name)
             if known != distribution and (merged := hull(known, distribution)) != known:
                 self.distributions[name] = merged
-                self._catalog = None
+                self._catalog = self._cma = None
 
     def _genome(self, params: Params) -> Genome:
         if self._rules.repair is None:
@@ -146,6 +156,35 @@ class History:
         if self._catalog is None:
             self._catalog = catalog(self.distributions)
         return self._catalog
+
+    @property
+    def repairs(self) -> bool:
+        """Whether genomes are repaired, and so may differ from what was sampled."""
+        return self._rules.repair is not None
+
+    @property
+    def numeric_space(self) -> NumericSpace | None:
+        """The unit cube of a study of numbers; ``None`` where a trial lacks one of them."""
+        if not self.fold.finished:
+            return None
+        whole = self.distributions.keys()
+        fixed = all(names == tuple(sorted(whole)) for names in self._known if names)
+        return NumericSpace.of(self.catalog) if fixed else None
+
+    def cma(self, space: NumericSpace) -> CMAFold:
+        """Return the runs of CMA-ES in the study's numeric space."""
+        if self._cma is None:
+            self._cma, self._space = CMAFold(RunRules(self._rules.first, space.cells)), space
+            for position, entry in enumerate(self.fold.finished):
+                self._cma.insert(position, self._evaluation(entry))
+        return self._cma
+
+    def _evaluation(self, entry: Finished) -> Evaluation | None:
+        stored = self._finished_plans.get(entry.number)
+        if stored is None:
+            return self._space.evaluation(entry, None, None)
+        plan = Plan.load(stored)
+        return self._space.evaluation(entry, plan, self.fold.start_of(plan.generation))
 
     def genome(self, number: int) -> Genome | None:
         """Return the genome of a finished trial."""

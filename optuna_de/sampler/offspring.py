@@ -44,6 +44,7 @@ class Settings:
     deduplicate: bool | Literal["generation"]
     known: Known = field(default_factory=dict)
     screening: Screening | None = None
+    adaptive: bool = True
 
     def __post_init__(self) -> None:
         require(self.n_best >= 1, "n_best", self.n_best, "at least 1")
@@ -220,6 +221,8 @@ def _breed_one(history: History, key: Key, settings: Settings) -> Planned:
 
 def replay(plan: Plan, history: History, settings: Settings, space: Distributions) -> Planned:
     """Return what a stored plan describes, so that a retried trial keeps its genome."""
+    if plan.sampled and (cube := history.numeric_space) is not None:
+        return plan, cube.rounded(plan.sampled)
     parents = [genome for n in plan.parents if (genome := history.genome(n)) is not None]
     if len(parents) != MIN_PARENTS:
         return plan, _draw_initial(plan, settings, space)

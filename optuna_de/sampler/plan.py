@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,16 @@ class Plan:
 
     Args:
         generation: Blocks folded when the trial was planned; 0 for the initial population.
-        operator: ``"initial"``, ``"difference"``, or ``"edit"`` (a difference, then an edit).
+        operator: ``"initial"``, ``"difference"``, ``"edit"`` (a difference, then an edit),
+            ``"cma"`` (drawn from the normal distribution of CMA-ES), or ``"model"`` (the minimum
+            of a quadratic model).
         parents: Trial numbers of ``(best, r1, r2)``; empty for the initial population.
         key: Non-negative integers that seed the generator.
         screened: Whether a model chose the child among many; where it should have, but did not,
             the reason why.
+        sampled: Of ``"cma"`` and ``"model"``, each parameter before it was rounded to its grid:
+            the distribution that it was drawn from may change where a trial arrives late.
+        run: Of these, the number of the run of CMA-ES.
     """
 
     generation: int
@@ -28,6 +34,8 @@ class Plan:
     parents: tuple[int, ...]
     key: tuple[int, ...]
     screened: bool | str = False
+    sampled: Mapping[str, float] = field(default_factory=dict)
+    run: int | None = None
 
     @classmethod
     def load(cls, stored: Any) -> Plan:
@@ -38,7 +46,13 @@ class Plan:
             tuple(stored["parents"]),
             tuple(stored["key"]),
             stored.get("screened", False),
+            stored.get("sampled", {}),
+            stored.get("run"),
         )
+
+    def of_run(self, run: int) -> Plan:
+        """Return the plan of a random trial at the start of a run of CMA-ES."""
+        return replace(self, run=run)
 
     def rng(self, stream: int = 0) -> np.random.Generator:
         """Return one of the plan's generators."""

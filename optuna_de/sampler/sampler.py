@@ -29,6 +29,7 @@ from optuna_de.evolution.genome import Value
 from optuna_de.evolution.population import Repair, Rules
 from optuna_de.evolution.variation import Variation, draw
 from optuna_de.sampler.history import History
+from optuna_de.sampler.numeric_offspring import plan_numeric
 from optuna_de.sampler.offspring import (
     ATTEMPTS,
     MIN_PARENTS,
@@ -102,6 +103,7 @@ class DESampler(BaseSampler):
         deduplicate: bool | Literal["generation"] = True,
         known: Known | None = None,
         screening: bool | Screening = False,
+        adaptive: bool = True,
         seed: int | None = None,
     ) -> None:
         require(seed is None or seed >= 0, "seed", seed, "None or at least 0")
@@ -121,6 +123,7 @@ class DESampler(BaseSampler):
             deduplicate,
             dict(known or {}),
             Screening() if screening is True else screening or None,
+            adaptive,
         )
         self._seed = secrets.randbits(64) if seed is None else int(seed)
         self._clear()
@@ -157,6 +160,7 @@ class DESampler(BaseSampler):
             repair=repair,
             accept=accept,
             deduplicate="generation",
+            adaptive=False,
             seed=seed,
         )
 
@@ -263,6 +267,9 @@ class DESampler(BaseSampler):
         if stored is not None:
             return replay(Plan.load(stored), history, settings, search_space)
         key = self._key(history, trial)
+        numeric = plan_numeric(history, key, settings, search_space)
+        if numeric is not None:
+            return numeric
         if len(history.population) < MIN_PARENTS:
             return start(history, key, settings, search_space)
         return breed_offspring(history, key, settings)

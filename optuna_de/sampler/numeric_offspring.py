@@ -1,0 +1,63 @@
+"""From the runs of CMA-ES to a child of a numeric study, and the plan that made it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optuna_de.evolution.cma_fold import CMAFold, model_minimum, sample
+from optuna_de.sampler.history import History
+from optuna_de.sampler.numeric_space import NumericSpace
+from optuna_de.sampler.offspring import ATTEMPTS, Key, Planned, Settings, start
+from optuna_de.sampler.plan import Plan
+from optuna_de.search_space.distributions import Distributions
+from optuna_de.search_space.encoding import read
+
+MODEL_EVERY = 4  # trials: one is the minimum of a model
+WIDER = 1.1  # factor on the standard deviations for each child that was taken or refused
+
+
+def plan_numeric(
+    history: History, key: Key, settings: Settings, distributions: Distributions
+) -> Planned | None:
+    """Plan a trial of a study of one objective whose parameters are all numbers.
+
+    Every fourth trial is the minimum of a quadratic model of the trials near the mean; the others
+    are drawn from the normal distribution of CMA-ES, which all of them adapt
+    (:mod:`optuna_de.evolution.cma_fold`).
+
+    Returns:
+        ``None`` where the study is not of this kind.
+    """
+    if len(history.signs) > 1 or settings.screening is not None or not settings.adaptive:
+        return None
+    space = history.numeric_space
+    if space is None or history.repairs:
+        return None
+    fold = history.cma(space)
+    if fold.run.normal is not None:
+        return _sample(history, fold, space, key, settings)
+    plan, params = start(history, key, settings, distributions)
+    return plan.of_run(fold.run.number), params
+
+
+def _sample(
+    history: History, fold: CMAFold, space: NumericSpace, key: Key, settings: Settings
+) -> Planned:
+    """Draw a child that is neither taken nor refused, wider and wider, within ``ATTEMPTS``."""
+    for attempt in range(ATTEMPTS):
+        name = (*key, attempt)
+        point = model_minimum(fold.run, fold.trials) if _is_model_turn(name) else None
+        operator = "cma" if point is None else "model"
+        if point is None:
+            point = sample(fold.run, np.random.default_rng((*name, 0)), wider=WIDER**attempt)
+        sampled = space.unrounded(point)
+        params = space.rounded(sampled)
+        if not settings.is_taken(read(params), history) and not settings.refuses(params):
+            break
+    plan = Plan(history.generation, operator, (), name, sampled=sampled, run=fold.run.number)
+    return plan, params
+
+
+def _is_model_turn(name: Key) -> bool:
+    *_, number, attempt = name
+    return attempt == 0 and number % MODEL_EVERY == 0
