@@ -26,7 +26,6 @@ WIDEST = 0.5  # no coordinate's standard deviation is larger
 NARROWEST = 1e-7  # a run ends where all are smaller
 GRID_FLOOR = 0.3  # least standard deviation on a grid, in cells
 DELAY = 0.25  # a block is at least this share of the trials that ended while one was evaluated
-PATIENCE = 20  # trials per coordinate without an improvement that end a run on a grid
 RADIUS = 1.0  # of the model's ball, in sqrt(d) standard deviations
 RECENT = 50  # blocks whose states are all kept; of older ones every RECENT-th is
 
@@ -40,8 +39,10 @@ class Evaluation:
         place: Shape ``(d,)``; where the rounded values are.
         loss: Minimised.
         violation: 0 where feasible.
-        run: The run that it was sampled in; ``None`` for a trial from elsewhere, as one that
-            was enqueued.
+        run: The run that was under way when it was planned; ``None`` where that is unknown, as
+            of one that was enqueued.
+        own: Whether it was drawn for that run: at random for its start, from its distribution,
+            or as the minimum of a model.
         known: Trials that were finished when it was planned; ``None`` where that was not noted.
     """
 
@@ -50,6 +51,7 @@ class Evaluation:
     loss: float
     violation: float
     run: int | None
+    own: bool
     known: int | None
 
     @property
@@ -68,7 +70,6 @@ class Run:
         normal: Its distribution; ``None`` until its random trials are evaluated.
         block: Trials that the distribution has not been adapted to yet.
         best: The best trial of the run.
-        improved: Position of that trial.
     """
 
     number: int = 0
@@ -76,7 +77,6 @@ class Run:
     normal: Normal | None = None
     block: tuple[Evaluation, ...] = ()
     best: Evaluation | None = None
-    improved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +97,10 @@ def advance(run: Run, trial: Evaluation | None, position: int, rules: RunRules) 
     if trial is None:
         return run
     improves = run.best is None or trial.rank < run.best.rank
-    foreign_counts = trial.run is None and (improves or run.normal is None)
-    if trial.run != run.number and not foreign_counts:
+    starts = run.normal is None and trial.run is None
+    if trial.run not in (None, run.number) or not (trial.own or improves or starts):
         return run
-    taken = replace(run, block=(*run.block, trial))
-    if improves:
-        taken = replace(taken, best=trial, improved=position)
+    taken = replace(run, block=(*run.block, trial), best=trial if improves else run.best)
     if run.normal is None:
         return _started(taken) if len(taken.block) >= rules.startup else taken
     if len(taken.block) < _wanted(trial, position):
@@ -131,8 +129,7 @@ def _adapted(run: Run, position: int, rules: RunRules) -> Run:
     free = rules.cells == 0
     shrunk = free.any() and normal.deviations[free].max() < NARROWEST
     level = ranked[-1].loss - ranked[0].loss <= 1e-13 * abs(ranked[0].loss)
-    stalled = not free.all() and position - run.improved > PATIENCE * len(free)
-    if shrunk or level or stalled:
+    if shrunk or level:
         return Run(run.number + 1, position + 1)
     return replace(run, normal=normal, block=())
 
@@ -213,10 +210,11 @@ def model_minimum(run: Run, trials: Sequence[Evaluation | None]) -> Array | None
     assert run.normal is not None
     normal, wanted = run.normal, quadratic_model.points_wanted(len(run.normal.mean))
     recent = trials[max(run.start, len(trials) - 4 * wanted) :]
-    usable = [t for t in recent if t and t.violation == 0 and np.isfinite(t.loss)]
+    usable = [t for t in recent if t and t.violation == 0 and math.isfinite(t.loss)]
     if not usable or (run.best is not None and run.best.violation > 0):
         return None
-    white = normal.whiten(np.array([trial.place for trial in usable]))
+    places = np.concatenate([trial.place for trial in usable]).reshape(len(usable), -1)
+    white = normal.whiten(places)
     losses = np.array([trial.loss for trial in usable])
     if len(usable) > wanted:
         near = np.argpartition((white**2).sum(axis=1), wanted - 1)[:wanted]

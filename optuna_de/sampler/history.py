@@ -60,6 +60,7 @@ class History:
         self._open: dict[int, tuple[int, Genome]] = {}  # index -> parameters known, genome
         self.plans: dict[int, Any] = {}  # number of a running trial -> its stored plan
         self.fold = Fold(self._rules)
+        self.is_violated = False  # whether a trial was infeasible
         self._cma: CMAFold | None = None
         self._space: NumericSpace
         self._finished_plans: dict[int, Any] = {}  # number of a finished trial -> its stored plan
@@ -135,6 +136,7 @@ class History:
             return None
         losses = self._losses(trial.values)
         violation = sum(max(0.0, c) for c in trial.constraints.values())
+        self.is_violated |= violation > 0
         return Member(trial.number, genome, losses, violation)
 
     def _losses(self, values: Sequence[float]) -> tuple[float, ...]:
@@ -165,10 +167,10 @@ class History:
     @property
     def numeric_space(self) -> NumericSpace | None:
         """The unit cube of a study of numbers; ``None`` where a trial lacks one of them."""
-        if not self.fold.finished:
-            return None
-        whole = self.distributions.keys()
-        fixed = all(names == tuple(sorted(whole)) for names in self._known if names)
+        if self._cma is not None and len(self._known) == 1:
+            return self._space
+        whole = tuple(sorted(self.distributions))
+        fixed = bool(whole) and all(names == whole for names in self._known if names)
         return NumericSpace.of(self.catalog) if fixed else None
 
     def cma(self, space: NumericSpace) -> CMAFold:

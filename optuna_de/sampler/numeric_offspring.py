@@ -7,11 +7,20 @@ import numpy as np
 from optuna_de.evolution.cma_fold import CMAFold, model_minimum, sample
 from optuna_de.sampler.history import History
 from optuna_de.sampler.numeric_space import NumericSpace
-from optuna_de.sampler.offspring import ATTEMPTS, Key, Planned, Settings, start
+from optuna_de.sampler.offspring import (
+    ATTEMPTS,
+    MIN_PARENTS,
+    Key,
+    Planned,
+    Settings,
+    breed_offspring,
+    start,
+)
 from optuna_de.sampler.plan import Plan
 from optuna_de.search_space.distributions import Distributions
 from optuna_de.search_space.encoding import read
 
+DIFFERENCES = 0.3  # share of children by differences where a parameter is on a grid
 MODEL_EVERY = 4  # trials: one is the minimum of a model
 WIDER = 1.1  # factor on the standard deviations for each child that was taken or refused
 
@@ -21,23 +30,32 @@ def plan_numeric(
 ) -> Planned | None:
     """Plan a trial of a study of one objective whose parameters are all numbers.
 
-    Every fourth trial is the minimum of a quadratic model of the trials near the mean; the others
-    are drawn from the normal distribution of CMA-ES, which all of them adapt
-    (:mod:`optuna_de.evolution.cma_fold`).
+    Every fourth trial is the minimum of a quadratic model of the trials near the mean, the others
+    are drawn from the normal distribution of CMA-ES (:mod:`optuna_de.evolution.cma_fold`). Where
+    a parameter is on a grid, a share of the trials are children by differences instead.
 
     Returns:
-        ``None`` where the study is not of this kind.
+        ``None`` where the study is not of this kind. One with an infeasible trial is not: at the
+        border of the feasible set CMA-ES was behind children by differences.
     """
     if len(history.signs) > 1 or settings.screening is not None or not settings.adaptive:
         return None
     space = history.numeric_space
-    if space is None or history.repairs:
+    if space is None or history.repairs or history.is_violated:
         return None
     fold = history.cma(space)
-    if fold.run.normal is not None:
+    if fold.run.normal is None:
+        plan, params = start(history, key, settings, distributions)
+    elif space.cells.any() and _by_difference(history, key):
+        plan, params = breed_offspring(history, key, settings)
+    else:
         return _sample(history, fold, space, key, settings)
-    plan, params = start(history, key, settings, distributions)
     return plan.of_run(fold.run.number), params
+
+
+def _by_difference(history: History, key: Key) -> bool:
+    share = np.random.default_rng((*key, 3)).random()
+    return share < DIFFERENCES and len(history.population) >= MIN_PARENTS
 
 
 def _sample(

@@ -69,10 +69,12 @@ class NumericSpace:
         if trial.member is None or not values.keys() >= self.spans.keys():
             return None
         place = self.point(values)
-        sampled = plan.sampled if plan is not None else {}
+        plan = plan or Plan(0, "added", (), ())
+        sampled = plan.sampled
         agrees = all(values[name] == value for name, value in self.rounded(sampled).items())
         whole = sampled.keys() == self.spans.keys() and agrees
         point = self.point(sampled) if whole and self.cells.any() else place
-        run = plan.run if plan is not None and agrees else None
+        run = plan.run if agrees else None
+        own = run is not None and (whole or plan.operator == "initial")
         member = trial.member
-        return Evaluation(point, place, member.losses[0], member.violation, run, known)
+        return Evaluation(point, place, member.losses[0], member.violation, run, own, known)

@@ -26,7 +26,7 @@ class Plan:
             the reason why.
         sampled: Of ``"cma"`` and ``"model"``, each parameter before it was rounded to its grid:
             the distribution that it was drawn from may change where a trial arrives late.
-        run: Of these, the number of the run of CMA-ES.
+        run: The number of the run of CMA-ES that was under way, where the study has one.
     """
 
     generation: int
@@ -51,7 +51,7 @@ class Plan:
         )
 
     def of_run(self, run: int) -> Plan:
-        """Return the plan of a random trial at the start of a run of CMA-ES."""
+        """Return the plan with the run of CMA-ES that was under way."""
         return replace(self, run=run)
 
     def rng(self, stream: int = 0) -> np.random.Generator:
