@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-FULL = 30  # dimensions up to which products are modelled
+FULL = 12  # dimensions up to which products are modelled: above, squares alone reached more
 EXCESS = 1.1  # points per coefficient from which on a degree is used (Hansen, 2019)
 LEAST_WEIGHT = 0.05  # of the worst point; the best has 1 (Hansen, 2019: from 20 to 1)
 RIDGE = 1e-10  # of the mean diagonal of the normal equations

@@ -197,6 +197,8 @@ def _attempt(
 ) -> tuple[Plan, Genome]:
     rng = np.random.default_rng((*key, attempt, 1))
     parents = _choose(history.population, settings.n_best, rng)
+    if settings.adaptive and len(history.signs) > 1 and len(history.population) > MIN_PARENTS:
+        parents = (*parents, _another(history.population, parents, rng))
     numbers = tuple(member.number for member in parents)
     plan = Plan(history.generation, operator, numbers, (*key, attempt))
     return plan, _bear(plan, [m.genome for m in parents], history, settings.variation)
@@ -224,15 +226,16 @@ def replay(plan: Plan, history: History, settings: Settings, space: Distribution
     if plan.sampled and (cube := history.numeric_space) is not None:
         return plan, cube.rounded(plan.sampled)
     parents = [genome for n in plan.parents if (genome := history.genome(n)) is not None]
-    if len(parents) != MIN_PARENTS:
+    if len(parents) != max(MIN_PARENTS, len(plan.parents)):
         return plan, _draw_initial(plan, settings, space)
     return plan, write(_bear(plan, parents, history, settings.variation))
 
 
 def _bear(plan: Plan, parents: Sequence[Genome], history: History, variation: Variation) -> Genome:
-    best, a, b = parents
+    best, a, b, *bases = parents
+    base = bases[0] if bases else None
     forced = max(0, plan.key[-1] - ATTEMPTS // 2 + 1) if plan.operator == "edit" else 0
-    child = vary((best, a, b), history.catalog, variation, plan.rng(), forced=forced)
+    child = vary((best, a, b), history.catalog, variation, plan.rng(), base=base, forced=forced)
     return history.canonical(write(child))
 
 
@@ -245,3 +248,12 @@ def _choose(
     first = others.pop(int(rng.random() * len(others)))
     second = others[int(rng.random() * len(others))]
     return tuple(population[i] for i in (best, first, second))
+
+
+def _another(
+    population: tuple[Member, ...], taken: tuple[Member, ...], rng: np.random.Generator
+) -> Member:
+    """Choose a member that is none of those taken."""
+    numbers = {member.number for member in taken}
+    others = [member for member in population if member.number not in numbers]
+    return others[int(rng.random() * len(others))]

@@ -20,7 +20,8 @@ class Plan:
         operator: ``"initial"``, ``"difference"``, ``"edit"`` (a difference, then an edit),
             ``"cma"`` (drawn from the normal distribution of CMA-ES), or ``"model"`` (the minimum
             of a quadratic model).
-        parents: Trial numbers of ``(best, r1, r2)``; empty for the initial population.
+        parents: Trial numbers of ``(best, r1, r2)``, or of ``(best, r1, r2, base)``; empty
+            where there are none.
         key: Non-negative integers that seed the generator.
         screened: Whether a model chose the child among many; where it should have, but did not,
             the reason why.
