@@ -197,7 +197,7 @@ def _attempt(
 ) -> tuple[Plan, Genome]:
     rng = np.random.default_rng((*key, attempt, 1))
     parents = _choose(history.population, settings.n_best, rng)
-    if settings.adaptive and len(history.signs) > 1 and len(history.population) > MIN_PARENTS:
+    if _has_base(history, settings):
         parents = (*parents, _another(history.population, parents, rng))
     numbers = tuple(member.number for member in parents)
     plan = Plan(history.generation, operator, numbers, (*key, attempt))
@@ -248,6 +248,12 @@ def _choose(
     first = others.pop(int(rng.random() * len(others)))
     second = others[int(rng.random() * len(others))]
     return tuple(population[i] for i in (best, first, second))
+
+
+def _has_base(history: History, settings: Settings) -> bool:
+    """Return whether numbers move from a fourth member: where there are several objectives."""
+    moves = settings.adaptive and settings.variation.scale > 0
+    return moves and len(history.signs) > 1 and len(history.population) > MIN_PARENTS
 
 
 def _another(

@@ -51,7 +51,12 @@ class DESampler(BaseSampler):
 
     A child is ``best + scale * (r1 - r2)`` (Storn and Price, 1997), gene by gene; sequences of
     units are recognised by their parameter names (:mod:`optuna_de.search_space`) and follow the
-    difference and add of the seed report. Survivors are chosen by Pareto rank and crowding
+    difference and add of the seed report. With several objectives a number that takes part is
+    ``base + F * (r1 - r2)`` instead, of a fourth member and with an F in (0, 0.9) drawn for each
+    child. A study of one objective and numbers only, in which no trial was infeasible, is
+    searched by CMA-ES (Hansen, 2016, arXiv:1604.00772), and every fourth child is the minimum of
+    a quadratic model (after Hansen, 2019); on a grid 30 % of the children stay differences. All
+    of it is read back from the stored trials. Survivors are chosen by Pareto rank and crowding
     distance, or by a weighted sum. Any number of workers may share a study: every finished trial
     enters the selection and none is waited for.
 
@@ -63,7 +68,8 @@ class DESampler(BaseSampler):
         weights: One non-negative weight per objective for a sum of min-max normalised losses;
             ``None`` selects by Pareto rank.
         n_best: ``best`` is drawn from this many best members, at least 1.
-        scale: Factor F on numeric differences, ``>= 0``.
+        scale: Factor F on numeric differences, ``>= 0``; 0 inherits numbers whole. With several
+            objectives F is drawn unless it is 0.
         crossover: Probability CR, in ``[0, 1]``, that a gene takes part in the difference.
         mutation: Expected number of genes of a child edited at random, ``>= 0``.
         initial: ``initial(rng) -> params`` draws the initial population; default: uniform.
@@ -78,6 +84,8 @@ class DESampler(BaseSampler):
             they are exact in screening, in the study's own direction.
         screening: Whether a model of the finished trials chooses each child among many
             (:class:`optuna_de.screening.screening.Screening` sets how); needs scikit-learn.
+        adaptive: Whether CMA-ES, the model and the drawn F are used; ``False`` is the rule of
+            1997 in every study. Screening takes the place of CMA-ES and the model.
         seed: Non-negative integer; ``None`` draws one. With the study's name, where it was given
             one, and a trial's number it seeds that trial.
 

@@ -185,7 +185,7 @@ def test_plans_name_parents_that_were_in_the_population() -> None:
     assert [p.operator for p in plans[:10]] == ["initial"] * 10
     for trial, plan in zip(study.trials[10:], plans[10:], strict=True):
         assert plan.operator in ("difference", "edit")
-        assert len(set(plan.parents)) == 3
+        assert len(set(plan.parents)) == 4  # (best, r1, r2, base): two objectives
         assert all(n < trial.number for n in plan.parents)
         assert plan.generation == trial.number - 9
 
