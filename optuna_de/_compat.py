@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import takewhile
 from typing import Any
 
@@ -15,6 +15,7 @@ from optuna.storages._base import DEFAULT_STUDY_NAME_PREFIX
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
 from optuna.storages._rdb import models
+from optuna.storages.journal._storage import JournalStorageReplayResult
 from optuna.study._multi_objective import _is_pareto_front
 from optuna.trial import FrozenTrial, TrialState
 
@@ -156,3 +157,16 @@ def is_on_front(losses: NDArray[np.float64]) -> NDArray[np.bool_]:
 def hypervolume(front: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
     """Return the volume between a front ``(n, m)`` of losses and a point none of it is beyond."""
     return float(compute_hypervolume(front, reference, assume_pareto=True))
+
+
+def missing_creations(records: Iterable[dict[str, Any]]) -> tuple[bool, bool]:
+    """Return whether a journal's records name a study, or a trial, that none of them creates.
+
+    Both are numbered by the order of their creation, so the first such number shows the gap.
+    """
+    replay, studies, trials = JournalStorageReplayResult(""), False, False
+    for record in records:
+        studies = studies or record.get("study_id", -1) >= replay._next_study_id
+        trials = trials or record.get("trial_id", -1) >= len(replay._trials)
+        replay.apply_logs([record])
+    return studies, trials

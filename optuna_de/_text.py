@@ -15,6 +15,22 @@ def number_text(value: object) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
 
 
+def printable(text: str, keep: str = "") -> str:
+    """Return a text without characters that steer a terminal or change the order of others.
+
+    White space becomes a blank; other characters that Unicode calls unprintable are dropped:
+    control and format characters (Cc, Cf), surrogates, private and unassigned ones.
+
+    Args:
+        text: Any text, such as an attribute that someone else wrote.
+        keep: Characters that stay, e.g. ``"\\n"``.
+    """
+    if text.isprintable():
+        return text
+    kept = (c if c.isprintable() or c in keep else " " if c.isspace() else "" for c in text)
+    return "".join(kept)
+
+
 def duration(seconds: float) -> str:
     """Return a duration in words: ``8.5 s``, ``12 min``, ``3.4 h``."""
     if seconds < 60:
@@ -26,7 +42,7 @@ def amount(number: int) -> str:
     """Return a count in three digits: ``196``, ``34.3 k``, ``1.98 M``; a dash for 0."""
     if number < 1000:
         return str(number) if number else "\u2013"
-    power = min(3, next(p for p in range(1, 9) if number < 999.5 * 1000**p))
+    power = next((p for p in (1, 2) if number < 999.5 * 1000**p), 3)
     size = number / 1000**power
     return f"{size:,.0f} {_PREFIXES[power]}" if size >= 99.95 else f"{size:.3g} {_PREFIXES[power]}"
 

@@ -37,8 +37,8 @@ from benchmarks.common.results import Row, header, results_of, versions, write
 from benchmarks.halving.replay import hypervolume
 from optuna_de import DESampler, open_storage
 from optuna_de._allocator import keep_memory
+from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import parse
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.data.loading import load_data, load_test
 from optuna_de.cnn.modules.build import build

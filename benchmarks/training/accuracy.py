@@ -22,7 +22,7 @@ from benchmarks.common.vanilla import Vanilla, loader, network
 from benchmarks.training.accuracy_table import MODEL_2_NORMED, table
 from benchmarks.training.tune_fast import Sizes, load
 from optuna_de._allocator import keep_memory
-from optuna_de.cnn.architecture.units import parse
+from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.architecture.zoo import MODEL_2
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.modules.build import build

@@ -27,13 +27,14 @@ from benchmarks.training.tune_fast import Sizes, load
 from optuna_de._allocator import keep_memory
 from optuna_de.cnn import get_recipe
 from optuna_de.cnn.architecture.cost import count_macs
-from optuna_de.cnn.architecture.initial import draw_modern
-from optuna_de.cnn.architecture.units import Genome, parse, render
+from optuna_de.cnn.architecture.genomes import Genome, parse, render
+from optuna_de.cnn.architecture.initial import sample_modern
+from optuna_de.cnn.architecture.space import MODERN_UNITS
 from optuna_de.cnn.data.dataset import ImageData, Split
 from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.recipes import Precision
-from optuna_de.cnn.training.state import start
-from optuna_de.cnn.training.step import static_step
+from optuna_de.cnn.training.state import make_train_state
+from optuna_de.cnn.training.step import captured_step
 from optuna_de.cnn.training.trainer import train
 
 RESULTS = results_of(__file__)
@@ -49,7 +50,7 @@ def networks(shape: tuple[int, int, int], n: int) -> Iterator[Genome]:
     """Yield ``n`` networks of at most :data:`LARGEST` MACs from the first population's source."""
     rng = np.random.default_rng(0)
     while n:
-        genome = draw_modern(rng, shape)
+        genome = sample_modern(rng, shape, MODERN_UNITS)
         if count_macs(genome, shape, 10) <= LARGEST:
             n -= 1
             yield genome
@@ -68,10 +69,12 @@ def stepper(genome: Genome, shape: tuple[int, int, int], half: bool) -> partial[
     """Return a function that takes one step of training."""
     model = build(genome, shape, 10)
     recipe = replace(FAST, crop_padding=min(shape[1:]) // 8)
-    run = replace(start(model, noise(shape), recipe, torch.device("cpu"), 0), bfloat16=half)
+    run = replace(
+        make_train_state(model, noise(shape), recipe, torch.device("cpu"), 0), bfloat16=half
+    )
     plan = torch.zeros(BATCH, 6, dtype=torch.int64)
     plan[:, 0] = torch.arange(BATCH)
-    return partial(static_step(run, BATCH, BATCH), plan)
+    return partial(captured_step(run, BATCH, BATCH), plan)
 
 
 def ratio(genome: Genome, shape: tuple[int, int, int], repeats: int) -> float:

@@ -36,7 +36,7 @@ from benchmarks.training.training_rates import (
 )
 from benchmarks.training.tune_fast import Sizes, load
 from optuna_de.cnn.architecture.cost import count_macs
-from optuna_de.cnn.architecture.units import parse
+from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.data.dataset import ImageData
 
 RESULTS = results_of(__file__)

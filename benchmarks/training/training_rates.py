@@ -21,7 +21,7 @@ from benchmarks.common.vanilla import Vanilla, loader, network
 from optuna_de import DESampler, open_storage
 from optuna_de._allocator import keep_memory
 from optuna_de.cnn import CNNSpace
-from optuna_de.cnn.architecture.units import parse
+from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.architecture.zoo import MODEL_2
 from optuna_de.cnn.data import augmentation as augment
 from optuna_de.cnn.data.dataset import ImageData, Split
@@ -29,7 +29,7 @@ from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.recipes import get_recipe
 from optuna_de.cnn.search.objective import CNNObjective
 from optuna_de.cnn.training.epochs import EpochLoop
-from optuna_de.cnn.training.state import start
+from optuna_de.cnn.training.state import make_train_state
 
 NETWORKS = {
     "narrow": "C16k3-C32k3-MP-C64k3-MP-C64k3-MP",
@@ -103,7 +103,7 @@ def prepare(job: Job) -> Callable[[], float]:
         optimiser = torch.optim.SGD(model.parameters(), lr=RECIPE.learning_rate)
         return Vanilla(model, batches, optimiser, device).epoch
     model = build(parse(job.text), data.image_shape, len(data.classes))
-    run = start(model, data, RECIPE, device, 0, pad=job.pad)
+    run = make_train_state(model, data, RECIPE, device, 0, pad=job.pad)
     size = job.batch_size
     loop = EpochLoop(run, data, epochs=10**6, batch_size=size, micro=size, seed=0)
 
@@ -158,7 +158,7 @@ def _ours(data: ImageData, batch_size: int) -> Iterator[Any]:
     side = (images.shape[2], images.shape[3])
     normalise = augment.normaliser(data.mean, data.std, side, torch.device("cpu"))
     padded, generator = augment.pad(images, padding), torch.Generator().manual_seed(0)
-    plan = augment.draw_plan(len(images), side, generator, padding=padding, flip=True)
+    plan = augment.draw_augmentations(len(images), side, generator, padding=padding, flip=True)
     for rows in torch.split(plan, batch_size):
         yield (
             normalise(augment.crop_and_flip(padded, rows)),
@@ -228,6 +228,8 @@ def _making_ready(data: ImageData, images: int) -> float:
     for _ in range(3):
         model = build(parse(NETWORKS["narrow"]), data.image_shape, len(data.classes))
         began = time.perf_counter()
-        start(model, replace(data, train=Split(many, labels)), RECIPE, torch.device("cpu"), 0)
+        make_train_state(
+            model, replace(data, train=Split(many, labels)), RECIPE, torch.device("cpu"), 0
+        )
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds)

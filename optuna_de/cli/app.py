@@ -11,7 +11,7 @@ from rich.logging import RichHandler
 from rich.markup import escape
 
 from optuna_de.cli.compare import compare
-from optuna_de.cli.console import errors
+from optuna_de.cli.console import errors, replace_unprintable
 from optuna_de.cli.export import export, predict
 from optuna_de.cli.report import dashboard, report
 from optuna_de.cli.search import search
@@ -48,9 +48,10 @@ app.command()(compare)
 def run(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code.
 
-    It is 2 with one sentence for bad input, 1 with one sentence where a search cannot go on, and
+    It is 2 with one sentence for bad input, 1 with one sentence if a search cannot continue, and
     128 plus the signal that ended it.
     """
+    replace_unprintable()
     try:
         app(arguments)
     except SystemExit as end:

@@ -1,7 +1,9 @@
 """optuna-dashboard on the loopback address, where only this machine reaches it.
 
-Knows WSGI, no study. A page of another site that points its own name at 127.0.0.1 (DNS rebinding)
-would reach it too; its requests bear that name and are refused.
+Depends on WSGI only. A page of another site that points its own name at 127.0.0.1 (DNS rebinding)
+would reach it too; its requests bear that name and are refused, and so are those that a browser
+sends for another site. An artifact may come from a stranger who shares the study: browsers open it
+in a sandbox, without scripts and apart from the pages whose requests delete studies.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ def serve(storage: BaseStorage, port: int, artifacts: Path | None) -> Server:
     from optuna_dashboard import wsgi  # of the extra dashboard
 
     store = None if artifacts is None else FileSystemArtifactStore(str(artifacts))
-    app = only_local(wsgi(storage, artifact_store=store))
+    app = only_local(sandboxed(wsgi(storage, artifact_store=store)))
     try:
         return make_server(HOST, port, app, server_class=Server, handler_class=_Quiet)
     except OSError as error:
@@ -53,13 +55,37 @@ def serve(storage: BaseStorage, port: int, artifacts: Path | None) -> Server:
 
 
 def only_local(app: Application) -> Application:
-    """Return a WSGI application that answers requests to 127.0.0.1 and localhost alone."""
+    """Return a WSGI application that answers requests to and from 127.0.0.1 and localhost."""
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        name = str(environ.get("HTTP_HOST", "")).rpartition(":")[0] or environ.get("HTTP_HOST")
-        if name not in (HOST, "localhost"):
+        host = str(environ.get("HTTP_HOST", ""))
+        origin = str(environ.get("HTTP_ORIGIN", f"http://{host}"))
+        if host.partition(":")[0] not in (HOST, "localhost") or origin != f"http://{host}":
             start("403 Forbidden", [("Content-Type", "text/plain")])
-            return [b"This dashboard answers requests to 127.0.0.1 only.\n"]
+            return [b"This dashboard answers requests to and from 127.0.0.1 only.\n"]
         return app(environ, start)
+
+    return answer
+
+
+def sandboxed(app: Application) -> Application:
+    """Return a WSGI application whose answers are pages only where the dashboard wrote them.
+
+    All others, artifacts above all, are sandboxed (Content Security Policy Level 3, section 6.3.2)
+    and kept from other origins. No answer's type is guessed.
+    """
+
+    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        path = str(environ.get("PATH_INFO", "")).lstrip("/")  # as the dashboard reads it
+        own = path.partition("/")[0] in ("", "dashboard", "static")
+
+        def begin(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            kept = [h for h in headers if h[0].lower() != "access-control-allow-origin"]
+            added = [("X-Content-Type-Options", "nosniff")]
+            if not own:
+                added.append(("Content-Security-Policy", "sandbox"))
+            return start(status, kept + added, *rest)
+
+        return app(environ, begin)
 
     return answer

@@ -1,4 +1,4 @@
-"""The commands that use a trained network: ``export``, ``predict``; ``cli`` has them."""
+"""The commands that use a trained network: ``export`` and ``predict``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.text import Text
 from optuna_de.cli.console import console, say
 from optuna_de.cli.options import Opt
 from optuna_de.cnn.export.export import Exported, export_model
-from optuna_de.cnn.export.formats import SUFFIX, open_model
+from optuna_de.cnn.export.formats import FORMATS, open_model
 from optuna_de.cnn.export.predict import Prediction
 from optuna_de.cnn.export.predict import predict as classify
 
@@ -21,7 +21,7 @@ from optuna_de.cnn.export.predict import predict as classify
 def export(
     model: Annotated[Path, typer.Argument(help="Folder that optuna-de train wrote.")],
     fmt: Annotated[
-        str, Opt("--format", help=f"{', '.join(SUFFIX)}, or all; python comes with a .pt.")
+        str, Opt("--format", help=f"{', '.join(FORMATS)}, or all; python comes with a .pt.")
     ] = "onnx",
     out: Annotated[
         Path | None,
@@ -32,22 +32,22 @@ def export(
         Opt(help="Folder of images to check the file with (default: scikit-learn's digits)."),
     ] = None,
 ) -> None:
-    """Write a trained network for elsewhere, normalisation included, checked against torch.
+    """Export a trained network, normalisation included, and check it against PyTorch.
 
     The network takes uint8 images (batch, channels, height, width) in 0..255 and returns logits.
     """
     stem = Path(model.resolve().name) if out is None else out
-    for one in SUFFIX if fmt == "all" else (fmt,):
-        bare = out is None or fmt == "all"
-        path = stem.with_name(stem.name + SUFFIX.get(one, "")) if bare else stem
-        _tell(export_model(model, one, path, check=check))
+    for name in FORMATS if fmt == "all" else (fmt,):
+        bare = (out is None or fmt == "all") and name in FORMATS
+        path = stem.with_name(stem.name + FORMATS[name].suffix) if bare else stem
+        _print(export_model(model, name, path, check=check))
 
 
-def _tell(done: Exported) -> None:
+def _print(done: Exported) -> None:
     also = f" and {done.path.with_suffix('.pt').name}" if done.path.suffix == ".py" else ""
     say(
         f"Wrote {done.path}{also}, {done.path.stat().st_size / 1e6:.2f} MB; on {done.images} its "
-        f"logits differ from torch's by at most {done.difference:.1e} (largest logit "
+        f"logits differ from PyTorch's by at most {done.difference:.1e} (largest logit "
         f"{done.largest:.3g})."
     )
 
@@ -64,11 +64,11 @@ def predict(
     ] = False,
 ) -> None:
     """Classify images with a trained or exported network."""
-    found = classify(open_model(model, trust=trust), images, top=top)
+    predictions = classify(open_model(model, trust=trust), images, top=top)
     if as_json:
-        typer.echo(json.dumps([_plain(one) for one in found], indent=1))
+        typer.echo(json.dumps([_plain(one) for one in predictions], indent=1))
     else:
-        console.print(_table(found))
+        console.print(_table(predictions))
 
 
 def _plain(one: Prediction) -> dict[str, object]:
@@ -76,9 +76,9 @@ def _plain(one: Prediction) -> dict[str, object]:
     return {"file": one.file, "likely": likely}
 
 
-def _table(found: tuple[Prediction, ...]) -> Table:
+def _table(predictions: tuple[Prediction, ...]) -> Table:
     table = Table(Column("file", overflow="fold"), "class", "probability", "then")
-    for one in found:
+    for one in predictions:
         (name, chance), *others = one.likely
         then = ", ".join(f"{other} {value:.1%}" for other, value in others)
         table.add_row(_shown(one.file), _shown(name), f"{chance:.1%}", _shown(then))

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import optuna
 
+from optuna_de._files import reason, warn_once
 from optuna_de.cli.console import say
 from optuna_de.cli.dashboard_server import serve
 from optuna_de.cli.options import Opt, Storage
@@ -28,7 +29,7 @@ def report(
         str, Opt("--format", help="html: one page with all plots; md: the tables.")
     ] = "html",
     watch: Annotated[
-        float | None, Opt(min=1, help="Write it anew every so many seconds, until Ctrl-C.")
+        float | None, Opt(min=1, help="Write the report again every N seconds until Ctrl-C.")
     ] = None,
     to_dashboard: Annotated[
         bool, Opt("--to-dashboard", help="Also store a few figures for optuna-dashboard.")
@@ -65,8 +66,11 @@ def _repeat(study: optuna.Study, write: Callable[[float], None], seconds: float)
         while True:
             now = [(t.number, t.state) for t in study.get_trials(deepcopy=False)]
             if now != seen:
-                write(seconds)
-                seen = now
+                try:
+                    write(seconds)
+                    seen = now
+                except OSError as error:
+                    warn_once(f"The report cannot be written: {reason(error)}.")
             time.sleep(seconds)
     except KeyboardInterrupt:
         return
@@ -111,6 +115,6 @@ def dashboard(
 
 
 EXPOSING = (
-    "Only this machine can open it: it asks for no password, and whoever reaches it can read, "
-    "rename and delete every study of the storage, so reach it from elsewhere by an SSH tunnel."
+    "Only this machine can open it. It has no password, and everyone who reaches it can change or "
+    "delete every study; from another machine use an SSH tunnel."
 )

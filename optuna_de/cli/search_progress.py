@@ -1,4 +1,4 @@
-"""What a search shows in a terminal: live progress, then the Pareto front as a table."""
+"""Terminal output of a search: live progress, then the Pareto front as a table."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from optuna_de._text import printable
+from optuna_de.cli.console import say
+from optuna_de.cnn.study.attributes import read_attributes
+from optuna_de.cnn.study.objectives import MACS, OBJECTIVES
 from optuna_de.cnn.study.trials import FINISHED, count_finished, ended_trials, pareto_front
 
 _ALL_TIME = 1e9  # seconds over which speed is a mean: trials may last hours
@@ -29,27 +33,26 @@ _NARROWEST = 20
 def front_table(study: optuna.Study, width: int = 80) -> Table | str:
     """Return the front as a table: trial, architecture, error, parameters, MACs.
 
-    Architectures are folded between units where ``width`` characters do not hold them. A study
+    Architectures that are wider than ``width`` characters are folded between units. A study
     that has no front yet gives a sentence instead.
     """
     trials = pareto_front(study)
     if not trials:
-        return f"Study {study.study_name} has no finished network yet."
-    title = f"Pareto front of {escape(study.study_name)}"
+        return f"Study {printable(study.study_name)} has no finished network yet."
+    title = f"Pareto front of {escape(printable(study.study_name))}"
     table = Table(title=title, title_justify="left")
     table.add_column("trial", justify="right")
     table.add_column("architecture", overflow="fold")
-    for name in ("error", "parameters", "MACs"):
-        table.add_column(name, justify="right", no_wrap=True)
+    for column in (*OBJECTIVES, MACS):
+        table.add_column(column.name, justify="right", no_wrap=True)
     for trial in trials:
-        error, parameters = trial.values
-        architecture = str(trial.user_attrs.get("architecture", "?"))
+        attributes = read_attributes(trial)
+        architecture = attributes.text("architecture", absent="?")
         table.add_row(
             str(trial.number),
             escape(fold(architecture, max(width - _OTHER_COLUMNS, _NARROWEST))),
-            f"{error:.2%}",
-            f"{parameters:,.0f}",
-            f"{trial.user_attrs.get('macs', 0):,}",
+            *(o.text(value) for o, value in zip(OBJECTIVES, trial.values, strict=True)),
+            attributes.text("macs", absent="?"),
         )
     return table
 
@@ -71,11 +74,13 @@ def fold(architecture: str, width: int) -> str:
 
 
 @contextmanager
-def live(study: optuna.Study, total: int, console: Console) -> Iterator[Callable[[], None]]:
+def search_progress(
+    study: optuna.Study, total: int, console: Console
+) -> Iterator[Callable[[], None]]:
     """Show one line that follows the study: trial k of n, best error, front size, time left.
 
-    Yields a function that looks at the study again. Where the output is no terminal, it prints a
-    line for each trial that has ended since.
+    Yields a function that reads the study again. If the output is no terminal, it prints a line
+    for each trial that has ended since.
     """
     columns = (
         TextColumn("trial"),
@@ -92,46 +97,45 @@ def live(study: optuna.Study, total: int, console: Console) -> Iterator[Callable
         disable=not console.is_terminal,
         speed_estimate_period=_ALL_TIME,
     ) as progress:
-        told = {t.number for t in ended_trials(study)}
+        shown = {t.number for t in ended_trials(study)}
         task = progress.add_task(
             "", total=total, completed=count_finished(study), news=_news(study)
         )
 
-        def look() -> None:
-            fresh = [t for t in ended_trials(study) if t.number not in told]
+        def refresh() -> None:
+            fresh = [t for t in ended_trials(study) if t.number not in shown]
             if not fresh:
                 return
             done = count_finished(study)
             progress.update(task, completed=done, news=_news(study))
             if not console.is_terminal:
-                _tell(fresh, done, total, console)
-            told.update(t.number for t in fresh)
+                _print(fresh, done, total, console)
+            shown.update(t.number for t in fresh)
 
-        yield look
+        yield refresh
 
 
 def _news(study: optuna.Study) -> str:
     trials = study.best_trials
     if not trials:
         return "no network yet"
-    best = min(t.values[0] for t in trials)
-    return f"best error {best:.2%}, front of {len(trials)}"
+    first, best = OBJECTIVES[0], min(t.values[0] for t in trials)
+    return f"best {first.name} {first.text(best)}, front of {len(trials)}"
 
 
-def _tell(fresh: list[FrozenTrial], done: int, total: int, console: Console) -> None:
+def _print(fresh: list[FrozenTrial], done: int, total: int, console: Console) -> None:
     done -= sum(t.state in FINISHED for t in fresh)
     for trial in fresh:
         done += trial.state in FINISHED
-        console.print(
-            f"{done} of {total}: {_line(trial)}", highlight=False, markup=False, soft_wrap=True
-        )
+        say(f"{done} of {total}: {_line(trial)}", console)
 
 
 def _line(trial: FrozenTrial) -> str:
-    architecture = trial.user_attrs.get("architecture", "no network")
+    attributes = read_attributes(trial)
+    architecture = attributes.text("architecture", absent="no network")
     if trial.state == TrialState.COMPLETE:
         error, parameters = trial.values
         return f"error {error:.2%}, {parameters:,.0f} parameters, {architecture}"
     if trial.state == TrialState.FAIL:
         return f"trial {trial.number} failed or was interrupted, {architecture}"
-    return f"stopped ({trial.user_attrs.get('reason', 'no reason recorded')}), {architecture}"
+    return f"stopped ({attributes.text('reason', absent='no reason recorded')}), {architecture}"

@@ -1,58 +1,68 @@
-"""The command ``train``: one network trained fully; :mod:`optuna_de.cli.app` has it."""
+"""The command ``train``: final training of one network."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from zlib import crc32
 
 import optuna
 import typer
 
+from optuna_de._files import reason, warn_once
 from optuna_de.cli.console import say
 from optuna_de.cli.options import (
+    DATA,
     BatchSize,
-    Data,
-    DataDir,
     Device,
-    Download,
     Epochs,
-    ImageSize,
-    KeepValidation,
     Opt,
     RecipeName,
-    SplitSeed,
     Storage,
-    Subset,
     Threads,
+    spread,
 )
-from optuna_de.cli.training_progress import watched
-from optuna_de.cnn.architecture.units import render
+from optuna_de.cli.training_progress import training_progress
+from optuna_de.cnn.architecture.cost import count_parameters
+from optuna_de.cnn.architecture.genomes import render
+from optuna_de.cnn.data.loading import DataChoice
+from optuna_de.cnn.evaluation.candidates import Candidate, load_candidates
+from optuna_de.cnn.evaluation.final_training import run_final_training, score_final_training
+from optuna_de.cnn.evaluation.job import TrainingJob
+from optuna_de.cnn.evaluation.model_card import honesty
+from optuna_de.cnn.evaluation.results import (
+    check_disk,
+    claim_result_folder,
+    final_result,
+    read_result,
+    write_result,
+    write_weights,
+)
+from optuna_de.cnn.training.device import use_threads
 from optuna_de.storage.open_storage import open_study
 
-if TYPE_CHECKING:
-    from optuna_de.cnn.data.loading import DataChoice
-    from optuna_de.cnn.evaluation.candidates import Candidate
-    from optuna_de.cnn.evaluation.job import TrainingJob
-
 INTERRUPTED = 130
+RESUME = "Interrupted. Run the same command to continue from the last finished epoch."
 
 
+@spread("validation_fraction")
 def train(
+    choice: DataChoice,
     study_name: Annotated[str | None, Opt(help="Study of the network.")] = None,
     storage: Storage = "sqlite:///optuna_de.db",
     trial: Annotated[int | None, Opt(help="Number of its trial.")] = None,
     architecture: Annotated[
         str | None, Opt(help="Instead of a trial: text such as B16k3-MP-B32k3-GAP, or resnet20.")
     ] = None,
-    data: Data = None,
-    data_dir: DataDir = None,
-    download: Download = False,
-    image_size: ImageSize = None,
-    subset: Subset = None,
-    split_seed: SplitSeed = None,
-    keep_validation: KeepValidation = False,
+    keep_validation: Annotated[
+        bool,
+        Opt(
+            "--keep-validation",
+            rich_help_panel=DATA,
+            help="Keep the validation split out of training and let it choose the best epoch.",
+        ),
+    ] = False,
     recipe: RecipeName = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
@@ -65,24 +75,18 @@ def train(
 ) -> None:
     """Train one network fully and score it once on the test split.
 
-    The same command again goes on after an interruption, to the same result.
+    After an interruption, run the same command again: it continues to the same result.
     """
-    from optuna_de.cnn.data.loading import DataChoice
-    from optuna_de.cnn.evaluation.candidates import begin_candidates
-    from optuna_de.cnn.training.device import use_threads
-
     if (trial is None) == (architecture is None):
         raise ValueError("Give either --trial (with --study-name) or --architecture.")
     use_threads(threads)
     study = open_named(study_name, storage, needed=trial is not None)
-    begun = begin_candidates(
-        study,
-        DataChoice(data or "digits", data_dir, download, image_size, subset),
-        named=data is not None,
-        split_seed=split_seed,
-    )
-    network = begun.trial(trial) if trial is not None else begun.known(architecture or "")
-    job = begun.training(
+    candidates = load_candidates(study, choice)
+    if trial is not None:
+        network = candidates.from_trial(trial)
+    else:
+        network = candidates.from_text(architecture or "")
+    job = candidates.job(
         network,
         recipe=recipe,
         epochs=epochs,
@@ -92,46 +96,55 @@ def train(
         keep_validation=keep_validation,
     )
     folder = out or Path("optuna_de_models", folder_name(network))
-    raise typer.Exit(run_training(job, begun.choice, folder))
+    raise typer.Exit(run_training(job, candidates.choice, folder))
 
 
 def open_named(study_name: str | None, storage: str, *, needed: bool) -> optuna.Study | None:
-    """Return the study of that name; None where neither it nor a trial of one is asked for."""
+    """Return the study of that name; None if neither it nor a trial of one is given."""
     return open_study(study_name, storage) if needed or study_name is not None else None
 
 
 def folder_name(network: Candidate) -> str:
-    """Return a name for a folder that tells networks apart."""
+    """Return the name of a network's folder; different networks get different names."""
     text = render(network.genome)
     short = f"{text[:60]}-{crc32(text.encode()):08x}" if network.name == text else network.name
     return re.sub(r"[^\w.-]+", "-", short)
 
 
 def run_training(job: TrainingJob, choice: DataChoice, folder: Path) -> int:
-    """Train in a folder, say the figures, and return the exit code."""
-    from optuna_de.cnn.evaluation.final_training import fit, score
-    from optuna_de.cnn.evaluation.results import claim_result_folder, read_result, write_all
-
+    """Train in a folder, print the figures, and return the exit code."""
     claim_result_folder(folder, job.setup())
-    result = read_result(folder)
+    result, code = read_result(folder), 0
     if result is None:
+        check_disk(folder, [job])
         _announce(job, folder)
         try:
-            with watched(job.epochs, "", job.keep_validation) as look:
-                fitted = fit(job, folder, look)
+            with training_progress(job.epochs, "", job.keep_validation) as on_epoch:
+                weights = run_final_training(job, folder, on_epoch)
         except KeyboardInterrupt:
-            say("Interrupted; the same command goes on from the last whole epoch.")
+            say(RESUME)
             return INTERRUPTED
-        result = write_all(job, fitted, score(job, fitted, choice.load_test()), folder)
+        write_weights(job, weights, folder)
+        test = choice.load_test()
+        result = final_result(job, weights, score_final_training(job, weights, test))
+        code = _write(result, folder)
     else:
-        say("It was trained already; these are its figures.")
-    _tell(result, folder)
+        say("This network is already trained. Its results:")
+    _print(result, folder)
+    return code
+
+
+def _write(result: dict[str, Any], folder: Path) -> int:
+    """Write the result; figures that cannot be written are printed all the same."""
+    try:
+        write_result(result, folder)
+    except OSError as error:
+        warn_once(f"{folder}: {reason(error)}. Run the same command again to write the result.")
+        return 1
     return 0
 
 
 def _announce(job: TrainingJob, folder: Path) -> None:
-    from optuna_de.cnn.architecture.cost import count_parameters
-
     shape, classes = job.data.image_shape, len(job.data.classes)
     train, held = len(job.data.train.labels), len(job.data.validation.labels)
     apart = f"{train:,} images, {held:,} kept to choose the best epoch"
@@ -143,9 +156,7 @@ def _announce(job: TrainingJob, folder: Path) -> None:
     )
 
 
-def _tell(result: dict[str, Any], folder: Path) -> None:
-    from optuna_de.cnn.evaluation.model_card import honesty
-
+def _print(result: dict[str, Any], folder: Path) -> None:
     names = {"last": "Last epoch", "best": "Epoch chosen by validation"}
     for key, row in result["figures"].items():
         held = row["validation error"]

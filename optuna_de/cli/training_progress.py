@@ -1,4 +1,4 @@
-"""What a training shows in a terminal: epochs, losses and the time left."""
+"""Terminal output of a training: epochs, losses and the time left."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from optuna_de.cli.console import errors, say
 if TYPE_CHECKING:
     from optuna_de.cnn.training.epochs import Epoch
 
-Look: TypeAlias = "Callable[[Epoch], None]"
+OnEpoch: TypeAlias = "Callable[[Epoch], None]"
 
 
 @contextmanager
-def watched(epochs: int, label: str, held_out: bool) -> Iterator[Look]:
-    """Show the epochs with the time left; where the output is no terminal, a line for each.
+def training_progress(epochs: int, label: str, held_out: bool) -> Iterator[OnEpoch]:
+    """Show the epochs with the time left; a line for each if the output is no terminal.
 
     Args:
-        epochs: How many there will be.
-        label: What is trained, before the number of the epoch.
+        epochs: Number of epochs.
+        label: Name of the training, before the number of the epoch.
         held_out: Whether the validation figures are of images that are not trained on.
     """
     columns = (
@@ -49,7 +49,7 @@ def watched(epochs: int, label: str, held_out: bool) -> Iterator[Look]:
         task = bar.add_task(f"{label} " if label else "", total=epochs, news="", end=None)
         spent: list[float] = []
 
-        def look(epoch: Epoch) -> None:
+        def on_epoch(epoch: Epoch) -> None:
             news = _news(epoch, held_out)
             spent.append(epoch.seconds)
             left = (epochs - epoch.number) * sum(spent) / len(spent)
@@ -61,11 +61,11 @@ def watched(epochs: int, label: str, held_out: bool) -> Iterator[Look]:
                     errors,
                 )
 
-        yield look
+        yield on_epoch
 
 
 class _Left(ProgressColumn):
-    """The time left as the seconds of the epochs so far foretell it, from the first epoch on."""
+    """The time left, estimated from the mean time of the epochs so far."""
 
     def render(self, task: Task) -> Text:
         if task.fields["end"] is None:

@@ -5,8 +5,8 @@ and ``export`` need it; nothing else does.
 """
 
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters, trace
+from optuna_de.cnn.architecture.genomes import parse, render, repair
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import parse, render, repair
 from optuna_de.cnn.architecture.zoo import ZOO, get_architecture
 from optuna_de.cnn.recipes import RECIPES, Recipe, get_recipe
 

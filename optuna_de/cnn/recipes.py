@@ -1,7 +1,6 @@
-"""Recipes: how a candidate is trained, by name and version.
+"""Recipes: the settings of a training, by name and version. No torch.
 
-Knows numbers only; torch is never imported, so the command line and the documentation can read a
-recipe without it. :mod:`optuna_de.cnn.training.trainer` carries a recipe out.
+:mod:`optuna_de.cnn.training.trainer` trains by a recipe.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from optuna_de.cnn.data.dataset import ImageData
 
 UNMIRRORED = re.compile(r"(?<!fashion)(digits|mnist|svhn)")
-"""In the lower-case name of a data set: characters, which a mirror makes others."""
+"""Found in the lower-case name of a data set of characters, which must not be mirrored."""
 Schedule = Literal["constant", "cosine", "one-cycle", "triangular"]
 Precision = Literal["auto", "float32"]
 _ONE_CYCLE_START = 1 / 25
@@ -26,10 +25,10 @@ _ONE_CYCLE_END = _ONE_CYCLE_START / 1e4
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A way of training, fit to be stored with a trial by ``name`` and ``version``.
+    """Settings of a training, which a trial records by ``name`` and ``version``.
 
     Args:
-        name: Name, a key of :data:`RECIPES`, or another for a recipe of your own.
+        name: A key of :data:`RECIPES`, or another name for your own recipe.
         version: Raised whenever a number below changes.
         learning_rate: Peak learning rate at ``batch_size``, above 0.
         momentum: Momentum of SGD in [0, 1).
@@ -41,26 +40,26 @@ class Recipe:
             stepped at every batch.
         warmup: Share of the steps in (0, 1) that a one-cycle or triangular schedule rises.
         label_smoothing: In [0, 1) (Szegedy et al. 2016).
-        clip_norm: Largest norm of the gradient, or None. Candidates without norms need it where
-            the learning rate is high.
+        clip_norm: Largest norm of the gradient, or None. Candidates without norms need it if the
+            learning rate is high.
         crop_padding: Zero padding in pixels on every side before a random crop; 0 is no crop.
         flip: Mirror each training image with probability 1/2.
         cutout: Side in pixels of the square that is erased (DeVries and Taylor 2017); 0 is none.
-        ema: Decay of the running mean of the weights in (0, 1), which is then scored and kept; or
-            None.
-        initialisation: "torch" leaves the weights alone; "he" draws anew those of every
-            convolution and hidden linear layer that no norm follows (He et al. 2015), without
-            which deep candidates that have no norms stay at chance.
+        ema: Decay in (0, 1) of the exponential moving average of the weights, which is then scored
+            and kept; or None.
+        initialisation: "torch" leaves the weights as they are; "he" initialises every convolution
+            and hidden linear layer without a norm behind it (He et al. 2015). Deep candidates
+            without norms stay at chance level otherwise.
         batch_size: Default batch size, and the one ``learning_rate`` belongs to.
         epochs: Default number of epochs.
         batch_exponent: The learning rate is multiplied by the batch size, relative to
             ``batch_size``, to this power: 0 keeps it, 1/2 is the square-root rule, 1 the linear
             rule (Goyal et al. 2017).
-        precision: "auto" computes in bfloat16, by torch's autocast, where the device is faster so;
+        precision: "auto" computes in bfloat16, by torch's autocast, if the device is faster so;
             "float32" never does. The weights are float32 either way.
 
     Raises:
-        ValueError: Where a number is out of its range.
+        ValueError: If a number is out of its range.
     """
 
     name: str
@@ -172,21 +171,21 @@ _FAST = Recipe(
     initialisation="he",
     batch_exponent=0.5,
 )
-# Longer training needs more to keep it from learning the images by heart: the square of 8 pixels
-# is that of the DAWNBench entries for CIFAR-10 (Page 2018), half of DeVries and Taylor's.
+# Longer training needs more regularisation: the square of 8 pixels is that of the DAWNBench
+# entries for CIFAR-10 (Page 2018), half of DeVries and Taylor's.
 _LONG = replace(_FAST, name="final", version=2, epochs=30, cutout=8)
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {recipe.name: recipe for recipe in (_SEARCH, _FINAL, _FAST, _LONG)}
 )
-"""The recipes by name: the seed's two, ``fast``, and ``final``, which is ``fast`` for longer
-and with a square erased from each image."""
+"""Recipes by name: the seed's two, ``fast``, and ``final``, which is ``fast`` for more epochs with
+a square erased from each image."""
 
 
 def get_recipe(name: str) -> Recipe:
     """Return the recipe of that name.
 
     Raises:
-        ValueError: Where there is none.
+        ValueError: If there is none.
     """
     if name not in RECIPES:
         raise ValueError(f"There is no recipe {name!r}; choose from {', '.join(RECIPES)}.")
@@ -194,7 +193,7 @@ def get_recipe(name: str) -> Recipe:
 
 
 def fit_recipe(recipe: Recipe, data: ImageData) -> Recipe:
-    """Return the recipe with its augmentation fit to the images.
+    """Return a recipe with its augmentation adapted to the images.
 
     The crop's padding is at most an eighth of the smaller side (4 on 32x32), the side of the
     erased square at most a quarter, and characters are not mirrored.

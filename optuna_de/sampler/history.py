@@ -22,7 +22,7 @@ from optuna_de.evolution.population import Finished, Fold, Member, Rules
 from optuna_de.evolution.variation import Catalog
 from optuna_de.halving import rungs_of
 from optuna_de.sampler.numeric_space import NumericSpace
-from optuna_de.sampler.plan import PLAN_KEY, Plan
+from optuna_de.sampler.plan import PLAN_KEY, Plan, stored_plan
 from optuna_de.search_space.distributions import Params, hull
 from optuna_de.search_space.encoding import catalog, parse_name, read, write
 
@@ -63,7 +63,7 @@ class History:
         self.is_violated = False  # whether a trial was infeasible
         self._cma: CMAFold | None = None
         self._space: NumericSpace
-        self._finished_plans: dict[int, Any] = {}  # number of a finished trial -> its stored plan
+        self._finished_plans: dict[int, Plan] = {}  # by the number of a finished trial
         self._genomes: dict[int, Genome] = {}
         self._known: dict[tuple[str, ...], set[Hashable]] = defaultdict(set)
         self._failed: set[Hashable] = set()
@@ -110,8 +110,8 @@ class History:
             member = self._member(trial, genome)
             rungs = {at: self._losses(r.values) for at, r in rungs_of(trial.user_attrs).items()}
             entry = Finished(trial.datetime_complete, trial.number, member, genome, rungs)
-            if PLAN_KEY in trial.system_attrs:
-                self._finished_plans[trial.number] = trial.system_attrs[PLAN_KEY]
+            if (plan := stored_plan(trial)) is not None:
+                self._finished_plans[trial.number] = plan
             position = self.fold.add(entry)
             if self._cma is not None:
                 self._cma.insert(position, self._evaluation(entry))
@@ -182,10 +182,9 @@ class History:
         return self._cma
 
     def _evaluation(self, entry: Finished) -> Evaluation | None:
-        stored = self._finished_plans.get(entry.number)
-        if stored is None:
+        plan = self._finished_plans.get(entry.number)
+        if plan is None:
             return self._space.evaluation(entry, None, None)
-        plan = Plan.load(stored)
         return self._space.evaluation(entry, plan, self.fold.start_of(plan.generation))
 
     def genome(self, number: int) -> Genome | None:

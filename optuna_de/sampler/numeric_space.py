@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,9 @@ class NumericSpace:
         return {name: span.unrounded(unit) for (name, span), unit in pairs}
 
     def rounded(self, sampled: Mapping[str, float]) -> dict[str, Value]:
-        """Return the parameters that unrounded ones stand for."""
-        spans = self.spans
-        return {name: spans[name].clip(v) for name, v in sampled.items() if name in spans}
+        """Return the parameters that unrounded ones stand for; no number stands for none."""
+        known = {name: v for name, v in sampled.items() if name in self.spans and isfinite(v)}
+        return {name: self.spans[name].clip(v) for name, v in known.items()}
 
     def point(self, values: Mapping[str, Any]) -> Array:
         """Return parameters, rounded or not, as a point of the unit cube, shape ``(d,)``."""
@@ -72,7 +73,7 @@ class NumericSpace:
         plan = plan or Plan(0, "added", (), ())
         sampled = plan.sampled
         agrees = all(values[name] == value for name, value in self.rounded(sampled).items())
-        whole = sampled.keys() == self.spans.keys() and agrees
+        whole = self.rounded(sampled).keys() == self.spans.keys() and agrees
         point = self.point(sampled) if whole and self.cells.any() else place
         run = plan.run if agrees else None
         own = run is not None and (whole or plan.operator == "initial")

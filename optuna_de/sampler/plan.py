@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from optuna.trial import FrozenTrial
 
 PLAN_KEY = "optuna_de:v1:plan"
+_LATEST = 10**9  # generation
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +42,22 @@ class Plan:
 
     @classmethod
     def load(cls, stored: Any) -> Plan:
-        """Read a plan from a trial's system attribute."""
-        return cls(
-            int(stored["generation"]),
-            str(stored["operator"]),
-            tuple(stored["parents"]),
-            tuple(stored["key"]),
-            stored.get("screened", False),
-            stored.get("sampled", {}),
-            stored.get("run"),
-        )
+        """Read a plan from a trial's system attribute.
+
+        Raises:
+            ValueError: If that is no plan.
+        """
+        try:
+            generation, operator = int(stored["generation"]), str(stored["operator"])
+            parents, key = (tuple(map(int, stored[name])) for name in ("parents", "key"))
+            screened = stored.get("screened", False)
+            sampled = {str(name): float(v) for name, v in stored.get("sampled", {}).items()}
+            run = None if stored.get("run") is None else int(stored["run"])
+        except (KeyError, TypeError, OverflowError, AttributeError) as error:
+            raise ValueError(f"{str(stored)[:80]!r} is no plan of a trial.") from error
+        if not 0 <= generation <= _LATEST or min((0, *parents, *key)) < 0:
+            raise ValueError(f"{str(stored)[:80]!r} is no plan of a trial.")
+        return cls(generation, operator, parents, key, screened, sampled, run)
 
     def of_run(self, run: int) -> Plan:
         """Return the plan with the run of CMA-ES that was under way."""
@@ -58,3 +66,11 @@ class Plan:
     def rng(self, stream: int = 0) -> np.random.Generator:
         """Return one of the plan's generators."""
         return np.random.default_rng((*self.key, stream))
+
+
+def stored_plan(trial: FrozenTrial) -> Plan | None:
+    """Return the plan that a trial stores; None if there is none, or it cannot be read."""
+    try:
+        return Plan.load(trial.system_attrs[PLAN_KEY]) if PLAN_KEY in trial.system_attrs else None
+    except ValueError:
+        return None

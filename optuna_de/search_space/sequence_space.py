@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 import optuna
@@ -16,14 +16,15 @@ from optuna_de.search_space.encoding import Name, parse_name, read, write
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of unit in a space: a frozen dataclass and one distribution per field.
+    """A kind of unit in a space: a frozen dataclass and distributions of its fields.
 
     Args:
         unit: Frozen dataclass with a class variable ``kind``.
-        attributes: Distribution of each of its fields.
+        attributes: Distribution of each field; one that has a default may lack it and keeps the
+            default.
 
     Raises:
-        ValueError: Where the fields and the distributions do not have the same names.
+        ValueError: If a field needs a distribution, or a distribution belongs to no field.
     """
 
     unit: type[Any]
@@ -31,7 +32,12 @@ class Kind:
 
     def __post_init__(self) -> None:
         names = sorted(f.name for f in fields(self.unit))
-        if names != sorted(self.attributes):
+        needed = {
+            f.name
+            for f in fields(self.unit)
+            if f.default is MISSING and f.default_factory is MISSING
+        }
+        if not needed <= set(self.attributes) <= set(names):
             raise ValueError(
                 f"Kind {self.unit.__name__} has the fields {names}, but distributions for "
                 f"{sorted(self.attributes)}."
@@ -95,7 +101,7 @@ class SequenceSpace:
         Raises:
             ValueError: Where the genome is not in this space.
         """
-        genes = tuple(Gene(unit.kind, tuple(sorted(asdict(unit).items()))) for unit in genome)  # type: ignore[call-overload]
+        genes = tuple(self._gene(unit) for unit in genome)
         params = write(Genome({}, {self.name: genes}))
         for name, distribution in self.distributions(params).items():
             if not holds(distribution, params[name]):
@@ -103,6 +109,16 @@ class SequenceSpace:
                     f"{name} is {params[name]!r}, which is not in the space's {distribution}."
                 )
         return params
+
+    def _gene(self, unit: Unit) -> Gene:
+        """Return a unit as a gene of the attributes that have a distribution."""
+        kind = self._kind(unit.kind)
+        values = {name: getattr(unit, name) for name in kind.attributes}
+        if kind.unit(**values) != unit:
+            raise ValueError(
+                f"{unit!r} differs from the space's defaults, {kind.unit(**values)!r}."
+            )
+        return Gene(unit.kind, tuple(sorted(values.items())))
 
     def decode(self, params: Params) -> tuple[Any, ...]:
         """Read a genome from parameters; other parameters are ignored.

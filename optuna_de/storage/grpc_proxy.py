@@ -1,4 +1,4 @@
-"""Optuna's gRPC proxy, hardened: a request is repeated while the proxy restarts.
+"""Optuna's gRPC proxy with requests that are repeated while the proxy restarts.
 
 A repeat whose first answer was lost may leave a trial RUNNING that no worker knows of; it shows no
 sign of life, so it is reaped like any other.
@@ -7,7 +7,6 @@ sign of life, so it is reaped like any other.
 from __future__ import annotations
 
 import socket
-import urllib.parse
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -16,11 +15,10 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import GrpcStorageProxy
 
 from optuna_de import _compat
+from optuna_de.storage import backoff
+from optuna_de.storage.backoff import PATIENCE
 from optuna_de.storage.stale_trials import quietly_experimental
-from optuna_de.storage.url import StorageError, redact
-
-PATIENCE = 120.0
-"""Seconds for which a request is repeated while no proxy answers."""
+from optuna_de.storage.url import StorageError, parse, redact
 
 
 class PatientProxy(GrpcStorageProxy):
@@ -57,25 +55,21 @@ def _patient(channel: Any) -> Any:
     return grpc.intercept_channel(channel, Again())
 
 
-def open_proxy(url: str, patience: float) -> GrpcStorageProxy:
-    """Open `grpc://host:port`, where a proxy answers within `patience` seconds.
+def open_proxy(url: str) -> GrpcStorageProxy:
+    """Open ``grpc://host:port``, where a proxy answers within `backoff.RESTART` seconds.
 
     Raises:
-        StorageError: bad URL, unknown host, missing packages, or no answer.
+        StorageError: If the URL is wrong, the host is unknown, or nothing answers.
+        ImportError: If grpcio or protobuf is missing.
     """
-    parts = urllib.parse.urlsplit(url)
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = port = None
-    if not host or not port or parts.path not in ("", "/") or parts.username:
+    parts = parse(url)
+    host, port = parts.host, parts.port
+    if not host or not port or port > 65535 or parts.database or parts.username or parts.password:
         raise StorageError(f"The storage URL {redact(url)!r} is not grpc://host:port.")
     try:
-        _await(host, port, patience)
+        _await(host, port, backoff.RESTART)
         with quietly_experimental():
             return PatientProxy(host=host, port=port)
-    except ImportError:
-        raise StorageError("A grpc:// storage needs the packages grpcio and protobuf.") from None
     except socket.gaierror:
         raise StorageError(f"The host {host!r} of the gRPC proxy is unknown.") from None
     except OSError:

@@ -1,45 +1,51 @@
-"""Opening a journal file, and what a dead writer may have left in it."""
+"""Journal storages: Optuna's, on a file that survives full disks and killed writers."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
+from optuna_de.storage.backoff import reason
+from optuna_de.storage.journal_file import DamagedJournalError, ResilientJournalBackend
+from optuna_de.storage.journal_repair import cut_damaged_line
 from optuna_de.storage.stale_trials import quietly_experimental
-from optuna_de.storage.url import StorageError, folder_of
-
-LOCK_GRACE = 15
-"""Seconds after which the journal's lock is taken from a holder that died."""
+from optuna_de.storage.url import StorageError, check_file, parse, redact
 
 
-def open_journal(url: str) -> BaseStorage:
-    """Open `journal:///file.log`; a torn last line is cut off.
+def file_of(url: str) -> Path:
+    """Return the path of a journal's URL.
 
     Raises:
-        StorageError: the folder is missing, or the file is no journal.
+        StorageError: If the URL has a user or options.
+    """
+    if parse(url).query:
+        raise StorageError(f"The storage URL {redact(url)!r} has options, but a journal has none.")
+    return Path(url.removeprefix("journal://"))
+
+
+def open_journal(url: str, *, repair: bool = False) -> BaseStorage:
+    """Open ``journal:///file.log``, or make it.
+
+    Args:
+        url: The storage URL.
+        repair: Cut the first damaged line.
+
+    Raises:
+        StorageError: If the folder is missing, the file is no journal, or a line is damaged.
     """
     # An absolute path: the lock looks at files relative to the link, not to this process.
-    file = folder_of(Path(url.removeprefix("journal://")))
-    lock = JournalFileOpenLock(str(file), grace_period=LOCK_GRACE)
+    file = check_file(url, file_of(url))
     try:
-        if file.exists():
-            _cut_torn_tail(file, lock)
+        if repair and file.exists():
+            cut_damaged_line(file)
         with quietly_experimental():
-            return JournalStorage(JournalFileBackend(str(file), lock_obj=lock))
-    except (ValueError, KeyError, OSError) as error:
+            return JournalStorage(ResilientJournalBackend(file))
+    except DamagedJournalError as error:
+        raise StorageError(str(error)) from None
+    except OSError as error:
+        raise StorageError(
+            f"The journal {str(file)!r} cannot be opened: {reason(error)}."
+        ) from None
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
         raise StorageError(f"The journal {str(file)!r} cannot be read: {error}.") from None
-
-
-def _cut_torn_tail(file: Path, lock: JournalFileOpenLock) -> None:
-    """Cut what a dead writer left after the last whole line: it blocks all further writes."""
-    lock.acquire()
-    try:
-        with file.open("r+b") as stream:
-            end = stream.seek(0, 2)
-            while end > 0 and stream.seek(end - 1) >= 0 and stream.read(1) != b"\n":
-                end -= 1
-            stream.truncate(end)
-    finally:
-        lock.release()

@@ -1,6 +1,6 @@
-"""Optuna's relational storage, hardened: transactions that are repeated, heartbeats that live.
+"""Optuna's relational storage with repeated transactions and heartbeats that survive errors.
 
-Knows SQLAlchemy and Optuna's `RDBStorage`. Does not know URLs of other kinds nor workers.
+Depends on SQLAlchemy and Optuna's `RDBStorage` only.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from optuna.trial import TrialState
 from sqlalchemy import event, exc
 
 from optuna_de._compat import RDB_READS, RDB_WRITES, HeartbeatRDBStorage
+from optuna_de.storage.backoff import back_off, reason
 from optuna_de.storage.stale_trials import OWED, Watch
-from optuna_de.storage.url import secrets_of
+from optuna_de.storage.url import holds_secret
 
-PATIENCE = 120.0
-"""Seconds for which a failed transaction is repeated; a database restart takes less."""
 _logger = logging.getLogger(__name__)
 _reads_only: ContextVar[bool] = ContextVar("reads_only", default=False)
 _TRANSIENT = (
@@ -38,30 +37,9 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(cause, _TRANSIENT) or lost
 
 
-def reason(error: BaseException | None) -> str:
-    """Return the driver's own words in one line, without SQL and its parameters."""
-    inner = error.__cause__ if isinstance(error, StorageInternalError) else error
-    words = str(getattr(inner, "orig", None) or inner).strip()
-    return " ".join(words.split())
-
-
-def announce(state: tenacity.RetryCallState) -> None:
-    """Log the first failure of a row."""
-    if state.attempt_number == 1 and state.outcome is not None:
-        _logger.warning(
-            "The storage answers: %s; trying again.", reason(state.outcome.exception())
-        )
-
-
 def repeated() -> tenacity.Retrying:
-    """Return the back-off rule: random exponential up to 5 s, for `PATIENCE` seconds."""
-    return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(is_transient),
-        wait=tenacity.wait_random_exponential(multiplier=0.1, max=5.0),
-        stop=tenacity.stop_after_delay(PATIENCE),
-        before_sleep=announce,
-        reraise=True,
-    )
+    """Return the rule by which a transaction is repeated."""
+    return back_off(is_transient)
 
 
 def _repeating(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -106,8 +84,8 @@ class ResilientRDBStorage(HeartbeatRDBStorage):
         Raises:
             TypeError: the URL holds a password.
         """
-        if secrets_of(sqlalchemy.make_url(self.url)):
-            raise TypeError("A storage whose URL holds a password is not pickled; open it anew.")
+        if holds_secret(sqlalchemy.make_url(self.url)):
+            raise TypeError("A storage whose URL holds a password is not pickled; open it again.")
         return {**super().__getstate__(), "_silent": Watch()}
 
     def __setstate__(self, state: dict[Any, Any]) -> None:

@@ -1,6 +1,10 @@
-"""Finding trials whose worker died, and queueing each again exactly once.
+"""Stale trials: find trials whose worker died and queue each of them again exactly once.
 
-Knows Optuna only. A clone keeps parameters and attributes; `retry_history` names its ancestors.
+Three writes make a trial new: mark it as owed (``OWED``), fail it, add its clone. Only one process
+can fail a trial, so only one goes on to the clone; if it dies between, the mark on a failed trial
+without a clone shows the debt, and any other process pays it. A clone keeps parameters and
+attributes; its attribute ``retry_history`` names its ancestors, oldest first. Depends on Optuna
+only.
 """
 
 from __future__ import annotations
@@ -38,6 +42,7 @@ class Watch:
     def overdue(self, now: Mapping[int, object], seconds: float) -> list[int]:
         """Return the keys of `now` whose value has not changed for `seconds`."""
         clock = time.monotonic()
+        # since(key) = the first look that saw the present value; a new value starts again at now.
         kept = {key: seen for key, seen in self._seen.items() if now.get(key) == seen[0]}
         self._seen = {key: kept.get(key, (value, clock)) for key, value in now.items()}
         return [key for key, (_, since) in self._seen.items() if clock - since >= seconds]
@@ -76,12 +81,14 @@ class Requeue:
     def wants(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
         """Tell whether a clone of the trial is missing, given all trials of the study."""
         ancestors = trial.system_attrs.get("retry_history") or []  # may name another study's
+        # An ancestor that its own worker gave back failed too, but nobody marked it as owed.
         died = sum(other.number in ancestors and _is_owed(other) for other in trials)
         cloned = any(parent(other) == trial.number for other in trials)
         return died < self._max_retry and not cloned
 
 
 def _is_owed(trial: FrozenTrial) -> bool:
+    # A clone inherits the attribute, with its ancestor's number: that debt is paid.
     return bool(trial.system_attrs.get(OWED) == trial.number)
 
 
@@ -92,14 +99,14 @@ def _requeue_of(study: optuna.Study) -> Requeue:
 
 
 def is_duplicate(trials: Sequence[FrozenTrial], trial: FrozenTrial) -> bool:
-    """Tell whether an older clone of the same parent exists: then this one is to be dropped."""
+    """Return whether an older clone of the same parent exists: then this one is dropped."""
     older = trials[: trial.number] if parent(trial) is not None else ()
     return any(parent(o) == parent(trial) for o in older)
 
 
 def _reap(study: optuna.Study, trial: FrozenTrial) -> bool:
     """Mark, fail and re-queue one trial; False where another process came first."""
-    try:
+    try:  # The mark comes first: nothing can be written to a trial that has failed.
         _compat.set_system_attr(study, trial, OWED, trial.number)
     except UpdateFinishedTrialError:
         return False
@@ -152,7 +159,10 @@ def _pay(study: optuna.Study, trials: list[FrozenTrial]) -> list[FrozenTrial]:
 
 
 class Reaper:
-    """A worker's reaper: what has not moved for `grace` seconds of its own clock is dead."""
+    """A worker's reaper: a trial without a new beat for `grace` seconds is dead.
+
+    The seconds pass on this process's monotonic clock, so wrong clocks of machines do not matter.
+    """
 
     def __init__(self, study: optuna.Study, grace: float) -> None:
         self._study, self._grace = study, grace
@@ -172,6 +182,8 @@ class Reaper:
             beats = {number: t.system_attrs.get(BEAT) for number, t in running.items()}
             for number in self._beats.overdue(beats, self._grace):
                 _reap(self._study, running[number])
+        # A debt is young while its reaper, which may live, is about to add the clone; paid at
+        # once, it would be paid twice. Of two clones made after a grace, `is_duplicate` drops one.
         debts = {t.number: t for t in _unpaid(self._study, trials)}
         due = self._debts.overdue(dict.fromkeys(debts, "owed"), self._grace)
         _pay(self._study, [debts[number] for number in due])

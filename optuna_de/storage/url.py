@@ -1,78 +1,148 @@
-"""Storage URLs: read, checked, and shown without their password. Opens nothing."""
+"""Storage URLs: read, checked, and shown without their secrets. Opens nothing."""
 
 from __future__ import annotations
 
+import re
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import sqlalchemy
 from sqlalchemy import exc
 
-_DRIVERS = {
-    **dict.fromkeys(("postgresql", "postgres"), "postgresql+psycopg"),
-    **dict.fromkeys(("mysql", "mariadb", "mariadb+pymysql"), "mysql+pymysql"),
-}
-_SECRETS = frozenset({"password", "passwd", "sslpassword"})
-"""Names under which drivers take a password in the query."""
+_FORM = "scheme://user:password@host/database, with %40 for an @ in the password"
+_SECRET_NAME = re.compile("pass|pwd|dsn|secret|token", re.IGNORECASE)
 
 
 class StorageError(ValueError):
-    """A storage that cannot be opened, said in one sentence without the password."""
+    """A storage that cannot be opened, said in one sentence without its secrets."""
+
+
+def scheme_of(url: str) -> str:
+    """Return what stands before ``://``, empty without it."""
+    match = re.match(r"([A-Za-z][A-Za-z0-9+_]*)://", url)
+    return match[1] if match else ""
 
 
 def redact(url: str) -> str:
-    """Return the URL with `***` in place of its password, wherever it stands."""
+    """Return the URL without its password and query, to be shown.
+
+    Of a URL that is not well-formed, only the scheme and the host behind the last ``@`` are shown,
+    for its password may stand anywhere.
+    """
+    try:
+        parsed = _read(url)
+    except StorageError:
+        return _stump(url)
+    login = ""
+    if parsed.username is not None or parsed.password is not None:
+        plain = re.fullmatch(r"[\w.+-]*", parsed.username or "")
+        login = (plain[0] if plain else "***") + (":***@" if parsed.password is not None else "@")
+    port = f":{parsed.port}" if parsed.port is not None else ""
+    database = f"/{parsed.database}" if parsed.database is not None else ""
+    host = f"[{parsed.host}]" if ":" in (parsed.host or "") else parsed.host or ""
+    return f"{parsed.drivername}://{login}{host}{port}{database}"
+
+
+def _stump(url: str) -> str:
+    """Return the scheme and the host of a URL that cannot be read; all of a plain file name."""
+    if re.fullmatch(r"[\w./~ -]*", url):
+        return url
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+]*):/", url)
+    before, at, tail = url.rpartition("@")
+    host = re.match(r"[\w.-]*", "" if "?" in before else tail)
+    shown = f"{at}{host[0]}" if at and host else ""
+    return f"{scheme[1] if scheme else ''}{'://' if scheme else ''}***{shown}"
+
+
+def _read(url: str) -> sqlalchemy.URL:
+    """Return a URL's parts if they are where they belong.
+
+    Raises:
+        StorageError: If a part cannot be read or looks like a password; the message says why.
+    """
     try:
         parsed = sqlalchemy.make_url(url)
-        hidden = dict.fromkeys(_SECRETS & parsed.query.keys(), "***")
-        shown = parsed.update_query_dict(hidden).render_as_string(hide_password=True)
-        return shown.replace("=%2A%2A%2A", "=***")
     except (exc.ArgumentError, ValueError):
-        head, at, tail = url.rpartition("@")
-        return f"{head.split('://')[0]}://***@{tail}" if at else url
+        raise StorageError(f"write it as {_FORM}") from None
+    host, database = parsed.host or "", parsed.database or ""
+    if not re.fullmatch(r"[\w.,:%-]*", host) or not database.isprintable():
+        raise StorageError(f"write it as {_FORM}")
+    # The file me@work/a.db has an @ as well; only a : before it makes it look like a password.
+    if re.search(":.*@" if is_file(parsed.drivername) else "@|:", database):
+        raise StorageError("its file or database looks like a login")
+    if "@" in str(parsed.query.get("host", "")):
+        raise StorageError("its host looks like a login")
+    return parsed
+
+
+def is_file(scheme: str) -> bool:
+    """Return whether storages of a scheme are files, which have no user and no host."""
+    return scheme.partition("+")[0] in ("sqlite", "journal")
 
 
 def parse(url: str) -> sqlalchemy.URL:
-    """Return a database's URL with the driver that is used.
+    """Return a storage's URL in its parts.
 
     Raises:
-        StorageError: it cannot be read.
+        StorageError: If it is not well-formed.
     """
     try:
-        parsed = sqlalchemy.make_url(url)
-    except (exc.ArgumentError, ValueError):
-        raise StorageError(f"The storage URL {redact(url)!r} cannot be read.") from None
-    return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+        parsed = _read(url)
+    except StorageError as error:
+        raise StorageError(f"The storage URL {redact(url)!r} cannot be read: {error}.") from None
+    kind = parsed.drivername
+    login = [parsed.username, parsed.password, kind.startswith("sqlite") and parsed.host]
+    if is_file(kind) and any(login) and "cipher" not in kind:
+        raise StorageError(
+            f"The storage URL {_stump(url)!r} has a user or a host, but {kind} is a file; write "
+            f"it as {kind}:///file."
+        )
+    return parsed
 
 
-def folder_of(file: Path) -> Path:
+def check_file(url: str, file: Path) -> Path:
     """Return the absolute path of a storage's file.
 
     Raises:
-        StorageError: its folder does not exist, or it is a folder itself.
+        StorageError: If its folder does not exist, or it is a folder itself.
     """
     if not file.parent.is_dir():
-        raise StorageError(f"The folder {str(file.parent)!r} of the storage does not exist.")
+        raise StorageError(f"The folder of the storage {redact(url)!r} does not exist.")
     if file.is_dir():
-        raise StorageError(f"The storage {str(file)!r} is a folder, not a file.")
+        raise StorageError(f"The storage {redact(url)!r} is a folder, not a file.")
     return file.absolute()
 
 
-def secrets_of(url: sqlalchemy.URL) -> set[str]:
-    """Return the passwords that a URL holds."""
-    told = [url.password, *(url.query.get(name) for name in _SECRETS)]
-    return {str(secret) for secret in told if secret}
+def holds_secret(url: sqlalchemy.URL) -> bool:
+    """Return whether a URL holds a password, also in its query."""
+    return bool(url.password) or any(map(_SECRET_NAME.search, url.query))
 
 
-def failure(url: str) -> Callable[[str], NoReturn]:
-    """Return a function that raises why a storage cannot be opened, passwords masked."""
+def _secrets_of(url: sqlalchemy.URL) -> Iterator[str]:
+    values = [str(url.password or "")]
+    for name in url.query.keys() - {"host", "unix_socket"}:  # a driver's words name both
+        value = url.query[name]
+        values += [value] if isinstance(value, str) else value
+    for value in filter(None, values):
+        yield from (value, repr(value)[1:-1], urllib.parse.quote(value), str(value).casefold())
+
+
+def failure(url: sqlalchemy.URL) -> Callable[[str], NoReturn]:
+    """Return a function that raises why a storage cannot be opened.
+
+    A driver's words that hold a secret are left out: a mask in their place would show where, and
+    would mangle other words.
+    """
 
     def fail(why: str) -> NoReturn:
-        for secret in secrets_of(sqlalchemy.make_url(url)):
-            for spelt in (secret, urllib.parse.quote(secret)):
-                why = why.replace(spelt, "***")
-        raise StorageError(f"Cannot open {redact(url)}: {why.rstrip('.')}.") from None
+        words = why.casefold()
+        if any(
+            re.search(rf"(?<!\w){re.escape(s.casefold())}(?!\w)", words) for s in _secrets_of(url)
+        ):
+            why = "the driver's message is not shown, as it repeats a part of the URL"
+        shown = redact(url.render_as_string(hide_password=False))
+        raise StorageError(f"Cannot open {shown}: {why.rstrip('.')}.") from None
 
     return fail

@@ -1,6 +1,7 @@
 """Plots of a search, each ``plot_x(study, ...)`` in Optuna's conventions; they need plotly.
 
-A study without anything to plot gives a figure that says so in a sentence.
+A study without anything to plot gives a figure that says so in a sentence. ``PLOTS`` lists the
+plots: the report, the upload to optuna-dashboard and the tests take them from there.
 """
 
 from optuna_de.visualization.diversity import plot_diversity
@@ -10,8 +11,11 @@ from optuna_de.visualization.generations import plot_generations
 from optuna_de.visualization.hypervolume import plot_hypervolume
 from optuna_de.visualization.learning_curves import plot_learning_curves
 from optuna_de.visualization.lineage import plot_lineage
+from optuna_de.visualization.plots import PLOTS, Plot
 
 __all__ = [
+    "PLOTS",
+    "Plot",
     "plot_diversity",
     "plot_front_over_time",
     "plot_gene_statistics",

@@ -1,4 +1,4 @@
-"""How different the trials of a moment are from each other."""
+"""Diversity plot: mean distance between recent trials over the search."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from optuna_de.evolution.genome import Gene, Genome, Interval, Range, Value
 from optuna_de.evolution.variation import Catalog
 from optuna_de.search_space.distributions import hull
 from optuna_de.search_space.encoding import catalog, read
-from optuna_de.visualization import finished_trials, style
+from optuna_de.visualization import style
+from optuna_de.visualization.trials import finished_trials
 
-_TITLE = "Diversity"
+TITLE = "Diversity"
 _MOMENTS = 60
 
 
@@ -43,7 +44,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What the figure shows; ``excuse`` says why there is nothing."""
+    """Data of the figure; ``excuse`` is the sentence shown if there is nothing to plot."""
 
     window: int
     moments: tuple[Moment, ...] = ()
@@ -51,24 +52,24 @@ class Info:
 
 
 def plot_diversity(study: optuna.Study, *, window: int = 20) -> go.Figure:
-    """Plot how different the last completed trials are, as the search proceeds.
+    """Plot the mean distance between the most recent trials over the search.
 
     The distance of two genomes is the mean over their genes: for numeric genes the difference in
     the unit interval of their (logarithmic) range, for others 0 or 1; a position of a sequence
-    counts as one gene, and 1 where the kinds differ or one sequence has ended.
+    counts as one gene, and 1 if the kinds differ or one sequence has ended.
 
     Args:
         study: Any study.
-        window: How many trials are compared, at least 2; the sampler's population size is apt.
+        window: Number of trials compared, at least 2, e.g. the sampler's population size.
 
     Raises:
-        ValueError: Where ``window`` is below 2.
+        ValueError: If ``window`` is below 2.
     """
     return figure(info(study, window))
 
 
 def info(study: optuna.Study, window: int = 20) -> Info:
-    """Read what the figure shows, at up to 60 moments, the last trial among them."""
+    """Read the data of the figure, at up to 60 moments, the last trial among them."""
     if window < 2:
         raise ValueError(f"window must be at least 2, but is {window}.")
     scored = {e.number for e in finished_trials.scored(finished_trials.entries(study))}
@@ -134,9 +135,9 @@ def _apart(a: Value, b: Value, span: Range | None) -> float:
 
 
 def figure(info: Info) -> go.Figure:
-    """Draw what was read."""
+    """Draw the figure."""
     if info.excuse:
-        return style.sentence_figure(info.excuse, _TITLE)
+        return style.sentence_figure(info.excuse, TITLE)
     x = [m.completed for m in info.moments]
     has_lengths = any(m.lengths[2] for m in info.moments)
     result = make_subplots(cols=1 + has_lengths, horizontal_spacing=0.1)
@@ -148,7 +149,7 @@ def figure(info: Info) -> go.Figure:
         result.update_yaxes(title="Length", rangemode="tozero", col=2)
     result.update_xaxes(title=f"Completed trials (the last {info.window} compared)")
     result.update_yaxes(title="Share", range=[0, 1.03], col=1)
-    return style.style(result, _TITLE, legend_above=True)
+    return style.style(result, TITLE, legend_above=True)
 
 
 def _shares(x: Sequence[int], moments: Sequence[Moment]) -> list[go.Scatter]:

@@ -1,4 +1,4 @@
-"""The fronts of a study at several moments."""
+"""Front plot: the Pareto front after several numbers of finished trials."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from dataclasses import dataclass
 import optuna
 import plotly.graph_objects as go
 
-from optuna_de.visualization import finished_trials, objective_plane, style
-from optuna_de.visualization.objective_plane import Axes, Plane, Point
+from optuna_de.visualization import style
+from optuna_de.visualization.trials import finished_trials, objective_plane
+from optuna_de.visualization.trials.objective_plane import Axes, Plane, Point
 
-_TITLE = "Front over time"
+TITLE = "Front over time"
 
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """The front after so many finished trials, by growing x."""
+    """The front after ``finished`` trials, by growing x."""
 
     finished: int
     points: tuple[Point, ...]
@@ -24,7 +25,7 @@ class Front:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What the figure shows; ``excuse`` says why there is nothing."""
+    """Data of the figure; ``excuse`` is the sentence shown if there is nothing to plot."""
 
     plane: Plane
     fronts: tuple[Front, ...]
@@ -38,16 +39,16 @@ def plot_front_over_time(
     axes: Axes | None = None,
     moments: int = 4,
 ) -> go.Figure:
-    """Plot the front as it was at several moments, each bounding what it dominates.
+    """Plot the Pareto front after several numbers of finished trials.
 
     Args:
         study: A study of two objectives or more; the front is that of all objectives.
         target_names: One name per objective; default: the study's metric names.
         axes: Objectives on the x and y axis; default ``(1, 0)``.
-        moments: How many fronts, at least 1, evenly spread over the finished trials.
+        moments: Number of fronts, at least 1, evenly spread over the finished trials.
 
     Raises:
-        ValueError: Where the study has one objective, or an argument does not fit it.
+        ValueError: If the study has one objective, or an argument does not fit it.
     """
     return figure(info(study, target_names, axes, moments))
 
@@ -58,10 +59,10 @@ def info(
     axes: Axes | None = None,
     moments: int = 4,
 ) -> Info:
-    """Read what the figure shows."""
+    """Read the data of the figure."""
     if moments < 1:
         raise ValueError(f"moments must be at least 1, but is {moments}.")
-    require_several(study)
+    finished_trials.require_several(study)
     finished = finished_trials.entries(study)
     plane = objective_plane.plane(study, finished_trials.scored(finished), target_names, axes)
     counts = sorted({-(-len(finished) * i // moments) for i in range(1, moments + 1)} - {0})
@@ -71,24 +72,15 @@ def info(
     return Info(plane, shown, finished_trials.excuse(finished) or feasible)
 
 
-def require_several(study: optuna.Study) -> None:
-    """Refuse a study of one objective."""
-    if len(study.directions) < 2:
-        raise ValueError(
-            "A front needs two objectives, but this study has 1; plot_optimization_history of "
-            "optuna.visualization plots it."
-        )
-
-
 def _at(finished: Sequence[finished_trials.Entry], axes: Axes | None) -> tuple[Point, ...]:
     best = objective_plane.points(finished_trials.front(finished_trials.scored(finished)), axes)
     return tuple(sorted(best, key=lambda p: (p.x, p.y)))
 
 
 def figure(info: Info) -> go.Figure:
-    """Draw what was read."""
+    """Draw the figure."""
     if info.excuse:
-        return style.sentence_figure(info.excuse, _TITLE)
+        return style.sentence_figure(info.excuse, TITLE)
     last = max(len(info.fronts) - 1, 1)
     result = go.Figure([_line(f, i / last, i, info.plane) for i, f in enumerate(info.fronts)])
     result.update_xaxes(title=style.label(info.plane.x_name))
@@ -96,7 +88,7 @@ def figure(info: Info) -> go.Figure:
     if info.plane.x_log:
         xs = [p.x for front in info.fronts for p in front.points]
         result.update_xaxes(**style.log_axis(xs))
-    return style.style(result, _TITLE)
+    return style.style(result, TITLE)
 
 
 def _line(front: Front, share: float, index: int, plane: Plane) -> go.Scatter:

@@ -1,4 +1,4 @@
-"""Which kinds stand where in sequences, and how large their attributes are, by generation."""
+"""Gene statistics plot: shares of unit kinds and medians of their attributes, by position."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ import optuna
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from optuna_de._colours import CLASSES, INK
 from optuna_de.evolution.genome import Gene
 from optuna_de.search_space.encoding import read
-from optuna_de.visualization import finished_trials, style
-from optuna_de.visualization.generation_periods import Period, periods
+from optuna_de.visualization import style
+from optuna_de.visualization.trials import finished_trials
+from optuna_de.visualization.trials.generation_periods import Period, periods
 
-_TITLE = "Genes by position and generation"
+TITLE = "Genes by position and generation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What the figure shows; ``excuse`` says why there is nothing."""
+    """Data of the figure; ``excuse`` is the sentence shown if there is nothing to plot."""
 
     sequence: str
     kinds: tuple[str, ...] = ()
@@ -59,13 +61,13 @@ def plot_gene_statistics(
         limit: Most periods of generations, at least 1.
 
     Raises:
-        ValueError: Where the study has no such sequence or ``limit`` is below 1.
+        ValueError: If the study has no such sequence or ``limit`` is below 1.
     """
     return figure(info(study, sequence, limit))
 
 
 def info(study: optuna.Study, sequence: str | None = None, limit: int = 5) -> Info:
-    """Read what the figure shows."""
+    """Read the data of the figure."""
     if limit < 1:
         raise ValueError(f"limit must be at least 1, but is {limit}.")
     finished = finished_trials.entries(study)
@@ -130,7 +132,7 @@ def _values(genes: Sequence[Gene]) -> dict[str, list[Any]]:
 def figure(info: Info) -> go.Figure:
     """Draw what was read: a panel of shares per period, then a panel per attribute."""
     if info.excuse:
-        return style.sentence_figure(info.excuse, _TITLE)
+        return style.sentence_figure(info.excuse, TITLE)
     names = [style.shown(row.period.name) for row in info.rows]
     names = [f"{n} ({len(r.period.numbers)})" for n, r in zip(names, info.rows, strict=True)]
     titles = [*names, *(f"median of {style.shown(a)}" for a in info.attributes)]
@@ -150,11 +152,11 @@ def figure(info: Info) -> go.Figure:
         values = [v for row in info.rows for v in row.medians[j] if v == v]
         if finished_trials.is_wide(values):
             result.update_yaxes(row=len(info.rows) + 1 + j, col=1, **style.log_axis(values))
-    style.style(result, f"{_TITLE}: {style.shown(info.sequence)}")
+    style.style(result, f"{TITLE}: {style.shown(info.sequence)}")
     longest = max(len(share) for row in info.rows for share in row.shares)
     result.update_xaxes(dtick=1, range=[-0.5, longest - 0.5], title_standoff=4)
     result.update_xaxes(title="Position", row=len(titles), col=1)
-    result.update_annotations(font={"size": 13, "color": style.INK}, x=0, xanchor="left")
+    result.update_annotations(font={"size": 13, "color": INK}, x=0, xanchor="left")
     second = {"bgcolor": "rgba(0,0,0,0)", "x": 1.02, "y": 0, "yanchor": "bottom"}
     result.update_layout(legend={"traceorder": "normal"}, legend2=second)
     return result.update_layout(barmode="stack", bargap=0.12, height=130 + 120 * len(titles))
@@ -177,7 +179,7 @@ def _bars(info: Info, row: Row, *, showlegend: bool) -> list[go.Bar]:
 
 def _pattern(index: int) -> dict[str, Any]:
     """Tell classes apart that share a colour."""
-    return {"shape": ("", "/", ".", "x")[index // len(style.CLASSES) % 4], "fgcolor": "#ffffff"}
+    return {"shape": ("", "/", ".", "x")[index // len(CLASSES) % 4], "fgcolor": "#ffffff"}
 
 
 def _lines(info: Info, attribute: int) -> list[go.Scatter]:

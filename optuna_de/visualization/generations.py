@@ -1,4 +1,4 @@
-"""Two objectives against each other, coloured by generation (seed report, figure 6)."""
+"""Generations plot: two objectives, coloured by generation (seed report, figure 6)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from typing import Any
 import optuna
 import plotly.graph_objects as go
 
-from optuna_de.visualization import finished_trials, objective_plane, style
-from optuna_de.visualization.objective_plane import Axes, Plane, Point
+from optuna_de._colours import CLASSES, INK
+from optuna_de.visualization import style
+from optuna_de.visualization.trials import finished_trials, objective_plane
+from optuna_de.visualization.trials.objective_plane import Axes, Plane, Point
 
-_TITLE = "Generations"
+TITLE = "Generations"
 
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What the figure shows; ``excuse`` says why there is nothing."""
+    """Data of the figure; ``excuse`` is the sentence shown if there is nothing to plot."""
 
     plane: Plane
     points: tuple[Point, ...]
@@ -30,7 +32,7 @@ def plot_generations(
     target_names: Sequence[str] | None = None,
     axes: Axes | None = None,
 ) -> go.Figure:
-    """Plot one objective against another, coloured by the generation that bore each trial.
+    """Plot one objective against another, coloured by the generation of each trial.
 
     Trials on the front are larger and joined; trials that no sampler planned (enqueued, added)
     are squares; infeasible ones are crosses. The x axis is logarithmic where its values are
@@ -42,7 +44,7 @@ def plot_generations(
         axes: Objectives on the x and y axis; default ``(1, 0)``.
 
     Raises:
-        ValueError: Where ``target_names`` or ``axes`` do not fit the study.
+        ValueError: If ``target_names`` or ``axes`` do not fit the study.
     """
     return figure(info(study, target_names, axes))
 
@@ -50,7 +52,7 @@ def plot_generations(
 def info(
     study: optuna.Study, target_names: Sequence[str] | None = None, axes: Axes | None = None
 ) -> Info:
-    """Read what the figure shows."""
+    """Read the data of the figure."""
     finished = finished_trials.entries(study)
     scored = finished_trials.scored(finished)
     plane = objective_plane.plane(study, scored, target_names, axes)
@@ -58,22 +60,22 @@ def info(
 
 
 def figure(info: Info) -> go.Figure:
-    """Draw what was read."""
+    """Draw the figure."""
     if info.excuse:
-        return style.sentence_figure(info.excuse, _TITLE)
+        return style.sentence_figure(info.excuse, TITLE)
     result = go.Figure([*_front(info), *_clouds(info)])
     result.update_xaxes(title=style.label(info.plane.x_name))
     result.update_yaxes(title=style.label(info.plane.y_name))
     if info.plane.x_log:
         result.update_xaxes(**style.log_axis([p.x for p in info.points]))
-    return style.style(result, _TITLE, legend_above=True)
+    return style.style(result, TITLE, legend_above=True)
 
 
 def _front(info: Info) -> list[go.Scatter]:
     if info.plane.x_name == "Trial":
         return []
     best = sorted((p.x, p.y) for p in info.points if p.on_front)
-    line = {"color": style.INK, "width": 1.2, "shape": info.plane.step}
+    line = {"color": INK, "width": 1.2, "shape": info.plane.step}
     x, y = [p[0] for p in best], [p[1] for p in best]
     return [go.Scatter(x=x, y=y, mode="lines", line=line, name="front", hoverinfo="skip")]
 
@@ -82,12 +84,12 @@ def _clouds(info: Info) -> list[go.Scatter]:
     planned = [p for p in info.points if p.feasible and p.generation is not None]
     added = [p for p in info.points if p.feasible and p.generation is None]
     broken = [p for p in info.points if not p.feasible]
-    red = style.CLASSES[3]
+    red = CLASSES[3]
     shades = _generation_marker([p.generation or 0 for p in planned])
     clouds = [
         ("planned", planned, {"symbol": "circle", "line": style.OUTLINE, **shades}),
         ("added", added, {"symbol": "square-open", "color": red, "line": {"width": 2}}),
-        ("infeasible", broken, {"symbol": "x-thin", "line": {"width": 1.5, "color": style.INK}}),
+        ("infeasible", broken, {"symbol": "x-thin", "line": {"width": 1.5, "color": INK}}),
     ]
     return [_cloud(name, part, marker, info.plane) for name, part, marker in clouds if part]
 

@@ -1,4 +1,4 @@
-"""What the front is worth: its hypervolume against finished trials and against compute."""
+"""Hypervolume plot: hypervolume of the front against finished trials and against compute."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import optuna
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from optuna_de.visualization import finished_trials, style
-from optuna_de.visualization.finished_trials import Entry
-from optuna_de.visualization.front_over_time import require_several
-from optuna_de.visualization.hypervolume_box import Box, signs_of
+from optuna_de.visualization import style
+from optuna_de.visualization.trials import finished_trials
+from optuna_de.visualization.trials.finished_trials import Entry
+from optuna_de.visualization.trials.hypervolume_box import Box, signs_of
 
-_TITLE = "Hypervolume"
+TITLE = "Hypervolume"
 _VISIBLE = 0.002  # of the box
 
 
@@ -54,7 +54,7 @@ def plot_hypervolume(
     target_names: Sequence[str] | None = None,
     reference_point: Sequence[float] | None = None,
 ) -> go.Figure:
-    """Plot the share of the box of objectives that the front dominates, as it grows.
+    """Plot the share of the box of objectives that the front dominates over the search.
 
     Args:
         study: A study of two objectives or more, or several of the same objectives.
@@ -64,7 +64,7 @@ def plot_hypervolume(
             factor of ten) beyond.
 
     Raises:
-        ValueError: Where a study has one objective, the studies differ in theirs, or an argument
+        ValueError: If a study has one objective, the studies differ in theirs, or an argument
             does not fit them.
     """
     return figure(info(study, target_names, reference_point))
@@ -75,7 +75,7 @@ def info(
     target_names: Sequence[str] | None = None,
     reference_point: Sequence[float] | None = None,
 ) -> Info:
-    """Read what the figure shows."""
+    """Read the data of the figure."""
     studies = [study] if isinstance(study, optuna.Study) else list(study)
     names = finished_trials.names_of(_first(studies, reference_point), target_names)
     runs = [finished_trials.entries(s) for s in studies]
@@ -95,7 +95,7 @@ def _first(studies: Sequence[optuna.Study], reference: Sequence[float] | None) -
     if not studies:
         raise ValueError("plot_hypervolume needs at least one study, but got an empty sequence.")
     for study in studies:
-        require_several(study)
+        finished_trials.require_several(study)
         if study.directions != studies[0].directions:
             raise ValueError(
                 f"Studies plotted together need the same directions, but {study.study_name!r} "
@@ -122,9 +122,9 @@ def _curve(name: str, run: Sequence[Entry], box: Box) -> Curve:
 
 
 def figure(info: Info) -> go.Figure:
-    """Draw what was read."""
+    """Draw the figure."""
     if info.excuse:
-        return style.sentence_figure(info.excuse, _TITLE)
+        return style.sentence_figure(info.excuse, TITLE)
     result = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.06)
     for i, curve in enumerate(info.curves):
         finished = tuple(range(1, len(curve.numbers) + 1))
@@ -138,7 +138,7 @@ def figure(info: Info) -> go.Figure:
     result.update_yaxes(title="Dominated share of the box", col=1)
     result.update_yaxes(rangemode="tozero")
     result.update_layout(showlegend=len(info.curves) > 1)
-    return style.style(result, _TITLE, subtitle=_caption(info))
+    return style.style(result, TITLE, subtitle=_caption(info))
 
 
 def _unit(seconds: float) -> tuple[str, float]:

@@ -1,21 +1,21 @@
-"""Loss and error by epoch (seed report, figures 7 and 9)."""
+"""Learning curves plot: loss and error by epoch (seed report, figures 7 and 9)."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 import optuna
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial
 from plotly.subplots import make_subplots
 
-from optuna_de.visualization import finished_trials, style
+from optuna_de._attributes import read_curve
+from optuna_de.visualization import style
+from optuna_de.visualization.trials import finished_trials
 
-_TITLE = "Learning curves"
+TITLE = "Learning curves"
 _NAMED = 8
 
 
@@ -31,7 +31,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What the figure shows; ``excuse`` says why there is nothing."""
+    """Data of the figure; ``excuse`` is the sentence shown if there is nothing to plot."""
 
     curves: tuple[Curve, ...]
     excuse: str = ""
@@ -46,17 +46,17 @@ def plot_learning_curves(
 
     Args:
         study: Any study.
-        trials: Numbers of the trials to name; default: at most 8, spread over the front.
-        others: Whether all other trials are drawn, faintly.
+        trials: Numbers of the trials with a line each; default: at most 8, spread over the front.
+        others: Whether all other trials are drawn as faint lines.
 
     Raises:
-        ValueError: Where one of ``trials`` is no finished trial of the study.
+        ValueError: If one of ``trials`` is no finished trial of the study.
     """
     return figure(info(study, trials, others))
 
 
 def info(study: optuna.Study, trials: Sequence[int] | None = None, others: bool = True) -> Info:
-    """Read what the figure shows."""
+    """Read the data of the figure."""
     finished = finished_trials.entries(study)
     known = {e.number for e in finished}
     if unknown := sorted(set(trials or ()) - known):
@@ -81,22 +81,14 @@ def _spread(finished: Sequence[finished_trials.Entry]) -> list[int]:
 
 
 def _curve(trial: FrozenTrial, chosen: bool) -> Curve:
-    stored = trial.user_attrs.get("curve")
-    rows = stored if isinstance(stored, list | tuple) else ()
-    whole = (row for row in rows if isinstance(row, list | tuple) and len(row) == 3)
-    read = tuple((_number(e), _number(loss), _number(error)) for e, loss, error in whole)
-    return Curve(trial.number, read, chosen, str(trial.user_attrs.get("architecture", "")))
-
-
-def _number(value: Any) -> float:
-    is_finite = isinstance(value, int | float) and math.isfinite(value)
-    return float(value) if is_finite else math.nan
+    rows = read_curve(trial.user_attrs.get("curve")) or ()
+    return Curve(trial.number, rows, chosen, finished_trials.label_of(trial))
 
 
 def figure(info: Info) -> go.Figure:
-    """Draw what was read."""
+    """Draw the figure."""
     if info.excuse:
-        return style.sentence_figure(info.excuse, _TITLE)
+        return style.sentence_figure(info.excuse, TITLE)
     result = make_subplots(cols=2, horizontal_spacing=0.1)
     faint = [c for c in info.curves if not c.chosen]
     for column in (1, 2):
@@ -107,7 +99,7 @@ def figure(info: Info) -> go.Figure:
     result.update_xaxes(title="Epoch")
     result.update_yaxes(title="Training loss (nats)", col=1)
     result.update_yaxes(title="Validation error", rangemode="tozero", col=2)
-    return style.style(result, _TITLE)
+    return style.style(result, TITLE)
 
 
 def _faint(curves: Sequence[Curve], column: int) -> go.Scatter:

@@ -1,4 +1,4 @@
-"""Who came from whom, and by which operator."""
+"""Lineage plot: ancestors of a trial and the operators that produced them."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from dataclasses import dataclass
 import optuna
 import plotly.graph_objects as go
 
-from optuna_de.visualization import finished_trials, style
-from optuna_de.visualization.ancestry import ancestors, parents, trunk
-from optuna_de.visualization.finished_trials import Entry
+from optuna_de._colours import CLASSES, INK
+from optuna_de.visualization import style
+from optuna_de.visualization.trials import finished_trials
+from optuna_de.visualization.trials.ancestry import ancestors, parents, trunk
+from optuna_de.visualization.trials.finished_trials import Entry
 
-_TITLE = "Lineage"
+TITLE = "Lineage"
 _OPERATORS = {
-    "initial": (style.CLASSES[0], "circle"),
-    "difference": (style.CLASSES[1], "diamond"),
-    "edit": (style.CLASSES[2], "triangle-up"),
-    "added": (style.CLASSES[3], "square"),
+    "initial": (CLASSES[0], "circle"),
+    "difference": (CLASSES[1], "diamond"),
+    "edit": (CLASSES[2], "triangle-up"),
+    "added": (CLASSES[3], "square"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A trial; ``value`` is that of the objective on the y axis, NaN where it has none."""
+    """A trial; ``value`` is that of the objective on the y axis."""
 
     number: int
     value: float
@@ -34,7 +36,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What the figure shows.
+    """Data of the figure.
 
     Args:
         name: The objective on the y axis.
@@ -43,7 +45,7 @@ class Info:
         trunk: The edges from a child's ``best`` to it, back from the trials asked for.
         asked: Numbers of the trials asked for.
         others: Trials outside the lineage, as (number, value).
-        excuse: Why there is nothing; empty where there is.
+        excuse: The sentence shown if there is nothing to plot, else empty.
     """
 
     name: str
@@ -65,17 +67,17 @@ def plot_lineage(
 ) -> go.Figure:
     """Plot the ancestors of trials: the bold line follows each child's ``best`` parent.
 
-    Thin lines come from the two trials whose difference was added to it.
+    Thin lines lead from the two parents whose difference was added.
 
     Args:
         study: Any study; trials that no sampler planned have no parents.
         target_names: One name per objective; default: the study's metric names.
         trials: Numbers of the trials asked for; default: the best feasible one.
         objective: The objective on the y axis, by which the best is chosen.
-        all_ancestors: Whether the ancestors of those two are drawn as well, and so on.
+        all_ancestors: Whether all ancestors of those two parents are drawn as well.
 
     Raises:
-        ValueError: Where one of ``trials`` is no trial with values, or an argument does not fit.
+        ValueError: If one of ``trials`` is no trial with values, or an argument does not fit.
     """
     return figure(info(study, target_names, trials, objective, all_ancestors))
 
@@ -87,7 +89,7 @@ def info(
     objective: int = 0,
     all_ancestors: bool = False,
 ) -> Info:
-    """Read what the figure shows."""
+    """Read the data of the figure."""
     names = finished_trials.names_of(study, target_names)
     if not 0 <= objective < len(names):
         raise ValueError(f"objective must be 0 to {len(names) - 1}, but is {objective}.")
@@ -124,9 +126,9 @@ def _node(entry: Entry, objective: int) -> Node:
 
 
 def figure(info: Info) -> go.Figure:
-    """Draw what was read."""
+    """Draw the figure."""
     if info.excuse:
-        return style.sentence_figure(info.excuse, _TITLE)
+        return style.sentence_figure(info.excuse, TITLE)
     place = {node.number: node.value for node in info.nodes}
     asked = set(info.asked)
     twigs = sorted(set(info.edges) - set(info.trunk))
@@ -135,7 +137,7 @@ def figure(info: Info) -> go.Figure:
         [
             _others(info),
             _edges("difference of", twigs, place, {"color": style.FAINT, "width": 0.6}),
-            _edges("best parent", info.trunk, place, {"color": style.INK, "width": 3}),
+            _edges("best parent", info.trunk, place, {"color": INK, "width": 3}),
             *_nodes(info.nodes, marked),
         ]
     )
@@ -144,7 +146,7 @@ def figure(info: Info) -> go.Figure:
             result.add_annotation(_name_tag(node))
     result.update_xaxes(title="Trial")
     result.update_yaxes(title=style.label(info.name))
-    return style.style(result, _TITLE, legend_above=True)
+    return style.style(result, TITLE, legend_above=True)
 
 
 def _name_tag(node: Node) -> dict[str, object]:
@@ -187,7 +189,7 @@ def _nodes(nodes: Sequence[Node], marked: set[int]) -> list[go.Scatter]:
 
 
 def _group(operator: str, nodes: Sequence[Node], marked: set[int]) -> go.Scatter:
-    colour, symbol = _OPERATORS.get(operator, (style.CLASSES[5], "pentagon"))
+    colour, symbol = _OPERATORS.get(operator, (CLASSES[5], "pentagon"))
     return go.Scatter(
         x=[node.number for node in nodes],
         y=[node.value for node in nodes],
@@ -204,8 +206,8 @@ def _group(operator: str, nodes: Sequence[Node], marked: set[int]) -> go.Scatter
 
 
 def _hover(node: Node) -> str:
-    born = "" if node.generation is None else f", generation {node.generation}"
-    head = f"<b>Trial {node.number}</b>, {style.shown(node.operator)}{born}"
+    planned = "" if node.generation is None else f", generation {node.generation}"
+    head = f"<b>Trial {node.number}</b>, {style.shown(node.operator)}{planned}"
     return "<br>".join(
         [head, f"{node.value:.6g}", *([style.shown(node.label)] * bool(node.label))]
     )

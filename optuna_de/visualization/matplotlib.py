@@ -1,4 +1,4 @@
-"""Twins of the plots that Optuna too has for matplotlib, which must be installed.
+"""Matplotlib versions of plots; matplotlib must be installed.
 
 As in :mod:`optuna.visualization.matplotlib`, each returns the axes it drew on.
 """
@@ -11,8 +11,9 @@ import matplotlib.pyplot as plt
 import optuna
 from matplotlib.axes import Axes as MatplotlibAxes
 
+from optuna_de._colours import INK
 from optuna_de.visualization import front_over_time, hypervolume, style
-from optuna_de.visualization.objective_plane import Axes
+from optuna_de.visualization.trials.objective_plane import Axes
 
 __all__ = ["plot_front_over_time", "plot_hypervolume"]
 _DASHES = ("-", "--", ":", "-.")
@@ -29,11 +30,11 @@ def plot_front_over_time(
     """Plot the front at several moments, see :func:`optuna_de.visualization.plot_front_over_time`.
 
     Raises:
-        ValueError: Where the study has one objective, or an argument does not fit it.
+        ValueError: If the study has one objective, or an argument does not fit it.
     """
     info = front_over_time.info(study, target_names, axes, moments)
     _, ax = plt.subplots()
-    ax.set_title("Front over time", loc="left")
+    ax.set_title(front_over_time.TITLE, loc="left")
     if info.excuse:
         return _say(ax, info.excuse)
     last = max(len(info.fronts) - 1, 1)
@@ -44,7 +45,7 @@ def plot_front_over_time(
             where="pre" if info.plane.x_grows else "post",
             color=_rgb(style.shade(i / last)),
             marker=_SYMBOLS[i % len(_SYMBOLS)],
-            markeredgecolor=style.INK,
+            markeredgecolor=INK,
             label=f"{front.finished} trials",
         )
     if info.plane.x_log:
@@ -64,12 +65,12 @@ def plot_hypervolume(
     """Plot the hypervolume by trials, see :func:`optuna_de.visualization.plot_hypervolume`.
 
     Raises:
-        ValueError: Where a study has one objective, the studies differ in theirs, or an argument
+        ValueError: If a study has one objective, the studies differ in theirs, or an argument
             does not fit them.
     """
     info = hypervolume.info(study, target_names, reference_point)
     _, ax = plt.subplots()
-    ax.set_title("Hypervolume", loc="left")
+    ax.set_title(hypervolume.TITLE, loc="left")
     if info.excuse:
         return _say(ax, info.excuse)
     for i, curve in enumerate(info.curves):

@@ -1,8 +1,7 @@
-"""Colours, layout and text that every figure shares. Knows plotly, no study.
+"""Style of all figures: colours, layout and text. Depends on plotly, on no study.
 
-Backgrounds are transparent and ink is a grey of contrast 4.5 on white and on black, so that a
-figure can be read in print and in dark mode. Colours are safe for the colour-blind: Okabe and
-Ito (2008) for classes, cividis (Nunez et al., 2018) without its ends for what has an order.
+Backgrounds are transparent, so that a figure can be read in print and in dark mode. Colours of
+what has an order are cividis (Nunez et al., 2018) without its ends.
 """
 
 from __future__ import annotations
@@ -14,13 +13,11 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
-INK = "#777777"
+from optuna_de._colours import CLASSES, INK
+from optuna_de._text import printable
+
 GRID = "rgba(119,119,119,0.25)"
 FAINT = "rgba(119,119,119,0.45)"
-CLASSES = (
-    *("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7"),
-    *("#777777", "#F0E442"),
-)
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 OUTLINE = {"width": 0.7, "color": INK}
 _LOW, _HIGH = 0.2, 0.95
@@ -44,7 +41,7 @@ def class_colour(index: int) -> str:
 
 def shown(text: object, limit: int = 160) -> str:
     """Return foreign text as plotly may show it: cut, and escaped, for plotly reads tags."""
-    plain = " ".join(str(text).split())
+    plain = " ".join(printable(str(text)).split())
     cut = plain if len(plain) <= limit else f"{plain[: limit - 1]}…"
     return escape(cut, quote=False)
 

@@ -35,7 +35,7 @@ def test_all_formats_are_written_and_classify_alike(here: Path, capsys: Output) 
     said = capsys.readouterr().out.splitlines()
     names = [f"net.v2{suffix}" for suffix in (".safetensors", ".pt", ".pt2", ".onnx", ".py")]
     assert [line.split()[1].strip(",") for line in said] == names
-    assert all("digits as 1x8x8 its logits differ from torch's by at most " in s for s in said)
+    assert all("digits as 1x8x8 its logits differ from PyTorch's by at most " in s for s in said)
     assert "net.v2.py and net.v2.pt, " in said[-1]
     expected = predict(open_model("net.v2"), IMAGES)
     for name in ("net.v2", "net.v2.onnx", "net.v2.safetensors", "net.v2.pt2"):
@@ -80,7 +80,7 @@ def test_a_table_shows_the_likeliest_classes(here: Path, capsys: Output) -> None
         (["predict", "0.png", "0.png"], "0.png is no model; give a model folder or"),
         (["predict", "net.v2", "0.png", "no.png"], "There is no image no.png."),
         (["predict", "net.v2", "net.v2/model.json"], "cannot be read as an image"),
-        (["predict", "net.v2", "0.png", "--top", "0"], "top is 0, but must be 1 or more."),
+        (["predict", "net.v2", "0.png", "--top", "0"], "top must be at least 1, but is 0."),
         (["predict", "net.v2/model.pt", "0.png"], "net.v2/model.pt is no model"),
     ],
 )

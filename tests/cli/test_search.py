@@ -1,6 +1,7 @@
 """The command line as a user meets it: runs, joins, refusals, exit codes."""
 
 import hashlib
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from optuna_de.cli.app import run
 from optuna_de.cnn.study.trials import count_finished
 from optuna_de.storage.open_storage import open_storage
-from tests.cli.kit import FAST, end, environment, search, start, study_in
+from tests.cli.kit import COMMAND, FAST, end, environment, search, start, study_in
 from tests.cnn.data.kit import paint
 
 SMALL = ["--max-parameters", "8000"]
@@ -23,7 +24,7 @@ def test_search_continues_joins_and_tells_when_it_is_done(tmp_path: Path) -> Non
     small = [*FAST, *SMALL, "--subset", "200"]
     code, out, err = search(tmp_path, *small, "--trials", "2")
     assert code == 0
-    assert out.startswith("Study digits-modern in sqlite:///study.db: digits, 180 images train")
+    assert out.startswith("Study digits-modern in sqlite:///study.db: digits, 180 training images")
     assert "Pareto front of digits-modern" in out
     assert all(name in out for name in ("trial", "architecture", "error", "parameters", "MACs"))
     assert [line.split(":")[0] for line in err.splitlines()] == ["1 of 2", "2 of 2"]
@@ -35,7 +36,7 @@ def test_search_continues_joins_and_tells_when_it_is_done(tmp_path: Path) -> Non
 
     code, out, err = search(tmp_path, *small, "--trials", "7")
     assert code == 0
-    assert "All 7 trials are done" in out
+    assert "All 7 trials are finished" in out
     assert "Pareto front" in out
     assert not err
 
@@ -97,12 +98,12 @@ BAD = {
     "unknown recipe": (["--recipe", "slow"], "'slow'"),
     "bad warm start": (["--warm-start", "Q8k3"], "Q8k3"),
     "foreign warm start": (["--warm-start", "model1"], "modern space"),
-    "no workers": (["--workers", "0"], "workers is 0"),
-    "no trials": (["--trials", "0"], "trials is 0"),
-    "no epochs": (["--epochs", "0"], "epochs is 0"),
-    "no time": (["--timeout", "0"], "timeout is 0"),
-    "no batch": (["--batch", "-1"], "batch_size is -1"),
-    "no parameters": (["--max-parameters", "0"], "max_parameters is 0"),
+    "no workers": (["--workers", "0"], "workers must be at least 1"),
+    "no trials": (["--trials", "0"], "trials must be at least 1"),
+    "no epochs": (["--epochs", "0"], "epochs must be at least 1"),
+    "no time": (["--timeout", "0"], "timeout must be above 0"),
+    "no batch": (["--batch", "-1"], "batch_size must be at least 1"),
+    "no parameters": (["--max-parameters", "0"], "max_parameters must be at least 1"),
     "no fraction": (["--validation-fraction", "1"], "validation_fraction is 1"),
     "negative seed": (["--seed", "-1"], "-1"),
     "negative split seed": (["--split-seed", "-1"], "split_seed is -1"),
@@ -189,3 +190,35 @@ def test_a_missing_extra_is_one_sentence(missing: str) -> None:
     assert done.stderr == (
         f'Error: {missing} is missing; install the package as "optuna-de[cnn]".\n'
     )
+
+
+ONCE = [*COMMAND, *FAST, *SMALL, "--subset", "200", "--trials", "1"]
+
+
+def shell(folder: Path, command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run ``command`` in bash, which ends with the exit code of its first part."""
+    return subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"],
+        cwd=folder,
+        env={**environment(), **variables},
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("end", ["| true", "| head -1", ">&-", "2>&-", ">&- 2>&-"])
+def test_f44_a_reader_that_leaves_changes_no_exit_code(tmp_path: Path, end: str) -> None:
+    done = shell(tmp_path, f"{shlex.join(ONCE)} {end}")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "Exception" not in done.stderr
+    assert count_finished(study_in(tmp_path)) == 1
+
+
+def test_f44_a_narrow_ascii_terminal_shows_the_search(tmp_path: Path) -> None:
+    done = shell(tmp_path, shlex.join(ONCE), COLUMNS="20", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.isascii()
+    assert "Pareto front" in done.stdout

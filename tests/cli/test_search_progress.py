@@ -7,7 +7,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
-from optuna_de.cli.search_progress import fold, front_table, live
+from optuna_de.cli.search_progress import fold, front_table, search_progress
 from optuna_de.cnn.study.trials import count_finished, pareto_front
 
 CHAIN = "-".join(f"B{i}k3" for i in range(10, 26)) + "-GAP"
@@ -75,7 +75,7 @@ def test_fold_keeps_the_text(width: int) -> None:
 def test_pipes_get_a_line_for_each_trial_that_ends() -> None:
     study = study_of((0.5, 1, "OLD"))
     console = Console(file=io.StringIO(), width=40)
-    with live(study, 5, console) as look:
+    with search_progress(study, 5, console) as look:
         add(study, 0.25, 2000, CHAIN)
         end(study, TrialState.PRUNED, "over [the] cap")
         end(study, TrialState.FAIL)
@@ -97,7 +97,7 @@ def test_pipes_get_a_line_for_each_trial_that_ends() -> None:
 def test_a_terminal_gets_one_line_that_follows_the_study() -> None:
     study = study_of((0.5, 1, "OLD"))
     console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
-    with live(study, 5, console) as look:
+    with search_progress(study, 5, console) as look:
         add(study, 0.25, 2000, "NEW")
         look()
     assert isinstance(console.file, io.StringIO)

@@ -105,7 +105,7 @@ def test_the_test_split_is_opened_once_after_the_last_epoch(
     ]
     assert run([*TEXT, "--out", "out"]) == 0
     assert len(events) == 3
-    assert "It was trained already" in capsys.readouterr().out
+    assert "This network is already trained" in capsys.readouterr().out
 
 
 def test_with_a_kept_validation_split_both_figures_are_told(
@@ -129,7 +129,7 @@ def test_ctrl_c_says_how_to_go_on(
 
     monkeypatch.setattr(EpochLoop, "epoch", interrupted)
     assert run([*TEXT, "--out", "out"]) == 130
-    assert "the same command goes on" in capsys.readouterr().out
+    assert "Run the same command to continue" in capsys.readouterr().out
 
 
 def test_a_trial_is_trained_on_the_data_of_its_study(url: str, tmp_path: Path) -> None:
@@ -151,14 +151,13 @@ def test_a_study_of_a_folder_needs_its_place_again(
     paint(tmp_path / "more/insects", ("ant", "bee", "cow"), n=12, side=(8, 8))
     study(url, tmp_path / "runs", study_name="bugs", data="here/insects")
     from_study = ["train", "--storage", url, "--study-name", "bugs", "--trial", "0", *QUICK]
-    assert "'insects', but not the folder; give it by --data." in refusal(capsys, *from_study)
+    assert "Give the folder of these images with --data." in refusal(capsys, *from_study)
     other = refusal(capsys, *from_study, "--data", "there/insects")
-    assert "have the fingerprint" in other
-    assert "study 'bugs' was begun with" in other
+    assert other.startswith("The images in 'insects' differ from those of study 'bugs'")
     small = refusal(capsys, *from_study, "--data", "here/insects", "--image-size", "6")
-    assert "was begun with image shape [3, 8, 8], but the data 'insects' have [3, 6, 6]" in small
+    assert "was run with image shape [3, 8, 8], but the data 'insects' have [3, 6, 6]" in small
     more = refusal(capsys, *from_study, "--data", "more/insects")
-    assert "was begun with classes 2, but the data 'insects' have 3." in more
+    assert "was run with classes 2, but the data 'insects' have 3." in more
     assert run([*from_study, "--data", "here/insects", "--out", "out"]) == 0
 
 
@@ -169,15 +168,15 @@ def test_a_study_of_a_folder_needs_its_place_again(
         (["--study-name", "found", "--trial", "9"], "has no trial 9; its trials are 0 to 5."),
         (["--trial", "4"], "Trial 4 of study 'found' failed; choose a complete one."),
         (["--trial", "5"], "was stopped early (dominated at a rung); choose a complete one."),
-        (["--trial", "0", "--split-seed", "3"], "split_seed is 3, but study 'found' split its"),
+        (["--trial", "0", "--split-seed", "3"], "must be 0, as in study 'found', but is 3."),
         (["--trial", "0", "--architecture", SMALL], "Give either --trial"),
         ([], "Give either --trial (with --study-name) or --architecture."),
         (["--architecture", "vgg99"], "'vgg99' is neither one of model1, model2"),
         (["--architecture", "C4k3-MP-MP-MP-MP"], "MP"),
         (["--architecture", SMALL, "--data", "cifar"], "There is no data set or folder 'cifar'"),
         (["--architecture", SMALL, "--recipe", "slow"], "There is no recipe 'slow'"),
-        (["--architecture", SMALL, "--epochs", "0"], "epochs is 0, but must be 1 or more."),
-        (["--architecture", SMALL, "--batch-size", "0"], "batch_size is 0"),
+        (["--architecture", SMALL, "--epochs", "0"], "epochs must be at least 1, but is 0."),
+        (["--architecture", SMALL, "--batch-size", "0"], "batch_size must be at least 1"),
         (["--architecture", SMALL, "--device", "tpu"], "There is no device 'tpu' here"),
     ],
 )
@@ -193,7 +192,7 @@ def test_another_training_in_the_folder_is_refused(capsys: pytest.CaptureFixture
     before = {path: path.read_bytes() for path in Path("out").iterdir()}
     capsys.readouterr()
     sentence = refusal(capsys, *TEXT, "--seed", "1", "--out", "out")
-    assert sentence.startswith("out holds a training with seed 0, not 1; repeat that, or choose")
+    assert sentence.startswith("out holds a training with seed 0, not 1. Give the same value, or")
     assert {path: path.read_bytes() for path in Path("out").iterdir()} == before
 
 

@@ -9,7 +9,6 @@ import logging
 import os
 import re
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -22,7 +21,7 @@ import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
-from optuna_de.storage import StorageError
+from optuna_de.storage import StorageError, backoff
 from optuna_de.storage.open_storage import open_storage
 from optuna_de.storage.stale_trials import parent
 from optuna_de.worker.optimize import optimize
@@ -89,9 +88,7 @@ def test_f9_a_worker_outlives_its_database(postgres: servers.Server, how: int) -
 def test_f9_a_storage_opens_while_its_server_restarts(
     kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        sys.modules["optuna_de.storage.open_storage"], "RESTART", storage_worker.PATIENCE
-    )
+    monkeypatch.setattr(backoff, "RESTART", storage_worker.PATIENCE)
     server = request.getfixturevalue(kind)
     url = server.database()
     server.stop(signal.SIGKILL)

@@ -73,7 +73,7 @@ def test_f14_what_a_worker_gave_back_uses_up_no_retry(sqlite: str) -> None:
 def test_f33_a_torn_journal_line_and_a_stale_lock_are_survived(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("optuna_de.storage.journal.LOCK_GRACE", 3)
+    monkeypatch.setattr("optuna_de.storage.journal_file.LOCK_GRACE", 3)
     file = tmp_path / "j.log"
     study_of(f"journal://{file}").optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=2)
     whole = file.read_bytes()

@@ -15,7 +15,10 @@ from tests.house.findability import Findability
 
 ROOT = Path(optuna_de.__file__).parent
 LEVELS: list[set[str]] = [
-    {"_allocator", "_checks", "_compat", "_files", "_machine", "_text"},
+    {
+        *("_allocator", "_attributes", "_checks", "_colours", "_compat", "_files", "_machine"),
+        *("_markdown", "_options", "_text"),
+    },
     {"evolution", "storage"},
     {"search_space", "halving", "worker"},
     {"screening", "cnn/architecture"},

@@ -8,7 +8,8 @@ import pytest
 
 from optuna_de import DESampler
 from optuna_de.cnn import CNNSpace, count_parameters
-from optuna_de.cnn.architecture.units import Genome, render, repair
+from optuna_de.cnn.architecture.genomes import Genome, render, repair
+from optuna_de.cnn.architecture.units import Conv
 from optuna_de.sampler.plan import PLAN_KEY, Plan
 
 SPACE = CNNSpace.seed()
@@ -125,14 +126,14 @@ def test_redraws_are_bounded_where_every_child_is_equal() -> None:
 def test_initial_distribution_follows_the_rules() -> None:
     rng = np.random.default_rng(0)
     drawn = [SPACE.decode(SPACE.initial(rng)) for _ in range(3000)]
-    assert {g[0].channels for g in drawn} == set(range(5, 13))  # type: ignore[union-attr]
+    assert {u.channels for g in drawn if isinstance(u := g[0], Conv)} == set(range(5, 13))
     kinds = [u.kind for g in drawn for u in g[1:]]
     pools = [k for k in kinds if k != "conv"]
     assert pools.count("max_pool") / len(pools) == pytest.approx(0.8, abs=0.02)
     assert max(len(g) for g in drawn) == 15
-    assert {u.kernel for g in drawn for u in g if u.kind == "conv"} == {1, 3, 5, 7}  # type: ignore[union-attr]
+    assert {u.kernel for g in drawn for u in g if isinstance(u, Conv)} == {1, 3, 5, 7}
     for g in drawn:
-        widths = [u.channels for u in g if u.kind == "conv"]  # type: ignore[union-attr]
+        widths = [u.channels for u in g if isinstance(u, Conv)]
         assert widths == sorted(widths)
         assert sum(u.kind != "conv" for u in g) <= 4
     counts = [count_parameters(g) for g in drawn]

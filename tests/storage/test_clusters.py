@@ -17,6 +17,7 @@ import pytest
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
+from optuna_de.storage import backoff
 from optuna_de.worker.optimize import optimize
 from tests import servers
 from tests.faults import storage_worker
@@ -84,7 +85,7 @@ def serve(url: str, port: int) -> subprocess.Popen[bytes]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for a proxy that starts as long as a busy machine needs."""
-    monkeypatch.setattr(sys.modules["optuna_de.storage.open_storage"], "RESTART", PATIENCE)
+    monkeypatch.setattr(backoff, "RESTART", PATIENCE)
 
 
 @contextmanager

@@ -34,4 +34,4 @@ def test_one_objective_has_no_front() -> None:
     save_figures = pytest.importorskip("optuna_de.visualization.optuna_dashboard").save_figures
     study = kit.study(("minimize",))
     kit.add(study, 1.0)
-    assert save_figures(study) == ("optuna_de.diversity", "optuna_de.genes")
+    assert save_figures(study) == ("optuna_de.genes", "optuna_de.diversity")

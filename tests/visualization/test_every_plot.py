@@ -16,8 +16,8 @@ from optuna_de import visualization
 from tests.visualization import kit
 
 Plot = Callable[..., Any]
-PLOTS = [getattr(visualization, name) for name in visualization.__all__]
-every_plot = pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.__name__)
+PLOTS = visualization.PLOTS
+every_plot = pytest.mark.parametrize("plot", [p.function for p in PLOTS.values()], ids=PLOTS)
 
 
 def sentence(figure: Any) -> str:
@@ -44,6 +44,12 @@ def hostile_study() -> optuna.Study:
         add = {**genome_of(kind), "attrs": attrs, "plan": plan}
         kit.add(study, 0.5 - i / 10, 10.0 * 10**i, **add)
     return study
+
+
+def test_the_table_holds_every_public_plot() -> None:
+    functions = {f"plot_{name}": plot.function for name, plot in PLOTS.items()}
+    public = [name for name in visualization.__all__ if name.startswith("plot_")]
+    assert functions == {name: getattr(visualization, name) for name in public}
 
 
 @every_plot

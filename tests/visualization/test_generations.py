@@ -5,7 +5,7 @@ import pytest
 from optuna_de.visualization import generations as _generations
 from optuna_de.visualization import plot_generations
 from optuna_de.visualization.generations import Info
-from optuna_de.visualization.objective_plane import Plane, Point
+from optuna_de.visualization.trials.objective_plane import Plane, Point
 from tests.visualization import kit
 
 

@@ -12,9 +12,9 @@ from optuna_de.sampler.plan import Plan
 from optuna_de.search_space.sequence_space import Kind, SequenceSpace
 from optuna_de.visualization import gene_statistics as _genes
 from optuna_de.visualization import plot_gene_statistics
-from optuna_de.visualization.finished_trials import Entry
 from optuna_de.visualization.gene_statistics import Info, Row
-from optuna_de.visualization.generation_periods import Period, periods
+from optuna_de.visualization.trials.finished_trials import Entry
+from optuna_de.visualization.trials.generation_periods import Period, periods
 from tests.visualization import kit
 
 

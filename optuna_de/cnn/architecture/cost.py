@@ -1,29 +1,27 @@
-"""Parameters and multiply-accumulates of architectures, counted without torch."""
+"""Cost of a network: layer table, parameters and multiply-accumulates, without building it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from optuna_de.cnn.architecture.expand import check_task, expand
+from optuna_de.cnn.architecture.expand import check_network, expand, expand_head
+from optuna_de.cnn.architecture.genomes import Genome, split_head
 from optuna_de.cnn.architecture.layers import (
-    Branches,
     ImageShape,
-    Plain,
     Primitive,
+    Primitives,
     Shape,
-    macs_of,
-    parameters_of,
-    shape_after,
+    flatten,
     through,
 )
-from optuna_de.cnn.architecture.units import Unit, check
+from optuna_de.cnn.architecture.units import Unit
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One row of the layer table.
+    """Cost of a layer: one row of the layer table.
 
     Args:
         name: Type and running number from 1, e.g. ``Conv2d-1``.
@@ -43,33 +41,24 @@ class Layer:
 def trace(
     genome: Sequence[Unit], image_shape: ImageShape = (3, 32, 32), classes: int = 10
 ) -> tuple[Layer, ...]:
-    """Return the layer table of a network; branches are listed one after the other."""
-    layers: list[Layer] = []
+    """Return the layer table of a network; branches are listed one after the other.
+
+    Raises:
+        ValueError: If the genome does not fit the images, as ``expand`` says.
+    """
+    rows: list[Layer] = []
     shape: Shape = image_shape
-    for unit, stage in enumerate(expand(genome, image_shape, classes)):
-        for primitive, before in _flatten(stage, shape):
-            layers.append(_layer(primitive, before, unit, len(layers) + 1))
-        shape = through(stage, shape)
-    return tuple(layers)
+    for unit, layers in enumerate(expand(genome, image_shape, classes)):
+        for primitive, before in flatten(layers, shape):
+            rows.append(_row(primitive, before, unit, len(rows) + 1))
+        shape = through(layers, shape)
+    return tuple(rows)
 
 
-def _layer(primitive: Primitive, before: Shape, unit: int, number: int) -> Layer:
-    kind = primitive.name if isinstance(primitive, Plain) else type(primitive).__name__
-    name = primitive.join if isinstance(primitive, Branches) else kind
-    after = shape_after(primitive, before)
-    return Layer(
-        f"{name}-{number}", unit, after, parameters_of(primitive), macs_of(primitive, after)
-    )
-
-
-def _flatten(stage: Iterable[Primitive], shape: Shape) -> Iterator[tuple[Primitive, Shape]]:
-    """Yield each primitive with its input shape, those of branches before their join."""
-    for primitive in stage:
-        if isinstance(primitive, Branches):
-            for branch in primitive.branches:
-                yield from _flatten(branch, shape)
-        yield primitive, shape
-        shape = shape_after(primitive, shape)
+def _row(primitive: Primitive, before: Shape, unit: int, number: int) -> Layer:
+    after = primitive.shape_after(before)
+    name = f"{primitive.name}-{number}"
+    return Layer(name, unit, after, primitive.parameters, primitive.macs(after))
 
 
 def count_parameters(
@@ -87,15 +76,36 @@ def count_macs(
 
 
 def _totals(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> tuple[int, int]:
-    """Return parameters and operations; what merely equals a network, as 64.0 does, is refused."""
-    check_task(image_shape, classes)
-    check(genome)
-    channels, height, width = image_shape
-    return _counted(tuple(genome), (channels, height, width), classes)
+    """Return parameters and operations, after the checks: in the caches, 64.0 equals 64.
+
+    Children share most units with their parents, so the cost of each unit is cached.
+    """
+    check_network(genome, image_shape, classes)
+    body, head = split_head(genome)
+    shape: Shape = tuple(image_shape)
+    parameters = macs = 0
+    for unit in body:
+        more_parameters, more_macs, shape = _unit_cost(unit, shape)
+        parameters, macs = parameters + more_parameters, macs + more_macs
+    head_parameters, head_macs = _head_cost(head, shape, classes)
+    return parameters + head_parameters, macs + head_macs
+
+
+@lru_cache(maxsize=65536)
+def _unit_cost(unit: Unit, shape: Shape) -> tuple[int, int, Shape]:
+    """Return parameters, operations and output shape of a body unit with this input."""
+    layers = unit.layers(shape[0])
+    return *_cost(layers, shape), through(layers, shape)
 
 
 @lru_cache(maxsize=4096)
-def _counted(genome: tuple[Unit, ...], image_shape: ImageShape, classes: int) -> tuple[int, int]:
-    """Count once: caps, prices and screening ask for the same networks."""
-    layers = trace(genome, image_shape, classes)
-    return sum(layer.parameters for layer in layers), sum(layer.macs for layer in layers)
+def _head_cost(head: Genome, shape: Shape, classes: int) -> tuple[int, int]:
+    return _cost(expand_head(head, shape, classes), shape)
+
+
+def _cost(layers: Primitives, shape: Shape) -> tuple[int, int]:
+    flat = list(flatten(layers, shape))
+    return (
+        sum(primitive.parameters for primitive, _ in flat),
+        sum(primitive.macs(primitive.shape_after(before)) for primitive, before in flat),
+    )

@@ -1,57 +1,53 @@
-"""From units to primitive layers, and what those cost: analytic, no torch.
+"""Expansion of units into primitive layers. No torch.
 
-:func:`expand` derives all layers of a network; :func:`trace` adds shapes, parameters and MACs, as
-in the report's figures 8 and 10. :mod:`optuna_de.cnn.modules.build` builds the same layers in
-torch.
+:func:`expand` derives all layers of a network; :mod:`optuna_de.cnn.architecture.cost` counts
+them and :mod:`optuna_de.cnn.modules.build` builds them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import prod
 
+from optuna_de.cnn.architecture.genomes import check, render, repair, split_head
 from optuna_de.cnn.architecture.layers import (
-    RELU,
-    Branches,
-    Conv2d,
     ImageShape,
     Linear,
     Plain,
-    Primitive,
+    Primitives,
     Shape,
-    normed,
     through,
 )
-from optuna_de.cnn.architecture.units import (
-    FC,
-    GAP,
-    AvgPool,
-    Conv,
-    DownConv,
-    MaxPool,
-    NormConv,
-    Parallel,
-    Residual,
-    Separable,
-    Unit,
-    check,
-    render,
-    repair,
-    split_head,
-)
+from optuna_de.cnn.architecture.units import FC, Unit
 
 
 def expand(
     genome: Sequence[Unit], image_shape: ImageShape, classes: int
-) -> tuple[tuple[Primitive, ...], ...]:
+) -> tuple[Primitives, ...]:
     """Return the primitive layers of each body unit, then those of the head.
 
     Without head units the seed's Part 2 is derived: with f features, ``FC(max(10, f // 2))`` and
     ``FC(max(10, f // 4))``.
 
     Raises:
-        ValueError: Where the genome, the shape or the classes fit no network, or a pool takes
-            the smaller side below 2.
+        ValueError: If the genome, the shape or the classes fit no network, or a pool takes the
+            smaller side below 2.
+    """
+    check_network(genome, image_shape, classes)
+    body, head = split_head(genome)
+    shape: Shape = image_shape
+    units = []
+    for unit in body:
+        units.append(unit.layers(shape[0]))
+        shape = through(units[-1], shape)
+    return (*units, expand_head(head, shape, classes))
+
+
+def check_network(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> None:
+    """Check that units expand into a network for these images, see :func:`expand`.
+
+    Raises:
+        ValueError: If genome, image shape and classes fit no network.
     """
     check_task(image_shape, classes)
     check(genome)
@@ -60,17 +56,14 @@ def expand(
             f"{render(genome)} has more pools than images of {image_shape[1]}x{image_shape[2]} "
             "allow; no side may fall below 2."
         )
-    body, head = split_head(genome)
-    shape: Shape = image_shape
-    stages = []
-    for unit in body:
-        stages.append(tuple(_expand_unit(unit, shape[0])))
-        shape = through(stages[-1], shape)
-    return (*stages, tuple(_expand_head(head, shape, classes)))
 
 
 def check_task(image_shape: ImageShape, classes: int) -> None:
-    """Raise ValueError where an image shape or a number of classes is impossible."""
+    """Check image shape and classes before units expand.
+
+    Raises:
+        ValueError: If one of them is impossible.
+    """
     sizes = (*image_shape, classes)
     if len(sizes) != 4 or not all(isinstance(size, int) and size > 0 for size in sizes):
         raise ValueError(
@@ -79,42 +72,14 @@ def check_task(image_shape: ImageShape, classes: int) -> None:
         )
 
 
-def _expand_unit(unit: Unit, inputs: int) -> Iterator[Primitive]:
-    match unit:
-        case Conv(channels, kernel):
-            yield from (Conv2d(inputs, channels, kernel, bias=True), RELU)
-        case MaxPool():
-            yield Plain("MaxPool2d")
-        case AvgPool():
-            yield Plain("AvgPool2d")
-        case NormConv(channels, kernel):
-            yield from (*normed(inputs, channels, kernel), RELU)
-        case DownConv(channels, kernel):
-            yield from (*normed(inputs, channels, kernel, stride=2), RELU)
-        case Residual(channels, kernel):
-            first = normed(inputs, channels, kernel)
-            main = (*first, RELU, *normed(channels, channels, kernel))
-            skip = () if inputs == channels else normed(inputs, channels, 1)
-            yield from (Branches("Add", (main, skip)), RELU)
-        case Separable(channels, kernel):
-            yield from (*normed(inputs, inputs, kernel, groups=inputs), RELU)
-            yield from (*normed(inputs, channels, 1), RELU)
-        case Parallel(channels, kernel):
-            half = channels // 2
-            wide = normed(inputs, channels - half, kernel)
-            yield from (Branches("Concat", (normed(inputs, half, 1), wide)), RELU)
-        case _:
-            raise ValueError(f"{unit!r} is a unit of the head.")
-
-
-def _expand_head(head: Sequence[Unit], shape: Shape, classes: int) -> Iterator[Primitive]:
-    features = shape[0] if GAP() in head else prod(shape)
-    if GAP() in head:
-        yield Plain("GlobalAvgPool2d")
-    yield Plain("Flatten")
+def expand_head(head: Sequence[Unit], shape: Shape, classes: int) -> Primitives:
+    """Return the layers of a head, or of the derived one, behind a body of output ``shape``."""
+    pools = [unit for unit in head if not isinstance(unit, FC)]
+    layers = [*(layer for pool in pools for layer in pool.layers(shape[0])), Plain("Flatten")]
+    features = prod(through(layers, shape))
     derived = (FC(max(10, features // 2)), FC(max(10, features // 4)))
     for unit in head or derived:
         if isinstance(unit, FC):
-            yield from (Plain("Dropout"), Linear(features, unit.width), RELU)
+            layers += unit.layers(features)
             features = unit.width
-    yield Linear(features, classes)
+    return (*layers, Linear(features, classes))

@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
+import numpy as np
+from optuna.distributions import BaseDistribution
+
+from optuna_de.cnn.architecture.genomes import Genome, repair, side_after
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.architecture.units import (
+    KERNELS,
+    NARROWEST,
+    WIDEST,
     AvgPool,
     Conv,
-    DownConv,
-    Genome,
     MaxPool,
     NormConv,
-    Parallel,
-    Residual,
-    Separable,
     Unit,
-    repair,
 )
+from optuna_de.evolution.genome import Value
+from optuna_de.evolution.variation import draw
+from optuna_de.search_space.distributions import range_of
 
-WIDEST = 256
-NARROWEST = 8
-_BLOCKS = (NormConv, Residual, Separable, Parallel)
 
-
-def draw_seed(rng: np.random.Generator, image_shape: ImageShape) -> Genome:
-    """Draw from the seed's initial distribution: 7 to 15 slots, widths that never fall.
+def sample_seed(rng: np.random.Generator, image_shape: ImageShape) -> Genome:
+    """Sample from the seed's initial distribution: 7 to 15 slots, widths that never fall.
 
     The first slot is a convolution of 5 to 12 channels; every other one is, with probability 0.5
     each, a convolution of at least the width before it, or a pool (maximum 0.8, average 0.2). A
-    pool is dropped where the side is 2 already.
+    pool is dropped if the side is 2 already.
     """
-    units: list[Unit] = [_conv(5, 12, rng)]
-    width = units[0].channels  # type: ignore[union-attr]
+    units: list[Unit] = [first := _conv(5, 12, rng)]
+    width = first.channels
     for _ in range(int(rng.integers(7, 16)) - 1):
         if rng.random() < 0.5:
             conv = _conv(width, WIDEST, rng)
@@ -47,36 +47,49 @@ def _conv(low: int, high: int, rng: np.random.Generator) -> Conv:
     return Conv(int(rng.integers(low, high + 1)), 2 * int(rng.integers(4)) + 1)
 
 
-def draw_modern(rng: np.random.Generator, image_shape: ImageShape) -> Genome:
-    """Draw a small network: 4 to 10 units whose width doubles, on average, at each reduction.
+def sample_modern(
+    rng: np.random.Generator, image_shape: ImageShape, units: Sequence[type[Unit]]
+) -> Genome:
+    """Sample a body from the initial distribution of small networks.
 
-    A stem of 16 to 64 channels, then a reduction (strided convolution or pool) with probability
-    0.3, else one of the other kinds, of the current width within a factor of the square root of 2.
+    It has 4 to 10 units, and its width doubles, on average, at each reduction. A stem of 16 to 64
+    channels, then a unit that halves the side with probability 0.3, else one of the others, of the
+    current width within a factor of the square root of 2.
+
+    Args:
+        rng: Random generator.
+        image_shape: ``(channels, height, width)``.
+        units: Kinds to draw from, some that halve the side and some that do not.
     """
     width = 16.0 * 4.0 ** rng.random()
-    units: list[Unit] = [NormConv(_near(width, rng), 3)]
+    reductions = [kind for kind in units if _halves(kind)]
+    others = [kind for kind in units if not _halves(kind)]
+    body: list[Unit] = [NormConv(_near(width, rng), 3)]
     for _ in range(int(rng.integers(3, 10))):
-        if rng.random() < 0.3:
-            width *= 2.0
-            units.append(_reduction(width, rng))
-        else:
-            kind = _BLOCKS[int(rng.integers(len(_BLOCKS)))]
-            units.append(kind(_near(width, rng), _kernel(rng)))
-    return repair(units, image_shape)
+        reduces = rng.random() < 0.3
+        width *= 1.0 + reduces
+        kinds = reductions if reduces else others
+        body.append(_unit(kinds[int(rng.integers(len(kinds)))], width, rng))
+    return repair(body, image_shape)
 
 
-def _reduction(width: float, rng: np.random.Generator) -> Unit:
-    match int(rng.integers(3)):
-        case 0:
-            return DownConv(_near(width, rng), _kernel(rng))
-        case 1:
-            return MaxPool()
-        case _:
-            return AvgPool()
+def _halves(kind: type[Unit]) -> bool:
+    smallest = {name: range_of(d).low for name, d in kind.distributions.items()}  # type: ignore[union-attr]
+    return side_after(kind(**smallest), 32) < 32
 
 
-def _kernel(rng: np.random.Generator) -> int:
-    return 1 + 2 * int(rng.choice(3, p=[0.1, 0.7, 0.2]))
+def _unit(kind: type[Unit], width: float, rng: np.random.Generator) -> Unit:
+    return kind(**{n: _value(n, d, width, rng) for n, d in kind.distributions.items()})
+
+
+def _value(
+    name: str, distribution: BaseDistribution, width: float, rng: np.random.Generator
+) -> Value:
+    if name == "channels":
+        return _near(width, rng)
+    if distribution == KERNELS:
+        return 1 + 2 * int(rng.choice(3, p=[0.1, 0.7, 0.2]))
+    return draw(range_of(distribution), rng)
 
 
 def _near(width: float, rng: np.random.Generator) -> int:

@@ -1,8 +1,13 @@
-"""Primitive layers: what a unit is made of, and shape, parameters and MACs of each. No torch."""
+"""Primitive layers, of which units are made. No torch.
+
+Each is one row here: its shape, parameters, MACs and constructor. A module that torch lacks also
+stands in :mod:`optuna_de.cnn.modules.custom_layers`. Counts, builder, exports and drawings work on
+primitives alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Literal, TypeAlias
@@ -12,106 +17,292 @@ ImageShape: TypeAlias = tuple[int, int, int]  # channels, height, width
 
 
 @dataclass(frozen=True, slots=True)
-class Conv2d:
-    """Convolution with padding ``kernel // 2``."""
+class Call:
+    """Constructor of a primitive layer: torch class and arguments.
+
+    The class is one of ``torch.nn`` or of ``modules.custom_layers``. Only arguments that differ
+    from the class's defaults are listed.
+    """
+
+    module: str
+    arguments: tuple[int | float, ...] = ()
+    options: tuple[tuple[str, int | bool], ...] = ()
+
+    def __str__(self) -> str:
+        given = [*map(repr, self.arguments), *(f"{name}={value}" for name, value in self.options)]
+        return f"{self.module}({', '.join(given)})"
+
+
+class Primitive:
+    """One layer. Shapes are those of one image: ``(channels, height, width)`` or ``(features,)``.
+
+    The defaults are those of a layer that keeps the shape and has no parameters.
+    """
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """Type in the layer table."""
+        return type(self).__name__
+
+    @property
+    def call(self) -> Call:
+        """Constructor of the torch module; branches are built from their ``paths``."""
+        return Call(self.name)
+
+    @property
+    def paths(self) -> tuple[Primitives, ...]:
+        """Primitives inside this one, side by side."""
+        return ()
+
+    @property
+    def parameters(self) -> int:
+        """Trainable parameters, those of the paths left out."""
+        return 0
+
+    def shape_after(self, shape: Shape) -> Shape:
+        """Return the output shape for an input shape."""
+        return shape
+
+    def macs(self, after: Shape) -> int:
+        """Return the multiply-accumulates for one image, given the output shape."""
+        return 0
+
+
+Primitives: TypeAlias = tuple[Primitive, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conv2d(Primitive):
+    """Primitive layer: convolution.
+
+    The padding, ``dilation * (kernel // 2)``, keeps the sides at stride 1.
+    """
 
     inputs: int
     outputs: int
     kernel: int
     stride: int = 1
     groups: int = 1
+    dilation: int = 1
     bias: bool = False
 
+    @property
+    def call(self) -> Call:
+        """Constructor of ``torch.nn.Conv2d``."""
+        options = {
+            "stride": (self.stride, 1),
+            "padding": (self.dilation * (self.kernel // 2), 0),
+            "dilation": (self.dilation, 1),
+            "groups": (self.groups, 1),
+            "bias": (self.bias, True),
+        }
+        given = tuple((name, value) for name, (value, usual) in options.items() if value != usual)
+        return Call("Conv2d", (self.inputs, self.outputs, self.kernel), given)
+
+    @property
+    def parameters(self) -> int:
+        """Weights ``(outputs, inputs / groups, kernel, kernel)``, and biases."""
+        return self.outputs * (self._fan_in() + self.bias)
+
+    def shape_after(self, shape: Shape) -> Shape:
+        """Return the output shape; ``ceil(side / stride)`` for odd kernels."""
+        return self.outputs, *((side - 1) // self.stride + 1 for side in shape[1:])
+
+    def macs(self, after: Shape) -> int:
+        """Return one per weight and output pixel; biases count 0."""
+        return prod(after) * self._fan_in()
+
+    def _fan_in(self) -> int:
+        return self.inputs // self.groups * self.kernel * self.kernel
+
 
 @dataclass(frozen=True, slots=True)
-class BatchNorm2d:
-    """Batch normalisation with scale and shift."""
-
+class _Norm(Primitive):
     channels: int
 
+    @property
+    def call(self) -> Call:
+        """Constructor for this number of channels."""
+        return Call(self.name, (self.channels,))
+
+    @property
+    def parameters(self) -> int:
+        """A scale and a shift for each channel."""
+        return 2 * self.channels
+
+
+class BatchNorm2d(_Norm):
+    """Primitive layer: batch normalisation (Ioffe and Szegedy, 2015)."""
+
+    __slots__ = ()
+
+
+class ChannelNorm(_Norm):
+    """Primitive layer: normalisation over the channels of each pixel (Ba et al., 2016)."""
+
+    __slots__ = ()
+
+
+class ChannelScale(_Norm):
+    """Primitive layer: a trainable factor for each channel, 1 at the start."""
+
+    __slots__ = ()
+
+    @property
+    def parameters(self) -> int:
+        """One for each channel."""
+        return self.channels
+
 
 @dataclass(frozen=True, slots=True)
-class Linear:
-    """Fully connected layer with bias."""
+class Linear(Primitive):
+    """Primitive layer: fully connected, with bias."""
 
     inputs: int
     outputs: int
 
+    @property
+    def call(self) -> Call:
+        """Constructor of ``torch.nn.Linear``."""
+        return Call("Linear", (self.inputs, self.outputs))
+
+    @property
+    def parameters(self) -> int:
+        """Weights ``(outputs, inputs)`` and biases."""
+        return self.outputs * (self.inputs + 1)
+
+    def shape_after(self, shape: Shape) -> Shape:
+        """Return the features."""
+        return (self.outputs,)
+
+    def macs(self, after: Shape) -> int:
+        """Return one per weight."""
+        return self.inputs * self.outputs
+
+
+_PLAIN: dict[str, Call] = {
+    "ReLU": Call("ReLU", options=(("inplace", True),)),
+    "GELU": Call("GELU"),
+    "Hardswish": Call("Hardswish"),
+    "Hardsigmoid": Call("Hardsigmoid"),
+    "MaxPool2d": Call("MaxPool2d", (2,)),
+    "AvgPool2d": Call("AvgPool2d", (2,)),
+    "BoxFilter": Call("AvgPool2d", (3, 1, 1)),  # kernel, stride, padding: it keeps the sides
+    "GlobalAvgPool2d": Call("AdaptiveAvgPool2d", (1,)),
+    "GlobalMaxPool2d": Call("AdaptiveMaxPool2d", (1,)),
+    "Flatten": Call("Flatten"),
+    "Dropout": Call("Dropout", (0.5,)),
+}
+
 
 @dataclass(frozen=True, slots=True)
-class Plain:
-    """A layer without parameters."""
+class Plain(Primitive):
+    """Primitive layer without parameters."""
 
-    name: Literal["ReLU", "MaxPool2d", "AvgPool2d", "GlobalAvgPool2d", "Flatten", "Dropout"]
+    kind: Literal[
+        "ReLU",
+        "GELU",
+        "Hardswish",
+        "Hardsigmoid",
+        "MaxPool2d",
+        "AvgPool2d",
+        "BoxFilter",
+        "GlobalAvgPool2d",
+        "GlobalMaxPool2d",
+        "Flatten",
+        "Dropout",
+    ]
+
+    @property
+    def name(self) -> str:
+        """Its kind."""
+        return self.kind
+
+    @property
+    def call(self) -> Call:
+        """Constructor of the torch module."""
+        return _PLAIN[self.kind]
+
+    def shape_after(self, shape: Shape) -> Shape:
+        """Return the output shape: pools and ``Flatten`` change it."""
+        match self.kind:
+            case "MaxPool2d" | "AvgPool2d":
+                return shape[0], *(side // 2 for side in shape[1:])
+            case "GlobalAvgPool2d" | "GlobalMaxPool2d":
+                return shape[0], 1, 1
+            case "Flatten":
+                return (prod(shape),)
+            case _:
+                return shape
 
 
 @dataclass(frozen=True, slots=True)
-class Branches:
-    """Layers side by side on one input; outputs are added, or concatenated by channel."""
+class Branches(Primitive):
+    """Primitive layers in branches, then joined.
 
-    join: Literal["Add", "Concat"]
-    branches: tuple[tuple[Primitive, ...], ...]
+    Args:
+        join: ``Add`` sums the outputs and ``Multiply`` multiplies them, the first one of full
+            shape; ``Concat`` joins them by channel; ``Split`` gives each path its own share of
+            the input's channels, see :func:`shares`, and joins the outputs by channel.
+        branches: The paths; an empty one is the identity.
+    """
+
+    join: Literal["Add", "Multiply", "Concat", "Split"]
+    branches: tuple[Primitives, ...]
+
+    @property
+    def name(self) -> str:
+        """The join."""
+        return self.join
+
+    @property
+    def paths(self) -> tuple[Primitives, ...]:
+        """The branches."""
+        return self.branches
+
+    def shape_after(self, shape: Shape) -> Shape:
+        """Return the shape behind the join."""
+        after = [through(path, s) for path, s in zip(self.paths, self.inputs(shape), strict=True)]
+        if self.join in ("Concat", "Split"):
+            return sum(end[0] for end in after), *after[0][1:]
+        return after[0]
+
+    def inputs(self, shape: Shape) -> list[Shape]:
+        """Return the input shape of each path."""
+        if self.join != "Split":
+            return [shape] * len(self.paths)
+        return [(share, *shape[1:]) for share in shares(shape[0], len(self.paths))]
 
 
-Primitive: TypeAlias = "Conv2d | BatchNorm2d | Linear | Plain | Branches"
 RELU = Plain("ReLU")
 
 
+def shares(channels: int, parts: int) -> list[int]:
+    """Divide channels as ``torch.tensor_split`` does: the first parts get one more."""
+    return [channels // parts + (i < channels % parts) for i in range(parts)]
+
+
 def normed(
-    inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1
-) -> tuple[Primitive, ...]:
-    """Return a convolution without bias and the norm behind it."""
-    return Conv2d(inputs, outputs, kernel, stride, groups), BatchNorm2d(outputs)
+    inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1, dilation: int = 1
+) -> Primitives:
+    """Return the primitive layers of a normalised convolution: no bias, batch norm behind it."""
+    return Conv2d(inputs, outputs, kernel, stride, groups, dilation), BatchNorm2d(outputs)
 
 
-def through(stage: Iterable[Primitive], shape: Shape) -> Shape:
-    """Return the shape behind primitives that follow each other."""
-    for primitive in stage:
-        shape = shape_after(primitive, shape)
+def through(layers: Iterable[Primitive], shape: Shape) -> Shape:
+    """Return the shape behind primitive layers that follow each other."""
+    for primitive in layers:
+        shape = primitive.shape_after(shape)
     return shape
 
 
-def shape_after(primitive: Primitive, shape: Shape) -> Shape:
-    """Return the shape of one image behind a primitive, without the batch."""
-    match primitive:
-        case Conv2d(outputs=outputs, stride=stride):
-            return outputs, *((side - 1) // stride + 1 for side in shape[1:])
-        case Linear(outputs=outputs):
-            return (outputs,)
-        case Plain("MaxPool2d" | "AvgPool2d"):
-            return shape[0], *(side // 2 for side in shape[1:])
-        case Plain("GlobalAvgPool2d"):
-            return shape[0], 1, 1
-        case Plain("Flatten"):
-            return (prod(shape),)
-        case Branches("Concat", branches):
-            ends = [through(branch, shape) for branch in branches]
-            return sum(end[0] for end in ends), *ends[0][1:]
-        case Branches("Add", branches):
-            return through(branches[0], shape)
-        case _:
-            return shape
-
-
-def parameters_of(primitive: Primitive) -> int:
-    """Return a primitive's trainable parameters, 0 for branches: their parts count."""
-    match primitive:
-        case Conv2d(inputs, outputs, kernel, _, groups, bias):
-            return outputs * (inputs // groups * kernel * kernel + bias)
-        case BatchNorm2d(channels):
-            return 2 * channels
-        case Linear(inputs, outputs):
-            return outputs * (inputs + 1)
-        case _:
-            return 0
-
-
-def macs_of(primitive: Primitive, after: Shape) -> int:
-    """Return a primitive's multiply-accumulates for one image, given its output shape."""
-    match primitive:
-        case Conv2d(inputs=inputs, kernel=kernel, groups=groups):
-            return prod(after) * (inputs // groups) * kernel * kernel
-        case Linear(inputs, outputs):
-            return inputs * outputs
-        case _:
-            return 0
+def flatten(layers: Iterable[Primitive], shape: Shape) -> Iterator[tuple[Primitive, Shape]]:
+    """Yield each primitive layer with its input shape, those of paths before their join."""
+    for primitive in layers:
+        if isinstance(primitive, Branches):
+            for path, entering in zip(primitive.paths, primitive.inputs(shape), strict=True):
+                yield from flatten(path, entering)
+        yield primitive, shape
+        shape = primitive.shape_after(shape)

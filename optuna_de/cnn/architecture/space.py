@@ -1,16 +1,18 @@
-"""CNNSpace: alphabet, initial distribution, image shape and classes of a search. No torch."""
+"""Space of a search: units, initial distribution, image shape and classes. No torch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters
-from optuna_de.cnn.architecture.initial import NARROWEST, WIDEST, draw_modern, draw_seed
+from optuna_de.cnn.architecture.genomes import Genome, render, repair, split_head
+from optuna_de.cnn.architecture.initial import sample_modern, sample_seed
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.architecture.units import (
     FC,
@@ -18,33 +20,28 @@ from optuna_de.cnn.architecture.units import (
     AvgPool,
     Conv,
     DownConv,
-    Genome,
     MaxPool,
     NormConv,
     Parallel,
     Residual,
     Separable,
     Unit,
-    render,
-    repair,
-    split_head,
 )
 from optuna_de.evolution.genome import Value
 from optuna_de.evolution.variation import draw
 from optuna_de.search_space.distributions import Params, range_of
 from optuna_de.search_space.sequence_space import Kind, SequenceSpace
 
-SEED_CHANNELS = IntDistribution(1, WIDEST)
-SEED_KERNELS = IntDistribution(1, 7, step=2)
-CHANNELS = IntDistribution(NARROWEST, WIDEST, log=True)
-KERNELS = IntDistribution(1, 5, step=2)
-WIDTHS = IntDistribution(10, 1024, log=True)
-Draw = Callable[[np.random.Generator, ImageShape], Genome]
+MODERN_UNITS: tuple[type[Unit], ...] = (
+    *(NormConv, DownConv, Residual, Separable, Parallel),
+    *(MaxPool, AvgPool),
+)
+BodySampler = Callable[[np.random.Generator, ImageShape], Genome]
 
 
 @dataclass(frozen=True)
 class CNNSpace:
-    """Convolutional networks for images of one shape, spelt as Optuna parameters.
+    """Space of convolutional networks for images of one shape, as Optuna parameters.
 
     ``CNNSpace()`` is the modern space: normalised, strided, residual, separable and parallel
     convolutions and pools before a global average. ``CNNSpace.seed()`` is the seed report's.
@@ -52,20 +49,23 @@ class CNNSpace:
     Args:
         image_shape: ``(channels, height, width)`` of the images; sides of 2 at least.
         classes: Number of classes, at least 2.
-        body: Units before the head; the modern alphabet where ``None``.
-        head: The head's units, the same for all; or a space of FC units that evolves as well; the
-            seed's derived head where empty.
-        draw: ``draw(rng, image_shape) -> genome``: initial distribution of bodies.
+        body: Units before the head; sequences of 2 to 16 ``units`` if ``None``.
+        head: The head's units, the same for all; or a space of FC units that evolves as well; if
+            empty, the seed's derived head.
+        sample: ``sample(rng, image_shape) -> genome``: initial distribution of bodies.
+        units: Kinds of units, if ``body`` is ``None``; the stem is always a :class:`NormConv`.
+            ``(*MODERN_UNITS, Inverted)`` adds a kind to the default ones.
 
     Raises:
-        ValueError: Where the image shape or the number of classes is impossible.
+        ValueError: If the image shape, the number of classes or the units are impossible.
     """
 
     image_shape: ImageShape = (3, 32, 32)
     classes: int = 10
     body: SequenceSpace | None = None
     head: Genome | SequenceSpace = (GAP(),)
-    draw: Draw | None = None
+    sample: BodySampler | None = None
+    units: tuple[type[Unit], ...] = MODERN_UNITS
 
     def __post_init__(self) -> None:
         if len(self.image_shape) != 3 or self.image_shape[0] < 1 or min(self.image_shape[1:]) < 2:
@@ -75,6 +75,7 @@ class CNNSpace:
             )
         if self.classes < 2:
             raise ValueError(f"There are {self.classes} classes; at least 2 are needed.")
+        _check_units(self.units)
 
     @classmethod
     def seed(
@@ -85,16 +86,16 @@ class CNNSpace:
         evolve_head: bool = False,
     ) -> CNNSpace:
         """Return the seed report's space; ``evolve_head`` adds depth and widths of Part 2."""
-        head = SequenceSpace((Kind(FC, {"width": WIDTHS}),), 1, 3, name="head")
-        return cls(image_shape, classes, SEED_BODY, head if evolve_head else (), draw_seed)
+        head = SequenceSpace(_kinds(FC), 1, 3, name="head")
+        return cls(image_shape, classes, SEED_BODY, head if evolve_head else (), sample_seed)
 
     @property
     def layers(self) -> SequenceSpace:
         """The space of bodies."""
-        return self.body or MODERN_BODY
+        return self.body or _body(self.units)
 
     def suggest(self, trial: optuna.trial.BaseTrial) -> Genome:
-        """Suggest a network, pools dropped that the image does not allow; any sampler serves."""
+        """Suggest a network, without pools that shrink the image below 2 pixels."""
         body = self.layers.suggest(trial)
         head = self.head.suggest(trial) if isinstance(self.head, SequenceSpace) else self.head
         return (*repair(body, self.image_shape), *head)
@@ -103,7 +104,7 @@ class CNNSpace:
         """Spell a network as parameters; it inverts :meth:`decode`.
 
         Raises:
-            ValueError: Where the genome is not in this space.
+            ValueError: If the genome is not in this space.
         """
         body, head = split_head(genome)
         params = self.layers.encode(body)
@@ -117,10 +118,10 @@ class CNNSpace:
         return params
 
     def decode(self, params: Params) -> Genome:
-        """Read a network from parameters, pools dropped that the image does not allow.
+        """Read a network from parameters, without pools that shrink the image below 2 pixels.
 
         Raises:
-            ValueError: Where the parameters do not spell a network whole.
+            ValueError: If the parameters do not spell a network whole.
         """
         head = self.head.decode(params) if isinstance(self.head, SequenceSpace) else self.head
         return (*repair(self.layers.decode(params), self.image_shape), *head)
@@ -136,11 +137,14 @@ class CNNSpace:
 
     def initial(self, rng: np.random.Generator) -> dict[str, Value]:
         """Draw the parameters of a network from the initial distribution."""
-        body = (self.draw or draw_modern)(rng, self.image_shape)
+        if self.sample is None:
+            body = sample_modern(rng, self.image_shape, self.units)
+        else:
+            body = self.sample(rng, self.image_shape)
         params = self.layers.encode(repair(body, self.image_shape))
         if isinstance(self.head, SequenceSpace):
             depth = int(rng.integers(self.head.min_length, self.head.max_length + 1))
-            widths = range_of(WIDTHS)
+            widths = range_of(FC.distributions["width"])
             params |= self.head.encode([FC(int(draw(widths, rng))) for _ in range(depth)])  # type: ignore[arg-type]
         return params
 
@@ -171,23 +175,26 @@ class CNNSpace:
         )
 
 
-def _convs(*units: type[Unit]) -> tuple[Kind, ...]:
-    return tuple(Kind(unit, {"channels": CHANNELS, "kernel": KERNELS}) for unit in units)
+def _check_units(units: tuple[type[Unit], ...]) -> None:
+    """Refuse kinds of units that make no body."""
+    kinds = [unit.kind for unit in units]
+    heads = [unit.kind for unit in units if unit.is_head]
+    if heads or NormConv not in units or len(set(kinds)) < len(kinds):
+        raise ValueError(
+            f"The units {', '.join(kinds)} make no space; it needs norm_conv, for the stem, and "
+            "kinds that differ and are none of the head."
+        )
+
+
+def _kinds(*units: type[Unit]) -> tuple[Kind, ...]:
+    return tuple(Kind(unit, unit.distributions) for unit in units)
+
+
+@lru_cache(maxsize=16)
+def _body(units: tuple[type[Unit], ...]) -> SequenceSpace:
+    return SequenceSpace(_kinds(*units), min_length=2, max_length=16, first=("norm_conv",))
 
 
 SEED_BODY = SequenceSpace(
-    (
-        Kind(Conv, {"channels": SEED_CHANNELS, "kernel": SEED_KERNELS}),
-        Kind(MaxPool),
-        Kind(AvgPool),
-    ),
-    min_length=1,
-    max_length=15,
-    first=("conv",),
-)
-MODERN_BODY = SequenceSpace(
-    (*_convs(NormConv, DownConv, Residual, Separable, Parallel), Kind(MaxPool), Kind(AvgPool)),
-    min_length=2,
-    max_length=16,
-    first=("norm_conv",),
+    _kinds(Conv, MaxPool, AvgPool), min_length=1, max_length=15, first=("conv",)
 )

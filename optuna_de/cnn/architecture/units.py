@@ -1,217 +1,387 @@
-"""The alphabet: units of a convolutional network and their text form. Knows no torch.
+"""Units: the alphabet of convolutional and pooling units, a row of the table each. No torch.
 
-A genome is a tuple of units, ``C7k3-C195k5-MP-MP-C219k5-C188k5-AP`` in text. What follows a unit
-(input channels, padding, the classifier) is derived in :mod:`optuna_de.cnn.architecture.expand`.
+A genome is a tuple of units, see :mod:`optuna_de.cnn.architecture.genomes`. Input channels,
+padding and the classifier are derived in :mod:`optuna_de.cnn.architecture.expand`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
-from typing import ClassVar, TypeAlias
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import gcd
+from typing import ClassVar
+
+from optuna.distributions import IntDistribution
+
+from optuna_de._colours import INK
+from optuna_de.cnn.architecture.layers import (
+    RELU,
+    Branches,
+    ChannelNorm,
+    ChannelScale,
+    Conv2d,
+    Linear,
+    Plain,
+    Primitives,
+    normed,
+    shares,
+)
+from optuna_de.search_space.distributions import Distributions
+
+NARROWEST, WIDEST = 8, 256
+CHANNELS = IntDistribution(NARROWEST, WIDEST, log=True)
+KERNELS = IntDistribution(1, 5, step=2)
+WIDE_KERNELS = IntDistribution(3, 7, step=2)
+_GREY = "#999999"
+_SEED_RANGES: Distributions = {
+    "channels": IntDistribution(1, WIDEST),
+    "kernel": IntDistribution(1, 7, step=2),
+}
+_RANGES: Distributions = {"channels": CHANNELS, "kernel": KERNELS}
+_WIDE_RANGES: Distributions = {"channels": CHANNELS, "kernel": WIDE_KERNELS}
+_MIXER_RANGES: Distributions = {"channels": CHANNELS, "expansion": IntDistribution(1, 4)}
+_WIDTHS: Distributions = {"width": IntDistribution(10, 1024, log=True)}
+
+
+class Unit(ABC):
+    """Unit of a network: a row of the table, with its text form.
+
+    It is a frozen dataclass of whole numbers, and its class holds all that is specific to a kind.
+
+    In text a unit is its ``letter`` and its fields in order: the first as a number, each other as
+    the initial of its name and a number (``C64k3``). A field that has its default is left out.
+
+    Attributes:
+        kind: Name of the kind in parameters.
+        letter: Capital letters that begin its text.
+        colour: Of its blocks in drawings.
+        distributions: Ranges in the modern space (of :class:`Conv`: the seed's), at most two;
+            fields without one keep their default.
+        least: Smallest value of a field, if that is not 1; a ``kernel`` is also odd.
+        is_head: Whether it follows the body.
+    """
+
+    __slots__ = ()
+    kind: ClassVar[str]
+    letter: ClassVar[str]
+    colour: ClassVar[str] = _GREY
+    distributions: ClassVar[Distributions] = {}
+    least: ClassVar[Mapping[str, int]] = {}
+    is_head: ClassVar[bool] = False
+
+    @abstractmethod
+    def layers(self, inputs: int) -> Primitives:
+        """Return its primitive layers for a number of input channels (of the head: features)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Conv:
-    """The seed's convolution: stride 1, padding ``kernel // 2``, bias, ReLU. Text ``C64k3``."""
+class _Convolutional(Unit):
+    """Channels and kernel, which most units have."""
 
-    kind: ClassVar[str] = "conv"
+    distributions = _RANGES
     channels: int
     kernel: int
 
 
 @dataclass(frozen=True, slots=True)
-class MaxPool:
-    """Maximum over 2x2, stride 2. Text ``MP``."""
+class Conv(_Convolutional):
+    """Convolutional unit of the seed, ``C64k3``: stride 1, padding ``kernel // 2``, bias, ReLU."""
 
-    kind: ClassVar[str] = "max_pool"
+    kind = "conv"
+    letter = "C"
+    colour = "#0072B2"
+    distributions = _SEED_RANGES
+
+    def layers(self, inputs: int) -> Primitives:
+        """Return convolution and ReLU."""
+        return Conv2d(inputs, self.channels, self.kernel, bias=True), RELU
 
 
 @dataclass(frozen=True, slots=True)
-class AvgPool:
-    """Average over 2x2, stride 2. Text ``AP``."""
+class NormConv(_Convolutional):
+    """Convolutional unit with a norm, ``B64k3``.
 
-    kind: ClassVar[str] = "avg_pool"
+    Convolution without bias, batch normalisation (Ioffe and Szegedy, 2015) and ReLU.
+    """
+
+    kind = "norm_conv"
+    letter = "B"
+    colour = "#56B4E9"
+
+    def layers(self, inputs: int) -> Primitives:
+        """Return convolution, norm and ReLU."""
+        return *normed(inputs, self.channels, self.kernel), RELU
 
 
 @dataclass(frozen=True, slots=True)
-class FC:
-    """A hidden fully connected layer of the head: dropout 0.5, linear, ReLU. Text ``FC512``."""
+class DownConv(_Convolutional):
+    """Convolutional unit of stride 2, ``S64k3``: a strided :class:`NormConv`.
 
-    kind: ClassVar[str] = "fc"
+    Source: Springenberg et al., 2015.
+    """
+
+    kind = "down_conv"
+    letter = "S"
+    colour = "#CC79A7"
+
+    def layers(self, inputs: int) -> Primitives:
+        """Return strided convolution, norm and ReLU."""
+        return *normed(inputs, self.channels, self.kernel, stride=2), RELU
+
+
+@dataclass(frozen=True, slots=True)
+class Residual(_Convolutional):
+    """Convolutional unit with a skip, ``R64k3``: two normalised convolutions (He et al., 2016).
+
+    The skip is the identity, or a normalised 1x1 convolution if the channels change.
+    """
+
+    kind = "residual"
+    letter = "R"
+    colour = "#009E73"
+
+    def layers(self, inputs: int) -> Primitives:
+        """Return the sum of both paths, and ReLU."""
+        first = normed(inputs, self.channels, self.kernel)
+        main = (*first, RELU, *normed(self.channels, self.channels, self.kernel))
+        skip = () if inputs == self.channels else normed(inputs, self.channels, 1)
+        return Branches("Add", (main, skip)), RELU
+
+
+@dataclass(frozen=True, slots=True)
+class Separable(_Convolutional):
+    """Convolutional unit, separable, ``D64k3``: depthwise, then pointwise, each normalised.
+
+    Source: Howard et al., 2017.
+    """
+
+    kind = "separable"
+    letter = "D"
+    colour = "#F0E442"
+
+    def layers(self, inputs: int) -> Primitives:
+        """Return both convolutions with norm and ReLU."""
+        depthwise = normed(inputs, inputs, self.kernel, groups=inputs)
+        return *depthwise, RELU, *normed(inputs, self.channels, 1), RELU
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel(_Convolutional):
+    """Convolutional unit of two parallel paths, ``P64k5``, concatenated (Szegedy et al., 2015).
+
+    Each is a :class:`NormConv`. One is 1x1 with ``channels // 2`` outputs, the other has
+    ``kernel`` and the rest; 2 channels at least.
+    """
+
+    kind = "parallel"
+    letter = "P"
+    colour = "#E69F00"
+    least: ClassVar[Mapping[str, int]] = {"channels": 2}
+
+    def layers(self, inputs: int) -> Primitives:
+        """Return both paths concatenated, and ReLU."""
+        half = self.channels // 2
+        wide = normed(inputs, self.channels - half, self.kernel)
+        return Branches("Concat", (normed(inputs, half, 1), wide)), RELU
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped(_Convolutional):
+    """Convolutional unit in groups of channels, ``G64k3`` or ``G64k3g8`` (Xie et al., 2017).
+
+    A grouped :class:`NormConv`. The number of groups is the greatest common divisor of ``groups``,
+    inputs and outputs.
+    """
+
+    kind = "grouped"
+    letter = "G"
+    colour = "#882255"
+    distributions = _WIDE_RANGES
+    groups: int = 4
+
+    def layers(self, inputs: int) -> Primitives:
+        """Return grouped convolution, norm and ReLU."""
+        groups = gcd(self.groups, inputs, self.channels)
+        return *normed(inputs, self.channels, self.kernel, groups=groups), RELU
+
+
+@dataclass(frozen=True, slots=True)
+class Dilated(_Convolutional):
+    """Convolutional unit with a dilated kernel, ``A64k3`` or ``A64k3d3`` (Yu and Koltun, 2016).
+
+    A :class:`NormConv`: a step of the kernel is ``dilation`` pixels; A stands for the French "a
+    trous".
+    """
+
+    kind = "dilated"
+    letter = "A"
+    colour = "#44AA99"
+    distributions = _WIDE_RANGES
+    dilation: int = 2
+
+    def layers(self, inputs: int) -> Primitives:
+        """Return dilated convolution, norm and ReLU."""
+        return *normed(inputs, self.channels, self.kernel, dilation=self.dilation), RELU
+
+
+@dataclass(frozen=True, slots=True)
+class Inverted(_Convolutional):
+    """Convolutional unit, an inverted bottleneck, ``I64k3`` or ``I64k5e6s4``.
+
+    Source: MobileNetV3 (Howard et al., 2019). A pointwise convolution to ``expansion`` times the
+    inputs (none for 1), a depthwise one, each with norm and hard-swish, and a normalised pointwise
+    one to ``channels``; plus the inputs if their number is ``channels``. With ``squeeze`` s > 0,
+    the depthwise outputs pass squeeze-and-excitation (Hu et al., 2018) with a bottleneck of a
+    share 1/s of them.
+    """
+
+    kind = "inverted"
+    letter = "I"
+    colour = "#332288"
+    distributions = _WIDE_RANGES
+    least: ClassVar[Mapping[str, int]] = {"squeeze": 0}
+    expansion: int = 4
+    squeeze: int = 0
+
+    def layers(self, inputs: int) -> Primitives:
+        """Return the three convolutions, with the skip if the channels stay."""
+        hidden, swish = inputs * self.expansion, Plain("Hardswish")
+        expand = (*normed(inputs, hidden, 1), swish) if self.expansion > 1 else ()
+        depthwise = (*normed(hidden, hidden, self.kernel, groups=hidden), swish)
+        gate = _squeeze_and_excite(hidden, self.squeeze) if self.squeeze else ()
+        main = (*expand, *depthwise, *gate, *normed(hidden, self.channels, 1))
+        return (Branches("Add", (main, ())),) if inputs == self.channels else main
+
+
+def _squeeze_and_excite(channels: int, ratio: int) -> Primitives:
+    narrow = max(1, channels // ratio)
+    down = (Plain("GlobalAvgPool2d"), Conv2d(channels, narrow, 1, bias=True), RELU)
+    gate = (*down, Conv2d(narrow, channels, 1, bias=True), Plain("Hardsigmoid"))
+    return (Branches("Multiply", ((), gate)),)
+
+
+@dataclass(frozen=True, slots=True)
+class Mixer(Unit):
+    """Convolutional unit that mixes several kernels, ``M48`` or ``M64e2``.
+
+    Depthwise convolutions, then a gated expansion: the block of cifar10-tiniest (xvel, 2024), with
+    GELU in the gate: the channels in four equal shares, of which one stays and the others pass
+    depthwise kernels of 3, of 7, and of 7 with dilation 3 behind a 3x3 mean; norm over the
+    channels; two pointwise convolutions to ``expansion * channels``, one gating the other
+    (Shazeer, 2020); a pointwise one to ``channels``. If the channels stay, the inputs are added,
+    each times a trained factor.
+    """
+
+    kind = "mixer"
+    letter = "M"
+    colour = "#AA4499"
+    distributions = _MIXER_RANGES
+    channels: int
+    expansion: int = 1
+
+    def layers(self, inputs: int) -> Primitives:
+        """Return mixing of pixels, then of channels, with the skip if the channels stay."""
+        hidden = self.expansion * self.channels
+        mix = (_depthwise_mix(inputs), ChannelNorm(inputs))
+        value = (Conv2d(inputs, hidden, 1, bias=True),)
+        gated = Branches("Multiply", (value, (*value, Plain("GELU"))))
+        main = (*mix, gated, Conv2d(hidden, self.channels, 1, bias=True))
+        if inputs != self.channels:
+            return main
+        return (Branches("Add", (main, (ChannelScale(inputs),))),)
+
+
+def _depthwise_mix(channels: int) -> Branches:
+    """Return the paths on four shares of the channels, fewer if there are fewer channels."""
+    sizes = shares(channels, min(4, channels))
+
+    def depthwise(share: int, kernel: int, dilation: int = 1) -> Conv2d:
+        size = sizes[share] if share < len(sizes) else 1
+        return Conv2d(size, size, kernel, groups=size, dilation=dilation, bias=True)
+
+    paths = ((), (depthwise(1, 3),), (depthwise(2, 7),), (Plain("BoxFilter"), depthwise(3, 7, 3)))
+    return Branches("Split", paths[: len(sizes)])
+
+
+@dataclass(frozen=True, slots=True)
+class MaxPool(Unit):
+    """Pooling unit, ``MP``: maximum over 2x2, stride 2."""
+
+    kind = "max_pool"
+    letter = "MP"
+    colour = "#D55E00"
+
+    def layers(self, inputs: int) -> Primitives:
+        """Return the pool."""
+        return (Plain("MaxPool2d"),)
+
+
+@dataclass(frozen=True, slots=True)
+class AvgPool(Unit):
+    """Pooling unit, ``AP``: average over 2x2, stride 2."""
+
+    kind = "avg_pool"
+    letter = "AP"
+
+    def layers(self, inputs: int) -> Primitives:
+        """Return the pool."""
+        return (Plain("AvgPool2d"),)
+
+
+@dataclass(frozen=True, slots=True)
+class GAP(Unit):
+    """Pooling unit of the head, ``GAP``: global average (Lin et al., 2014)."""
+
+    kind = "gap"
+    letter = "GAP"
+    is_head = True
+
+    def layers(self, inputs: int) -> Primitives:
+        """Return the pool."""
+        return (Plain("GlobalAvgPool2d"),)
+
+
+@dataclass(frozen=True, slots=True)
+class GMP(Unit):
+    """Pooling unit of the head, ``GMP``: global maximum (Oquab et al., 2015)."""
+
+    kind = "gmp"
+    letter = "GMP"
+    is_head = True
+
+    def layers(self, inputs: int) -> Primitives:
+        """Return the pool."""
+        return (Plain("GlobalMaxPool2d"),)
+
+
+@dataclass(frozen=True, slots=True)
+class FC(Unit):
+    """Fully connected unit of the head, ``FC512``: dropout 0.5, linear layer, ReLU."""
+
+    kind = "fc"
+    letter = "FC"
+    colour = INK
+    distributions = _WIDTHS
+    is_head = True
     width: int
 
-
-@dataclass(frozen=True, slots=True)
-class NormConv:
-    """Convolution without bias, batch normalisation (Ioffe and Szegedy, 2015), ReLU. ``B64k3``."""
-
-    kind: ClassVar[str] = "norm_conv"
-    channels: int
-    kernel: int
+    def layers(self, inputs: int) -> Primitives:
+        """Return dropout, linear layer and ReLU, for a number of features."""
+        return Plain("Dropout"), Linear(inputs, self.width), RELU
 
 
-@dataclass(frozen=True, slots=True)
-class DownConv:
-    """A :class:`NormConv` of stride 2 (Springenberg et al., 2015). Text ``S64k3``."""
-
-    kind: ClassVar[str] = "down_conv"
-    channels: int
-    kernel: int
-
-
-@dataclass(frozen=True, slots=True)
-class Residual:
-    """Two normalised convolutions beside a skip connection (He et al., 2016). Text ``R64k3``.
-
-    The skip is the identity, or a normalised 1x1 convolution where the channels change.
-    """
-
-    kind: ClassVar[str] = "residual"
-    channels: int
-    kernel: int
-
-
-@dataclass(frozen=True, slots=True)
-class Separable:
-    """Depthwise, then pointwise convolution, each normalised (Howard et al., 2017). ``D64k3``."""
-
-    kind: ClassVar[str] = "separable"
-    channels: int
-    kernel: int
-
-
-@dataclass(frozen=True, slots=True)
-class Parallel:
-    """Two :class:`NormConv` side by side, concatenated (Szegedy et al., 2015). Text ``P64k5``.
-
-    One is 1x1 with ``channels // 2`` outputs, the other has ``kernel`` and the rest; 2 channels
-    at least.
-    """
-
-    kind: ClassVar[str] = "parallel"
-    channels: int
-    kernel: int
-
-
-@dataclass(frozen=True, slots=True)
-class GAP:
-    """Global average pooling before the head's linear layers (Lin et al., 2014). Text ``GAP``."""
-
-    kind: ClassVar[str] = "gap"
-
-
-Unit: TypeAlias = (
-    Conv | MaxPool | AvgPool | FC | NormConv | DownConv | Residual | Separable | Parallel | GAP
+_BODY: tuple[type[Unit], ...] = (
+    Conv,
+    NormConv,
+    DownConv,
+    Residual,
+    Separable,
+    Parallel,
+    MaxPool,
+    AvgPool,
 )
-Genome: TypeAlias = tuple[Unit, ...]
-LETTERS: dict[str, type[Unit]] = {
-    "C": Conv,
-    "MP": MaxPool,
-    "AP": AvgPool,
-    "FC": FC,
-    "B": NormConv,
-    "S": DownConv,
-    "R": Residual,
-    "D": Separable,
-    "P": Parallel,
-    "GAP": GAP,
-}
-_WORDS = {unit: letter for letter, unit in LETTERS.items()}
-_TOKEN = re.compile(r"(?P<letter>[A-Z]+)(?:(?P<width>[0-9]{1,12})(?:k(?P<kernel>[0-9]{1,6}))?)?")
-
-
-def render(genome: Sequence[Unit]) -> str:
-    """Write a genome as text; it inverts :func:`parse`."""
-    return "-".join(_WORDS[type(u)] + "k".join(map(str, astuple(u))) for u in genome)
-
-
-def parse(text: str) -> Genome:
-    """Read a genome from text such as ``C7k3-MP-C64k5-FC128``.
-
-    Raises:
-        ValueError: Where a token is no unit, a number is out of range or a unit is misplaced.
-    """
-    tokens = text.strip().split("-")
-    genome = tuple(_parse_token(token, i) for i, token in enumerate(tokens, 1))
-    check(genome)
-    return genome
-
-
-def _parse_token(token: str, position: int) -> Unit:
-    match = _TOKEN.fullmatch(token)
-    unit = LETTERS.get(match["letter"]) if match else None
-    numbers = [int(n) for n in (match["width"], match["kernel"]) if n] if match else []
-    if unit is None or len(numbers) != len(fields(unit)):
-        raise ValueError(
-            f"Unit {position} of the architecture, {token[:40]!r}, is not understood; units are "
-            "C64k3, B64k3, S64k3, R64k3, D64k3, P64k3, MP, AP, and at the end GAP or FC512."
-        )
-    return unit(*numbers)
-
-
-def check(genome: Sequence[Unit]) -> None:
-    """Refuse a genome that no network can have.
-
-    Raises:
-        ValueError: Where it is empty, a number is out of range, or a head unit (``GAP``, then
-            ``FC``) stands before another.
-    """
-    if not split_head(genome)[0]:
-        raise ValueError("An architecture needs at least one unit before its head.")
-    for position, unit in enumerate(genome, 1):
-        least = 2 if isinstance(unit, Parallel) else 1
-        if not _is_sized(unit, least):
-            raise ValueError(
-                f"Unit {position} of the architecture, {render([unit])!r}, needs integers: at "
-                f"least {least} channels and an odd, positive kernel."
-            )
-    for unit in split_head(genome)[0]:
-        if isinstance(unit, FC | GAP):
-            raise ValueError(
-                f"{render([unit])!r} stands before other units; FC units come last, GAP just "
-                "before them."
-            )
-
-
-def _is_sized(unit: Unit, least: int) -> bool:
-    """Tell whether widths are at least ``least`` and the kernel is odd, in whole numbers."""
-    sizes = {field.name: getattr(unit, field.name) for field in fields(unit)}
-    if any(not isinstance(size, int) or size < 1 for size in sizes.values()):
-        return False
-    kernel = sizes.pop("kernel", 1)
-    return kernel % 2 == 1 and all(size >= least for size in sizes.values())
-
-
-def split_head(genome: Sequence[Unit]) -> tuple[Genome, Genome]:
-    """Split a genome into its body and its explicit head; the head may be empty."""
-    end = len(genome)
-    while end and isinstance(genome[end - 1], FC):
-        end -= 1
-    if end and isinstance(genome[end - 1], GAP):
-        end -= 1
-    return tuple(genome[:end]), tuple(genome[end:])
-
-
-def repair(genome: Sequence[Unit], image_shape: tuple[int, int, int]) -> Genome:
-    """Drop each pool and strided convolution that would take the smaller side below 2."""
-    side = min(image_shape[1:])
-    kept: list[Unit] = []
-    for unit in genome:
-        after = side_after(unit, side)
-        if after == side or after >= 2:
-            kept.append(unit)
-            side = after
-    return tuple(kept)
-
-
-def side_after(unit: Unit, side: int) -> int:
-    """Return the side of the feature map behind a unit."""
-    match unit:
-        case MaxPool() | AvgPool():
-            return side // 2
-        case DownConv():
-            return (side + 1) // 2  # padding kernel // 2
-        case _:
-            return side
+_OPTIONAL: tuple[type[Unit], ...] = (Inverted, Mixer, Grouped, Dilated)
+_HEAD: tuple[type[Unit], ...] = (GAP, GMP, FC)
+UNITS: dict[str, type[Unit]] = {unit.letter: unit for unit in (*_BODY, *_OPTIONAL, *_HEAD)}
+"""Every kind of unit by the letters of its text."""

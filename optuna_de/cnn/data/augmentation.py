@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-PLAN_COLUMNS = ("row", "top", "left", "flip", "cut_y", "cut_x")
+AUGMENTATION_COLUMNS = ("row", "top", "left", "flip", "cut_y", "cut_x")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def pad(images: Tensor, padding: int) -> PaddedImages:
     return PaddedImages(pixels, (images.shape[2], images.shape[3]), padding)
 
 
-def draw_plan(
+def draw_augmentations(
     n: int,
     side: tuple[int, int],
     generator: torch.Generator,
@@ -58,8 +58,8 @@ def draw_plan(
         flip: Whether to mirror with probability 1/2.
 
     Returns:
-        int64 (n, 6) with the columns of :data:`PLAN_COLUMNS`; ``cut_y`` and ``cut_x`` are the
-        centre of the erased square, uniform over the image.
+        int64 (n, 6) with the columns of :data:`AUGMENTATION_COLUMNS`; ``cut_y`` and ``cut_x`` are
+        the centre of the erased square, uniform over the image.
     """
     ends = (2 * padding + 1, 2 * padding + 1, 2 if flip else 1, *side)
     draws = [torch.randint(end, (n,), generator=generator) for end in ends]

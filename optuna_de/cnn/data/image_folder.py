@@ -9,7 +9,6 @@ import hashlib
 import json
 import logging
 import os
-import uuid
 import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from optuna_de._files import replacing
 from optuna_de.cnn.data.images import SUFFIXES, DataError, decode
 
 _logger = logging.getLogger(__name__)
@@ -176,13 +176,8 @@ def read_cache(path: Path, key: str, n: int) -> NDArray[np.uint8] | None:
 
 def write_cache(path: Path, key: str, images: NDArray[np.uint8]) -> None:
     """Write a cache in one step: a reader sees the old file or the new one."""
-    draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        try:
-            with open(draft, "xb") as file:
-                np.savez(file, key=np.array(key), images=images)
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with replacing(path) as draft, draft.open("xb") as file:
+            np.savez(file, key=np.array(key), images=images)
     except OSError as error:
         _logger.warning("No cache is kept, so every start decodes the images: %s.", error)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 
+from optuna_de._options import Option
 from optuna_de.cnn.data.dataset import ImageData, Split, fingerprint, moments
 from optuna_de.cnn.data.image_folder import Labelled
 from optuna_de.cnn.data.images import DataError
@@ -19,6 +21,7 @@ from optuna_de.cnn.data.sources import Source, open_source
 from optuna_de.cnn.data.splits import Indices, divide
 
 _TEST_FRACTION = 0.2
+_GROUP = "Data"  # of command-line options
 
 
 def load_data(
@@ -137,17 +140,39 @@ def _image_data(found: Source, train: Indices, validation: Indices, seed: int) -
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DataChoice:
-    """The arguments of :func:`load_data`, kept to load the test split later."""
+    """Image set and splits that a user chose; the arguments of :func:`load_data`.
 
-    source: str | Path
-    data_dir: Path | None = None
-    download: bool = False
-    image_size: int | None = None
-    subset: int | None = None
-    validation_fraction: float = 0.1
-    split_seed: int = 0
+    ``data`` and ``split_seed`` are None where the user left them to the study or to the defaults,
+    which are digits and 0.
+    """
+
+    data: Annotated[
+        str | None,
+        Option(
+            "digits, CIFAR10, CIFAR100, MNIST, FashionMNIST, SVHN, or a folder with "
+            "train/<class>/ (default: digits; train, compare: the study's).",
+            _GROUP,
+        ),
+    ] = None
+    data_dir: Annotated[Path | None, Option("Folder of torchvision's data sets.", _GROUP)] = None
+    download: Annotated[bool, Option("Let torchvision download the data set.", _GROUP)] = False
+    image_size: Annotated[
+        int | None, Option("Side to which a folder's images are resized.", _GROUP)
+    ] = None
+    subset: Annotated[
+        int | None, Option("Number of images to use, stratified by class (default: all).", _GROUP)
+    ] = None
+    validation_fraction: Annotated[float, Option("Share of images for validation.", _GROUP)] = 0.1
+    split_seed: Annotated[
+        int | None, Option("Seed of the splits (default: 0; train, compare: the study's).", _GROUP)
+    ] = None
+
+    @property
+    def source(self) -> str:
+        """The data set's name or folder; digits by default."""
+        return "digits" if self.data is None else self.data
 
     def load(self) -> ImageData:
         """Return the training and validation splits."""
@@ -156,7 +181,7 @@ class DataChoice:
             data_dir=self.data_dir,
             download=self.download,
             validation_fraction=self.validation_fraction,
-            split_seed=self.split_seed,
+            split_seed=self.split_seed or 0,
             subset=self.subset,
             image_size=self.image_size,
         )
@@ -167,6 +192,6 @@ class DataChoice:
             self.source,
             data_dir=self.data_dir,
             download=self.download,
-            split_seed=self.split_seed,
+            split_seed=self.split_seed or 0,
             image_size=self.image_size,
         )

@@ -1,39 +1,48 @@
-"""The columns of a network's picture: its units, each with its layers, shapes and parameters."""
+"""Columns of a network's picture: its units, each with its layers, shapes and parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import sqrt
 
 from optuna_de._text import times
 from optuna_de.cnn.architecture.cost import Layer, trace
-from optuna_de.cnn.architecture.layers import ImageShape, Shape
-from optuna_de.cnn.architecture.units import Unit, render, split_head
+from optuna_de.cnn.architecture.expand import expand
+from optuna_de.cnn.architecture.genomes import render, split_head
+from optuna_de.cnn.architecture.layers import ImageShape, Linear, Primitives, Shape, flatten
+from optuna_de.cnn.architecture.units import FC, Unit
 
 SIDE, BAR = 96.0, 36.0  # pixels: height of the image, and of the longest bar
 _FEATURE = 1.5  # pixels per root of a feature, at most
+_IMAGE_COLOUR = "#BBBBBB"
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """A column of the picture: a unit of the body, or one layer of the head with parameters.
+class Column:
+    """A column of the picture: the image, a unit of the body, or a part of the head.
 
     Args:
-        label: Text form of the unit, or ``classes``.
-        kind: Kind of the unit, ``"image"`` for the input.
-        input_shape: What enters it.
-        output_shape: What leaves it.
+        label: Text form of the unit, ``image`` or ``classes``.
+        colour: Of its blocks.
+        input_shape: Shape that enters it.
+        output_shape: Shape that leaves it.
         layers: Its rows of the layer table.
-        unit: The unit; ``None`` for the image and for derived layers.
+        primitives: Its layers; none for the image.
     """
 
     label: str
-    kind: str
+    colour: str
     input_shape: Shape
     output_shape: Shape
     layers: tuple[Layer, ...] = ()
-    unit: Unit | None = None
+    primitives: Primitives = ()
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is the input."""
+        return not self.primitives
 
     @property
     def parameters(self) -> int:
@@ -41,44 +50,56 @@ class Stage:
         return sum(layer.parameters for layer in self.layers)
 
 
-def stages(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> tuple[Stage, ...]:
-    """Return the columns of a network, the image first and the classifier last."""
-    table = trace(genome, image_shape, classes)
-    body = split_head(genome)[0]
-    found = [Stage("image", "image", image_shape, image_shape)]
-    for i, unit in enumerate(body):
-        layers = tuple(layer for layer in table if layer.unit == i)
-        before, after = found[-1].output_shape, layers[-1].output_shape
-        found.append(Stage(render([unit]), unit.kind, before, after, layers, unit))
-    head = [layer for layer in table if layer.unit == len(body)]
-    return (*found, *_head(head, found[-1].output_shape))
+def columns(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> tuple[Column, ...]:
+    """Return the columns of a network's picture, the image first and the classifier last.
+
+    Raises:
+        ValueError: If the genome does not fit the images, as ``expand`` says.
+    """
+    rows = iter(trace(genome, image_shape, classes))
+    *body, last = expand(genome, image_shape, classes)
+    drawn = [Column("image", _IMAGE_COLOUR, image_shape, image_shape)]
+    parts = [
+        *(
+            (render([unit]), unit.colour, layers)
+            for unit, layers in zip(genome, body, strict=False)
+        ),
+        *_head_parts(split_head(genome)[1], last),
+    ]
+    for label, colour, primitives in parts:
+        before = drawn[-1].output_shape
+        own = tuple(next(rows) for _ in flatten(primitives, before))
+        drawn.append(Column(label, colour, before, own[-1].output_shape, own, primitives))
+    return tuple(drawn)
 
 
-def _head(layers: Sequence[Layer], before: Shape) -> Iterator[Stage]:
-    shown = [i for i, layer in enumerate(layers) if layer.name.startswith(("Linear", "Global"))]
-    for start, end in zip(shown, [*shown[1:], len(layers)], strict=True):
-        layer = layers[start]
-        label = f"FC{layer.output_shape[0]}" if layer.parameters else "GAP"
-        rows = tuple(layers[0 if start == shown[0] else start : end])
-        kind = "fc" if layer.parameters else "gap"
-        name = "classes" if layer is layers[-1] else label
-        yield Stage(name, kind, before, layer.output_shape, rows)
-        before = layer.output_shape
+def _head_parts(
+    head: Sequence[Unit], primitives: Primitives
+) -> Iterator[tuple[str, str, Primitives]]:
+    """Yield label, colour and layers; a part ends with a global pool, a ReLU or the classifier."""
+    pools = [unit for unit in head if not isinstance(unit, FC)]
+    ends = [i for i, p in enumerate(primitives, 1) if p.name.startswith(("Global", "ReLU"))]
+    for start, end in pairwise([0, *ends, len(primitives)]):
+        part = primitives[start:end]
+        linear = next((p for p in part if isinstance(p, Linear)), None)
+        label = f"FC{linear.outputs}" if linear else render(pools)
+        name = "classes" if end == len(primitives) else label
+        yield name, FC.colour if linear else pools[0].colour, part
 
 
-def note(stage: Stage) -> str:
-    """Return what a column says when it is pointed at, one layer per line."""
+def note(column: Column) -> str:
+    """Return the text that a column shows when it is pointed at, one layer per line."""
     rows = (
         f"{layer.name}: {times(layer.output_shape)}"
         + (f", {layer.parameters:,} parameters, {layer.macs:,} MACs" if layer.parameters else "")
-        for layer in stage.layers
+        for layer in column.layers
     )
-    return "\n".join([f"{stage.label}: {times(stage.output_shape)}", *rows])
+    return "\n".join([f"{column.label}: {times(column.output_shape)}", *rows])
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Pixels per side of a map, per parameter, and per root of a feature.
+    """Scale of columns: pixels per side of a map, per parameter, per root of a feature.
 
     The pictures of a comparison share it.
     """
@@ -88,10 +109,10 @@ class Scale:
     feature: float = _FEATURE
 
     @classmethod
-    def of(cls, columns: Sequence[Stage]) -> Scale:
+    def of(cls, drawn: Sequence[Column]) -> Scale:
         """Return the scale that fits all of these columns."""
-        sides = (max(s.output_shape[1:]) for s in columns if s.kind == "image")
-        most = max(stage.parameters for stage in columns)
-        widest = max(s.output_shape[0] for s in columns if len(s.output_shape) == 1)
+        sides = (max(c.output_shape[1:]) for c in drawn if c.is_image)
+        most = max(c.parameters for c in drawn)
+        widest = max(c.output_shape[0] for c in drawn if len(c.output_shape) == 1)
         feature = min(_FEATURE, SIDE / sqrt(widest))
         return cls(SIDE / max(sides), BAR / max(most, 1), feature)

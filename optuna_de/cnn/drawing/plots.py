@@ -1,4 +1,4 @@
-"""Pictures of architectures: SVG and plotly, one or several side by side. Needs no torch."""
+"""Plots of architectures as SVG and plotly figures, one network or several. No torch."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from optuna_de._text import amount
+from optuna_de.cnn.architecture.genomes import parse, render
 from optuna_de.cnn.architecture.layers import ImageShape
-from optuna_de.cnn.architecture.units import Unit, parse, render
-from optuna_de.cnn.drawing.columns import Scale, Stage, stages
+from optuna_de.cnn.architecture.units import Unit
+from optuna_de.cnn.drawing.columns import Column, Scale, columns
 from optuna_de.cnn.drawing.layout import Picture, picture
 from optuna_de.cnn.drawing.render import to_figure, to_svg
 
@@ -40,7 +41,7 @@ def draw_svg(
         title: Any text; default: the text form.
 
     Raises:
-        ValueError: Where the architecture is not understood or does not fit the images.
+        ValueError: If the architecture is not understood or does not fit the images.
     """
     return to_svg(_stack(_named(architecture, title), image_shape, classes))
 
@@ -74,7 +75,7 @@ def plot_comparison(
         classes: Number of classes.
 
     Raises:
-        ValueError: Where there is none, or one is not understood or does not fit the images.
+        ValueError: If there is none, or one is not understood or does not fit the images.
     """
     return to_figure(_stack(_mapping(architectures), image_shape, classes))
 
@@ -103,11 +104,11 @@ def _genome(architecture: Drawable) -> Sequence[Unit]:
 
 def _stack(named: Named, image_shape: ImageShape, classes: int) -> Picture:
     """Return the pictures of networks below each other, in one scale."""
-    columns = [stages(genome, image_shape, classes) for _, genome in named]
-    scale = Scale.of([stage for row in columns for stage in row])
+    networks = [columns(genome, image_shape, classes) for _, genome in named]
+    scale = Scale.of([column for network in networks for column in network])
     rows = [
-        picture(row, _cut(title), scale, subtitle=_cut(_totals(genome, row, title)))
-        for (title, genome), row in zip(named, columns, strict=True)
+        picture(network, _cut(title), scale, subtitle=_totals(genome, network, title))
+        for (title, genome), network in zip(named, networks, strict=True)
     ]
     top, shifted = 0.0, []
     for row in rows:
@@ -123,10 +124,10 @@ def _stack(named: Named, image_shape: ImageShape, classes: int) -> Picture:
     )
 
 
-def _totals(genome: Sequence[Unit], columns: Sequence[Stage], title: str) -> str:
-    parameters = sum(stage.parameters for stage in columns)
-    macs = sum(layer.macs for stage in columns for layer in stage.layers)
-    name = "" if title == render(genome) else f"{render(genome)}, "
+def _totals(genome: Sequence[Unit], network: Sequence[Column], title: str) -> str:
+    parameters = sum(column.parameters for column in network)
+    macs = sum(layer.macs for column in network for layer in column.layers)
+    name = "" if title == render(genome) else f"{_cut(render(genome))}, "
     return f"{name}{parameters:,} parameters, {amount(macs)} MACs"
 
 

@@ -1,18 +1,19 @@
-"""A picture as SVG and as a plotly figure."""
+"""Rendering of a picture as one SVG element or as a plotly figure."""
 
 from __future__ import annotations
 
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from optuna_de.cnn.drawing.layout import INK, Picture, Rect, Text
+from optuna_de._colours import INK
+from optuna_de.cnn.drawing.layout import Picture, Rect, Text
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
 def to_svg(drawn: Picture) -> str:
-    """Return one self-contained SVG element; all text is escaped."""
+    """Render a picture as one self-contained SVG element; all text is escaped."""
     width, height = round(drawn.width), round(drawn.height)
     lines = (" ".join(f"{x:.1f},{y:.1f}" for x, y in line) for line in drawn.lines)
     return "\n".join(
@@ -44,7 +45,7 @@ def _svg_text(text: Text) -> str:
 
 
 def to_figure(drawn: Picture) -> go.Figure:
-    """Return a plotly figure of the same size; all text is escaped."""
+    """Render a picture as a plotly figure of the same size; all text is escaped."""
     import plotly.graph_objects as go  # a worker that draws SVG only need not load it
 
     axis: dict[str, Any] = {"visible": False, "showgrid": False}

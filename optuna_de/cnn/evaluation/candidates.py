@@ -1,19 +1,19 @@
-"""What a final training or a comparison begins with: data, and the networks for them."""
+"""Candidates for final training: networks of a study, a text or the zoo, with their data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
 
-from optuna_de.cnn.architecture.units import Genome, render, repair
+from optuna_de.cnn.architecture.genomes import Genome, render, repair
 from optuna_de.cnn.architecture.zoo import ZOO, get_architecture
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.evaluation.job import TrainingJob
-from optuna_de.cnn.evaluation.study_data import same_data
+from optuna_de.cnn.evaluation.study_data import load_study_data
 from optuna_de.cnn.recipes import fit_recipe, get_recipe
 from optuna_de.cnn.study.setup import recorded_setup
 from optuna_de.cnn.study.trials import complete_trial, network_of, pareto_front
@@ -22,12 +22,12 @@ from optuna_de.cnn.training.device import pick_device
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A network and where it comes from.
+    """A network and its source.
 
     Args:
         name: Short: "model1", "trial 7 of study x", or the text form.
         genome: Its units.
-        error: Validation error rate that the search measured, or None where there was no search.
+        error: Validation error rate that the search measured, or None without a search.
     """
 
     name: str
@@ -37,11 +37,11 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Candidates:
-    """Data to train on, and the study that they are of, if any.
+    """Data to train on, and the study that they belong to, if any.
 
     Args:
         study: The study, or None.
-        choice: Where the data come from; loads the test split at the end.
+        choice: Source of the data; it loads the test split at the end.
         data: Training and validation splits.
     """
 
@@ -49,11 +49,11 @@ class Candidates:
     choice: DataChoice
     data: ImageData
 
-    def trial(self, number: int) -> Candidate:
+    def from_trial(self, number: int) -> Candidate:
         """Return the network of a complete trial.
 
         Raises:
-            ValueError: Where there is none.
+            ValueError: If there is none.
         """
         if self.study is None:
             raise ValueError(f"Trial {number} needs a study.")
@@ -61,11 +61,11 @@ class Candidates:
         name = f"trial {number} of study {self.study.study_name}"
         return Candidate(name, network_of(trial), trial.values[0])
 
-    def picks(self, count: int) -> list[Candidate]:
-        """Return the networks of the study's front that validation likes best, the best first.
+    def from_front(self, count: int) -> list[Candidate]:
+        """Return the networks of the front with the lowest validation error, best first.
 
         Raises:
-            ValueError: Where the front has fewer.
+            ValueError: If the front has fewer.
         """
         if self.study is None:
             raise ValueError("Picks need a study.")
@@ -75,16 +75,16 @@ class Candidates:
                 f"picks is {count}, but the front of study {self.study.study_name!r} has "
                 f"{len(trials)} networks."
             )
-        return [self.trial(trial.number) for trial in trials[:count]]
+        return [self.from_trial(trial.number) for trial in trials[:count]]
 
-    def known(self, text: str) -> Candidate:
-        """Return the network of a text, or of a name of the zoo, fitted to the images.
+    def from_text(self, text: str) -> Candidate:
+        """Return a network from its text form or its name in the zoo.
 
-        Pools of the zoo that would take the smaller side below 2 are dropped, and the name says
-        so; a text is taken as it is.
+        Pools of a zoo network that would shrink the image below 2 pixels are dropped, and its
+        name says so.
 
         Raises:
-            ValueError: Where it is neither.
+            ValueError: If the text is neither.
         """
         genome, name = get_architecture(text), text.strip().lower()
         if name not in ZOO:
@@ -93,7 +93,7 @@ class Candidates:
         side = "x".join(map(str, self.data.image_shape[1:]))
         return Candidate(name if fitted == genome else f"{name} cut for {side}", fitted)
 
-    def training(
+    def job(
         self,
         network: Candidate,
         *,
@@ -117,7 +117,7 @@ class Candidates:
             keep_validation: Whether the validation split chooses an epoch.
 
         Raises:
-            ValueError: Where a name or number is out of range, or the network does not fit.
+            ValueError: If a name or number is out of range, or the network does not fit.
         """
         chosen = fit_recipe(get_recipe(recipe or self._recipe()), self.data)
         return TrainingJob(
@@ -137,21 +137,16 @@ class Candidates:
         return "seed-final" if str(setup.get("recipe", "")).startswith("seed") else "final"
 
 
-def begin_candidates(
-    study: optuna.Study | None, choice: DataChoice, *, named: bool, split_seed: int | None
-) -> Candidates:
-    """Load the training and validation splits; with a study, see that they are its data.
+def load_candidates(study: optuna.Study | None, choice: DataChoice) -> Candidates:
+    """Load the training and validation splits; with a study, check that they are the study's data.
 
     Args:
         study: A study of ``optuna-de search``, or None.
         choice: What the user chose.
-        named: Whether the user named the data, rather than leaving them to the study.
-        split_seed: What the user gave; None takes the study's, or 0.
 
     Raises:
-        ValueError: Where the data are missing, damaged, or not those of the study.
+        ValueError: If the data are missing, damaged, or not those of the study.
     """
     if study is not None:
-        return Candidates(study, *same_data(study, choice, named=named, split_seed=split_seed))
-    choice = replace(choice, split_seed=split_seed or 0)
+        return Candidates(study, *load_study_data(study, choice))
     return Candidates(None, choice, choice.load())

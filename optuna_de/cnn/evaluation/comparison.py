@@ -1,8 +1,7 @@
-"""Networks side by side: same data, recipe and budget, several seeds each.
+"""Comparison of networks: same data, recipe and budget, several seeds each.
 
-All are trained before the test split is opened, and picks come from a search's validation errors,
-so that no choice can have seen it. What a search measured cheaply is held against what full
-training came to: Spearman's rank correlation.
+The test split is opened after the last training, and networks are picked by validation error only.
+Spearman's rank correlation compares the errors of the search with those after full training.
 """
 
 from __future__ import annotations
@@ -17,35 +16,47 @@ from typing import Any
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
-from scipy.stats import spearmanr
 
-from optuna_de._files import write_text
+from optuna_de._files import reason, warn_once, write_side_text
 from optuna_de._machine import machine, versions
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters
-from optuna_de.cnn.architecture.units import render
+from optuna_de.cnn.architecture.genomes import render
 from optuna_de.cnn.data.dataset import Split
 from optuna_de.cnn.evaluation.candidates import Candidate
 from optuna_de.cnn.evaluation.comparison_page import LEAST_PICKS, comparison_page
-from optuna_de.cnn.evaluation.final_training import TrainingFailedError, fit, score
+from optuna_de.cnn.evaluation.final_training import (
+    FinalWeights,
+    TrainingFailedError,
+    run_final_training,
+    score_final_training,
+)
 from optuna_de.cnn.evaluation.job import TrainingJob
-from optuna_de.cnn.evaluation.results import claim_result_folder, read_result, write_all
+from optuna_de.cnn.evaluation.results import (
+    check_disk,
+    claim_result_folder,
+    final_result,
+    read_result,
+    write_result,
+    write_weights,
+)
+from optuna_de.cnn.export.model_folder import DESCRIPTION
 from optuna_de.cnn.training.epochs import Epoch
 
 FORMAT = "optuna_de comparison 1"
-Watch = Callable[[str], AbstractContextManager[Callable[[Epoch], None]]]
+Progress = Callable[[str], AbstractContextManager[Callable[[Epoch], None]]]
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What is compared.
+    """Networks to compare.
 
     Args:
-        networks: With names that differ.
-        seeds: Seeds of the trainings of each, one or more, that differ.
+        networks: Networks with different names.
+        seeds: Different seeds, at least one; each network is trained from each.
         training: Describes the training of a network from a seed; all share data and recipe.
 
     Raises:
-        ValueError: Where names, networks or seeds repeat, or there are none.
+        ValueError: If names, networks or seeds repeat, or there are none.
     """
 
     networks: tuple[Candidate, ...]
@@ -53,14 +64,14 @@ class Comparison:
     training: Callable[[Candidate, int], TrainingJob]
 
     def __post_init__(self) -> None:
-        for what, values in (
+        for name, values in (
             ("networks", [render(n.genome) for n in self.networks]),
             ("seeds", list(self.seeds)),
         ):
             twice = next((v for i, v in enumerate(values) if v in values[:i]), None)
             if not values or twice is not None:
-                told = "there is none" if twice is None else f"{twice} is there twice"
-                raise ValueError(f"A comparison needs {what} that differ, but {told}.")
+                fault = "there is none" if twice is None else f"{twice} is there twice"
+                raise ValueError(f"A comparison needs {name} that differ, but {fault}.")
 
     def jobs(self) -> Iterator[tuple[Candidate, int, TrainingJob]]:
         """Yield every training, all networks of the first seed first."""
@@ -69,7 +80,7 @@ class Comparison:
                 yield network, seed, self.training(network, seed)
 
     def setup(self) -> dict[str, Any]:
-        """Return what a resumption has to share."""
+        """Return all that a resumed comparison must share."""
         _, _, first = next(self.jobs())
         own = ("architecture", "origin", "seed")
         shared = {k: v for k, v in first.setup().items() if k not in own}
@@ -77,31 +88,32 @@ class Comparison:
         return {**shared, "networks": networks, "seeds": list(self.seeds)}
 
 
-def compare(
-    comparison: Comparison, load_test: Callable[[], Split], folder: Path, watch: Watch
+def run_comparison(
+    comparison: Comparison, load_test: Callable[[], Split], folder: Path, progress: Progress
 ) -> dict[str, Any]:
-    """Train what is not trained yet, then open the test split and score all.
+    """Train all networks that are not trained yet, then open the test split and score them.
 
     Args:
-        comparison: What to compare.
+        comparison: The networks.
         load_test: Opens the test split; called once, after the last training, and not at all
-            where all is scored already.
+            if all networks are scored already.
         folder: Gets ``runs/``, one folder a training, ``compare.json`` and ``compare.md``.
-        watch: Given what is trained, a context that is called with every epoch.
+        progress: From the name of a training to a context that is called with every epoch.
 
     Returns:
-        What ``compare.json`` holds.
+        The content of ``compare.json``.
 
     Raises:
-        ValueError: Where the folder holds another comparison.
+        ValueError: If the folder holds another comparison or cannot hold this one.
     """
     setup = comparison.setup()
     claim_result_folder(folder, setup, "comparison")
-    failed = _train_all(comparison, folder, watch)
-    runs = _score_all(comparison, load_test, folder, failed)
-    rows = [_row(network, comparison, runs) for network in comparison.networks]
-    machines = sorted({run["machine"] for run in runs.values() if "machine" in run})
-    result = {
+    _check_disk(comparison, folder)
+    trained, failed = _train_all(comparison, folder, progress)
+    results = _score_all(comparison, load_test, folder, trained, failed)
+    rows = [_row(network, comparison, results) for network in comparison.networks]
+    machines = sorted({result["machine"] for result in results.values() if "machine" in result})
+    content = {
         "format": FORMAT,
         "setup": setup,
         "rows": rows,
@@ -109,57 +121,98 @@ def compare(
         "machine": "; ".join(machines) or machine(),
         "versions": versions(),
     }
-    write_text(folder / "compare.json", json.dumps(result, indent=1) + "\n")
-    write_text(folder / "compare.md", comparison_page(result))
-    return result
+    write_side_text(folder / "compare.json", json.dumps(content, indent=1) + "\n")
+    write_side_text(folder / "compare.md", comparison_page(content))
+    return content
 
 
-def _place(folder: Path, comparison: Comparison, network: Candidate, seed: int) -> Path:
+def _run_folder(folder: Path, comparison: Comparison, network: Candidate, seed: int) -> Path:
     """Return the folder of a run; the position stands for the name, which may be any text."""
     return folder / "runs" / f"{comparison.networks.index(network) + 1:02d}-seed{seed}"
 
 
-def _train_all(comparison: Comparison, folder: Path, watch: Watch) -> dict[Path, str]:
-    failed = {}
+def _check_disk(comparison: Comparison, folder: Path) -> None:
+    jobs = [
+        job
+        for network, seed, job in comparison.jobs()
+        if read_result(_run_folder(folder, comparison, network, seed)) is None
+    ]
+    check_disk(folder, jobs)
+
+
+def _train_all(
+    comparison: Comparison, folder: Path, progress: Progress
+) -> tuple[dict[Path, FinalWeights], dict[Path, str]]:
+    """Return weights that stand in no whole checkpoint, and why trainings failed."""
+    kept, failed = {}, {}
     total = len(comparison.networks) * len(comparison.seeds)
     for number, (network, seed, job) in enumerate(comparison.jobs(), 1):
-        place = _place(folder, comparison, network, seed)
-        claim_result_folder(place, job.setup())
-        if read_result(place) is not None:
+        run = _run_folder(folder, comparison, network, seed)
+        claim_result_folder(run, job.setup())
+        if read_result(run) is not None:
             continue
-        with watch(f"{number} of {total}, {network.name}, seed {seed}:") as look:
+        with progress(f"{number} of {total}, {network.name}, seed {seed}:") as on_epoch:
             try:
-                fit(job, place, look)
+                weights = run_final_training(job, run, on_epoch)
             except TrainingFailedError as error:
-                failed[place] = str(error)
-    return failed
+                failed[run] = str(error)
+                continue
+        if not _written(job, weights, run):
+            kept[run] = weights
+    return kept, failed
+
+
+def _written(job: TrainingJob, weights: FinalWeights, run: Path) -> bool:
+    """Write the weights; return whether they can be read again from the checkpoint."""
+    try:
+        write_weights(job, weights, run)
+    except OSError as error:
+        warn_once(f"The weights of {run} cannot be written yet: {reason(error)}.")
+    return weights.result.saved
 
 
 def _score_all(
-    comparison: Comparison, load_test: Callable[[], Split], folder: Path, failed: dict[Path, str]
+    comparison: Comparison,
+    load_test: Callable[[], Split],
+    folder: Path,
+    kept: dict[Path, FinalWeights],
+    failed: dict[Path, str],
 ) -> dict[tuple[str, int], dict[str, Any]]:
-    """Score the trained networks, whose fits are read from their checkpoints."""
-    test, runs = None, {}
+    """Score the trained networks, whose weights are read from their checkpoints."""
+    test, results = None, {}
     for network, seed, job in comparison.jobs():
-        place = _place(folder, comparison, network, seed)
-        if place in failed:
-            runs[network.name, seed] = {"failed": failed[place]}
+        run = _run_folder(folder, comparison, network, seed)
+        if run in failed:
+            results[network.name, seed] = {"failed": failed[run]}
             continue
-        result = read_result(place)
+        result = read_result(run)
         if result is None:
+            weights = kept.get(run) or run_final_training(job, run)
             test = load_test() if test is None else test
-            fitted = fit(job, place)
-            result = write_all(job, fitted, score(job, fitted, test), place)
-        runs[network.name, seed] = result
-    return runs
+            result = final_result(job, weights, score_final_training(job, weights, test))
+            _write_again(job, weights, result, run)
+        results[network.name, seed] = result
+    return results
+
+
+def _write_again(
+    job: TrainingJob, weights: FinalWeights, result: dict[str, Any], run: Path
+) -> None:
+    """Write the result, and before it weights that could not be written earlier."""
+    try:
+        if not (run / DESCRIPTION).is_file():
+            write_weights(job, weights, run)
+        write_result(result, run)
+    except OSError as error:
+        warn_once(f"The result of {run} cannot be written: {reason(error)}.")
 
 
 def _row(
-    network: Candidate, comparison: Comparison, runs: dict[tuple[str, int], dict[str, Any]]
+    network: Candidate, comparison: Comparison, results: dict[tuple[str, int], dict[str, Any]]
 ) -> dict[str, Any]:
-    mine = [runs[network.name, seed] for seed in comparison.seeds]
-    done = [run for run in mine if "failed" not in run]
-    accuracies = [run["figures"]["last"]["test accuracy"] for run in done]
+    own = [results[network.name, seed] for seed in comparison.seeds]
+    done = [result for result in own if "failed" not in result]
+    accuracies = [result["figures"]["last"]["test accuracy"] for result in done]
     data = comparison.training(network, comparison.seeds[0]).data
     shape, classes = data.image_shape, len(data.classes)
     return {
@@ -171,16 +224,18 @@ def _row(
         "test accuracies": accuracies,
         "mean": fmean(accuracies) if accuracies else None,
         "standard deviation": stdev(accuracies) if len(accuracies) > 1 else None,
-        "seconds": fmean(run["training seconds"] for run in done) if done else None,
-        "failed": [run["failed"] for run in mine if "failed" in run],
+        "seconds": fmean(result["training seconds"] for result in done) if done else None,
+        "failed": [result["failed"] for result in own if "failed" in result],
     }
 
 
 def rank_correlation(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return Spearman's correlation of search error and mean test error over the picks.
 
-    ``spearman`` is None with fewer than three picks, or where one side is all the same.
+    ``spearman`` is None with fewer than three picks, or if all values of one side are equal.
     """
+    from scipy.stats import spearmanr  # slow to import
+
     pairs = [
         (row["search error"], 1 - row["mean"])
         for row in rows

@@ -1,4 +1,4 @@
-"""The description of a final training: network, data, recipe, seed and place."""
+"""Training job: network, data, recipe, seed and device of one final training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from optuna_de.cnn.architecture.units import Genome, render
+from optuna_de._checks import require, require_utf8
+from optuna_de.cnn.architecture.genomes import Genome, render
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.recipes import Recipe
@@ -18,7 +19,7 @@ from optuna_de.cnn.training.device import uses_bfloat16
 
 @dataclass(frozen=True, eq=False)
 class TrainingJob:
-    """All that a final training depends on, besides the machine.
+    """Description of one final training: network, data, recipe and seed.
 
     Args:
         genome: The network.
@@ -27,12 +28,13 @@ class TrainingJob:
         epochs: 1 or more.
         batch_size: Images of a step, 1 or more.
         seed: Of weights, order and augmentation.
-        device: Where.
+        device: Device to train on.
         keep_validation: Whether the validation split is kept out of training, to choose an epoch.
-        origin: Where the network comes from, in words, for the record.
+        origin: Source of the network in words, for the record.
 
     Raises:
-        ValueError: Where a number is out of range or the network does not fit the images.
+        ValueError: If a number is out of range, the network does not fit the images, or a name
+            cannot be written to files.
     """
 
     genome: Genome
@@ -47,13 +49,14 @@ class TrainingJob:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, but must be 1 or more.")
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for text in (self.data.name, self.origin, *self.data.classes):
+            require_utf8(text)
         with torch.device("meta"):
             self._build()
 
     def setup(self) -> dict[str, Any]:
-        """Return what a resumption has to share, as JSON has it."""
+        """Return all that a resumed training must share, as JSON has it."""
         device, shape = torch.device(self.device), self.data.image_shape
         half = uses_bfloat16(self.recipe.precision, device, shape)
         setup = {

@@ -1,4 +1,4 @@
-"""Learning curves of a final training, as data and as a plot that needs no network."""
+"""Learning curves of a final training: rows, CSV, JSON and a plot that opens offline."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optuna_de._files import csv_text, write_text
-from optuna_de.cnn.architecture.units import render
-from optuna_de.cnn.evaluation.final_training import Fitted
+from optuna_de.cnn.architecture.genomes import render
+from optuna_de.cnn.evaluation.final_training import FinalWeights
 from optuna_de.cnn.evaluation.job import TrainingJob
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
-def curve_rows(job: TrainingJob, fitted: Fitted) -> list[dict[str, float | int | None]]:
+def curve_rows(job: TrainingJob, fitted: FinalWeights) -> list[dict[str, float | int | None]]:
     """Return the learning curve: one row an epoch, losses in nats, accuracies in [0, 1].
 
     The second pair is of held-out images with ``keep_validation``, else of training images that
@@ -37,7 +37,7 @@ def curve_rows(job: TrainingJob, fitted: Fitted) -> list[dict[str, float | int |
     ]
 
 
-def write_curves(job: TrainingJob, fitted: Fitted, folder: Path) -> None:
+def write_curves(job: TrainingJob, fitted: FinalWeights, folder: Path) -> None:
     """Write ``curve.csv``, ``curve.json`` and ``curve.html``."""
     rows = curve_rows(job, fitted)
     write_text(folder / "curve.csv", csv_text(rows[0], (row.values() for row in rows)))

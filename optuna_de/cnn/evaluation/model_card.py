@@ -1,12 +1,13 @@
-"""The model card of a final training, in Markdown."""
+"""Model card of a final training, in Markdown."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from optuna_de._text import duration, number_text
+from optuna_de._markdown import escape, table
+from optuna_de._text import duration, number_text, times
 
-CHOSEN = "the epoch with the least validation error"
+CHOSEN = "epoch with the lowest validation error"
 _NAMED = ("name", "version", "batch_size", "epochs")
 
 
@@ -14,15 +15,21 @@ def model_card(result: dict[str, Any]) -> str:
     """Return the model card of a result in Markdown."""
     setup, shipped = result["setup"], result["figures"][result["shipped"]]
     parts = [
-        f"# {setup['architecture']}",
-        f"A convolutional network that tells {len(setup['classes'])} classes of {setup['data']} "
-        f"apart: {', '.join(setup['classes'])}. Test accuracy "
+        f"# {escape(setup['architecture'])}",
+        f"A convolutional network for {len(setup['classes'])} classes of {escape(setup['data'])}: "
+        f"{', '.join(map(escape, setup['classes']))}. Test accuracy "
         f"{shipped['test accuracy']:.2%} at {result['parameters']:,} parameters.",
         "## Figures",
         figure_table(result),
         honesty(result),
         "## Data",
-        _list(_pick(setup, "data", "data fingerprint", "image shape", "split seed")),
+        _list(
+            {
+                **_pick(setup, "data", "data fingerprint"),
+                "image shape": times(tuple(setup["image shape"])),
+                **_pick(setup, "split seed"),
+            }
+        ),
         f"{_trained_on(setup)} images trained the network; the test split was opened once, "
         "after the last epoch.",
         "## Training",
@@ -41,8 +48,8 @@ def model_card(result: dict[str, Any]) -> str:
         _list(_pick(result, "machine", "versions")),
         "## Files",
         "`model.pt` holds the weights as plain tensors, `model.json` the network, the classes "
-        "and the mean and deviation that images in [0, 1] are normalised by; `result.json` "
-        "holds all of this page.",
+        "and the mean and deviation that normalise images in [0, 1]; `result.json` holds all of "
+        "this page.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -52,7 +59,9 @@ def _pick(values: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _list(values: dict[str, Any]) -> str:
-    return "\n".join(f"- {name}: {number_text(value)}" for name, value in values.items())
+    return "\n".join(
+        f"- {escape(name)}: {escape(number_text(value))}" for name, value in values.items()
+    )
 
 
 def _recipe(setup: dict[str, Any]) -> str:
@@ -67,29 +76,31 @@ def _trained_on(setup: dict[str, Any]) -> str:
 
 def figure_table(result: dict[str, Any]) -> str:
     """Return the figures of a result as a Markdown table."""
-    lines = ["| weights | epoch | validation error | test error | test accuracy | test loss |"]
-    lines.append("| --- | --: | --: | --: | --: | --: |")
+    head = ("weights", "epoch", "validation error", "test error", "test accuracy", "test loss")
     names = {"last": "last epoch", "best": CHOSEN}
-    for key, row in result["figures"].items():
-        held = row["validation error"]
-        validation = "none kept" if held is None else f"{held:.2%}"
-        lines.append(
-            f"| {names[key]} | {row['epoch']} | {validation} | {row['test error']:.2%} "
-            f"| {row['test accuracy']:.2%} | {row['test loss']:.4f} |"
+    rows = (
+        (
+            *(names[key], row["epoch"]),
+            "none kept" if row["validation error"] is None else f"{row['validation error']:.2%}",
+            *(f"{row['test error']:.2%}", f"{row['test accuracy']:.2%}"),
+            f"{row['test loss']:.4f}",
         )
-    return "\n".join(lines)
+        for key, row in result["figures"].items()
+    )
+    return table(head, rows, left=("weights",))
 
 
 def honesty(result: dict[str, Any]) -> str:
-    """Say in one sentence what the figures are of, and how the shipped weights were chosen."""
+    """Return which images the figures are of, and how the shipped weights were chosen."""
     images = result["figures"]["last"]["test images"]
     if result["shipped"] == "last":
         return (
-            "Training took the train and validation splits together, so no image was left to "
-            f"choose an epoch by: the last one counts, on {images:,} test images."
+            "Training used the training and validation splits together. The figures are those of "
+            f"the last epoch on {images:,} test images."
         )
     held = result["setup"]["validation images"]
     return (
-        f"{held:,} validation images stayed out of training and chose the epoch whose weights "
-        f"`model.pt` holds (`last.pt`: the last one's); both are scored on {images:,} test images."
+        f"{held:,} validation images were kept out of training to choose the best epoch. "
+        "`model.pt` holds its weights, `last.pt` those of the last epoch; both are scored on "
+        f"{images:,} test images."
     )

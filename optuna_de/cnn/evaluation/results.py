@@ -1,126 +1,181 @@
-"""What a final training leaves in its folder: weights, figures, curves, layers, a model card."""
+"""Result folder of a final training: weights, test figures, learning curve, layers, model card.
+
+All that needs no test split is written before that is opened. A lost curve, drawing or model card
+costs one warning.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from optuna_de._files import csv_text, write_text
+from optuna_de._files import (
+    check_folder,
+    make_folder,
+    reason,
+    warn_once,
+    write_side_text,
+    write_text,
+)
 from optuna_de._machine import machine, versions
-from optuna_de.cnn.architecture.cost import count_macs, count_parameters, trace
+from optuna_de.cnn.architecture.cost import count_macs, count_parameters
+from optuna_de.cnn.architecture.layer_table import layer_csv
 from optuna_de.cnn.drawing.plots import draw_svg
-from optuna_de.cnn.evaluation.final_training import BEST, CHECKPOINT, Fitted
+from optuna_de.cnn.evaluation.final_training import BEST, CHECKPOINT, FinalWeights
 from optuna_de.cnn.evaluation.job import TrainingJob
 from optuna_de.cnn.evaluation.learning_curve import write_curves
 from optuna_de.cnn.evaluation.model_card import model_card
 from optuna_de.cnn.export.model_folder import save_model, save_weights
-from optuna_de.cnn.training import checkpoint
+from optuna_de.cnn.training.checkpoint import discard_checkpoint
 
 SETUP = "setup.json"
 _FOR_THE_RECORD = ("origin",)
 RESULT = "result.json"
 FORMAT = "optuna_de result 1"
-LAYERS = ("layer (type)", "output shape", "parameters", "MACs")
+_PAGES = 10_000_000  # bytes of the pages of one training, plotly's script among them
 
 
-def write_all(
-    job: TrainingJob, fitted: Fitted, figures: dict[str, Any], folder: Path
-) -> dict[str, Any]:
-    """Write every file of a final training, ``result.json`` last, and drop its checkpoints.
+def write_weights(job: TrainingJob, weights: FinalWeights, folder: Path) -> None:
+    """Write all files that need no test split.
 
-    Returns:
-        What ``result.json`` holds.
+    Raises:
+        OSError: If the weights cannot be written; the checkpoint stays.
     """
-    result = _result(job, fitted, figures)
-    _weights(job, fitted, folder)
-    write_curves(job, fitted, folder)
+    if not (folder / SETUP).is_file():  # the folder was removed during the training
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_json(folder / SETUP, job.setup())
+    if weights.best is not None:
+        save_weights(folder / "last.pt", weights.last)
+    save_model(
+        folder,
+        genome=job.genome,
+        state=weights.last if weights.best is None else weights.best[1],
+        image_shape=job.data.image_shape,
+        classes=job.data.classes,
+        mean=weights.mean,
+        std=weights.std,
+    )
+    try:
+        _write_pages(job, weights, folder)
+    except OSError as error:
+        warn_once(f"Curves and drawing cannot be written to {folder}: {reason(error)}.")
+
+
+def _write_pages(job: TrainingJob, weights: FinalWeights, folder: Path) -> None:
     shape, classes = job.data.image_shape, len(job.data.classes)
-    write_text(folder / "layers.csv", layer_table(job))
+    write_curves(job, weights, folder)
+    write_text(folder / "layers.csv", layer_csv(job.genome, shape, classes))
     write_text(folder / "drawing.svg", draw_svg(job.genome, shape, classes))
-    write_text(folder / "model_card.md", model_card(result))
-    write_text(folder / RESULT, json.dumps(result, indent=1) + "\n")
-    for name in (CHECKPOINT, BEST):
-        checkpoint.discard(folder / name)
-    return result
 
 
-def read_result(folder: Path) -> dict[str, Any] | None:
-    """Return what a finished training left in its folder, or None where it is not finished."""
-    path = folder / RESULT
-    if not path.is_file():
-        return None
-    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return result
+def final_result(
+    job: TrainingJob, weights: FinalWeights, figures: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the content of ``result.json``.
 
-
-def _result(job: TrainingJob, fitted: Fitted, figures: dict[str, Any]) -> dict[str, Any]:
+    Args:
+        job: The training.
+        weights: Its outcome.
+        figures: Test figures, see :func:`score_final_training`.
+    """
     shape, classes = job.data.image_shape, len(job.data.classes)
-    place = torch.device(job.device)
-    card = torch.cuda.get_device_name(place) if place.type == "cuda" else ""
+    device = torch.device(job.device)
+    card = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
     return {
         "format": FORMAT,
         "setup": job.setup(),
         "parameters": count_parameters(job.genome, shape, classes),
         "macs": count_macs(job.genome, shape, classes),
         "figures": figures,
-        "shipped": "best" if fitted.best else "last",
-        "training seconds": round(fitted.result.seconds, 1),
+        "shipped": "best" if weights.best else "last",
+        "training seconds": round(weights.result.seconds, 1),
         "machine": machine(card),
         "versions": versions(),
     }
 
 
-def _weights(job: TrainingJob, fitted: Fitted, folder: Path) -> None:
-    shipped = fitted.last if fitted.best is None else fitted.best[1]
-    if fitted.best is not None:
-        save_weights(folder / "last.pt", fitted.last)
-    save_model(
-        folder,
-        genome=job.genome,
-        state=shipped,
-        image_shape=job.data.image_shape,
-        classes=job.data.classes,
-        mean=fitted.data.mean,
-        std=fitted.data.std,
-    )
-
-
-def layer_table(job: TrainingJob) -> str:
-    """Return the table of layers as CSV: type, output shape, parameters, MACs, and the sums."""
-    shape, classes = job.data.image_shape, len(job.data.classes)
-    works = trace(job.genome, shape, classes)
-    rows: list[tuple[object, ...]] = [
-        (w.name, "x".join(map(str, w.output_shape)), w.parameters, w.macs) for w in works
-    ]
-    total = ("total", "", sum(w.parameters for w in works), sum(w.macs for w in works))
-    return csv_text(LAYERS, [*rows, total])
-
-
-def claim_result_folder(folder: Path, setup: dict[str, Any], what: str = "training") -> None:
-    """Make the folder of a training, or see that it holds the same one.
-
-    Args:
-        folder: Where.
-        setup: All that has to be the same, as JSON has it.
-        what: What the folder is of, for messages.
+def write_result(result: dict[str, Any], folder: Path) -> None:
+    """Write model card and ``result.json``, which ends the training, and drop its checkpoints.
 
     Raises:
-        ValueError: Where it holds anything else.
+        OSError: If ``result.json`` cannot be written; the checkpoints stay.
+    """
+    write_side_text(folder / "model_card.md", model_card(result))
+    _write_json(folder / RESULT, result)
+    for name in (CHECKPOINT, BEST):
+        discard_checkpoint(folder / name)
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """Return the result of a finished training from its folder, or None if it is not finished.
+
+    Raises:
+        ValueError: If ``result.json`` is damaged.
+    """
+    return _read_json(folder / RESULT) if (folder / RESULT).is_file() else None
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is damaged; choose another --out.")
+    return content
+
+
+def claim_result_folder(folder: Path, setup: dict[str, Any], owner: str = "training") -> None:
+    """Create the folder of a training or comparison, or check that it holds the same one.
+
+    Args:
+        folder: The folder.
+        setup: All that has to be the same, as JSON has it.
+        owner: "training" or "comparison", for messages.
+
+    Raises:
+        ValueError: If it holds anything else, or cannot be made.
     """
     file = folder / SETUP
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(file, json.dumps(setup, indent=1) + "\n")
+        make_folder(folder)
+        check_folder(folder, 0)
+        _write_json(file, setup)
         return
     if not file.is_file():
-        raise ValueError(f"{folder} exists and holds no {what}; choose another --out.")
-    stored = json.loads(file.read_text(encoding="utf-8"))
+        raise ValueError(f"{folder} exists and holds no {owner}; choose another --out.")
+    stored = _read_json(file)
     for key in {**setup, **stored}:
         if key not in _FOR_THE_RECORD and stored.get(key) != setup.get(key):
             raise ValueError(
-                f"{folder} holds a {what} with {key} {stored.get(key)!r}, not "
-                f"{setup.get(key)!r}; repeat that, or choose another --out."
+                f"{folder} holds a {owner} with {key} {stored.get(key)!r}, not "
+                f"{setup.get(key)!r}. Give the same value, or choose another --out."
             )
+
+
+def check_disk(folder: Path, jobs: Sequence[TrainingJob]) -> None:
+    """Check, before the first epoch, that a folder can hold the files of trainings.
+
+    Raises:
+        ValueError: If it cannot be written to, or its disk lacks room.
+    """
+    drafts = [_copies(job) * _weight_bytes(job) for job in jobs]
+    kept = [(_copies(job) + 1 + 2 * job.keep_validation) * _weight_bytes(job) for job in jobs]
+    check_folder(folder, max(drafts, default=0) + sum(kept) + _PAGES * len(jobs))
+
+
+def _weight_bytes(job: TrainingJob) -> int:
+    return 4 * count_parameters(job.genome, job.data.image_shape, len(job.data.classes))
+
+
+def _copies(job: TrainingJob) -> int:
+    """Return how many numbers of a parameter a checkpoint holds: value, momentum, average."""
+    return 1 + (job.recipe.momentum > 0) + (job.recipe.ema is not None)

@@ -1,7 +1,7 @@
-"""What a final training starts from: a trial's network, and the data its study was begun with.
+"""Data of a study, found again for a final training.
 
-A study records names and a fingerprint of its data, not their place. What it lacks has to be
-given, and the fingerprint says whether that was the same.
+A study records the name and the fingerprint of its data, not the folder. The user names the
+folder; the fingerprint shows that it holds the same images.
 """
 
 from __future__ import annotations
@@ -18,57 +18,58 @@ from optuna_de.cnn.data.sources import NAMES
 from optuna_de.cnn.study.setup import recorded_setup
 
 
-def same_data(
-    study: optuna.Study, choice: DataChoice, *, named: bool, split_seed: int | None
-) -> tuple[DataChoice, ImageData]:
-    """Return the data of a study, all of its images unless ``choice`` has a subset.
+def load_study_data(study: optuna.Study, choice: DataChoice) -> tuple[DataChoice, ImageData]:
+    """Load the data of a study, all of its images unless ``choice`` has a subset.
 
     Args:
         study: One of ``optuna-de search``.
-        choice: What the user chose; its seed and fraction are replaced by the study's.
-        named: Whether the user named the data; else the study's name for them is taken.
-        split_seed: The seed that the user gave, if any.
+        choice: What the user chose; the study gives the data set, the seed of the splits and the
+            share of validation images where the user did not.
+
+    Returns:
+        The whole choice, which loads the test split too, and its training and validation splits.
 
     Raises:
-        ValueError: Where the data are not those of the study.
+        ValueError: If the data are not those of the study.
     """
     setup = recorded_setup(study)
     name, seed = str(setup["data"]), int(setup["split seed"])
-    if not named and name not in NAMES:
+    if choice.data is None and name not in NAMES:
         raise ValueError(
-            f"Study {study.study_name!r} records the name of its data, {name!r}, but not the "
-            "folder; give it by --data."
+            f"Study {study.study_name!r} was run on {name!r}. Give the folder of these images "
+            "with --data."
         )
-    if split_seed not in (None, seed):
+    if choice.split_seed not in (None, seed):
         raise ValueError(
-            f"split_seed is {split_seed}, but study {study.study_name!r} split its data by {seed}."
+            f"split_seed must be {seed}, as in study {study.study_name!r}, but is "
+            f"{choice.split_seed}."
         )
     train, validation = (int(n) for n in str(setup["images"]).split("+"))
     total = train + validation
     whole = replace(
         choice,
-        source=choice.source if named else name,
+        data=name if choice.data is None else choice.data,
         split_seed=seed,
         validation_fraction=validation / total,
     )
     every = replace(whole, subset=None).load()
-    _compare(study, setup, every)
+    _check_shape(study, setup, every)
     images = len(every.train.labels) + len(every.validation.labels)
     seen = every if images <= total else replace(whole, subset=total).load()
     if seen.fingerprint != setup["data fingerprint"]:
         raise ValueError(
-            f"The data {name!r} here have the fingerprint {seen.fingerprint}, but study "
-            f"{study.study_name!r} was begun with {setup['data fingerprint']}; give the same "
-            "images by --data and --image-size."
+            f"The images in {name!r} differ from those of study {study.study_name!r} (fingerprint "
+            f"{seen.fingerprint} instead of {setup['data fingerprint']}). Give the same images "
+            "with --data and --image-size."
         )
     return whole, every if whole.subset is None else whole.load()
 
 
-def _compare(study: optuna.Study, setup: Mapping[str, Any], data: ImageData) -> None:
+def _check_shape(study: optuna.Study, setup: Mapping[str, Any], data: ImageData) -> None:
     for key, here in (("image shape", list(data.image_shape)), ("classes", len(data.classes))):
         if setup.get(key, here) != here:
             hint = " (see --image-size)" if key == "image shape" else ""
             raise ValueError(
-                f"Study {study.study_name!r} was begun with {key} {setup[key]}, but the data "
+                f"Study {study.study_name!r} was run with {key} {setup[key]}, but the data "
                 f"{data.name!r} have {here}{hint}."
             )

@@ -1,8 +1,8 @@
-"""What an exported network is, whatever its file; ``writing`` and ``opening`` know the formats.
+"""Exported classifier: network, normalisation and metadata, independent of the file format.
 
-An exported network takes images as they are, uint8 (n, c, h, w) in 0..255, for any n, and returns
-logits (n, classes); the normalisation is part of it. Its file says its classes and shape as JSON:
-in the metadata of ``.onnx`` and ``.safetensors``, in an extra file of ``.pt2``.
+It takes uint8 images (n, c, h, w) in 0..255, for any n, and returns logits (n, classes). Its file
+holds classes and shape as JSON: in the metadata of ``.onnx`` and ``.safetensors``, in an extra
+file of ``.pt2``.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from optuna_de.cnn.architecture.genomes import parse, render
 from optuna_de.cnn.architecture.layers import ImageShape
-from optuna_de.cnn.architecture.units import parse, render
 from optuna_de.cnn.export.model_folder import TrainedModel
 from optuna_de.cnn.modules.build import build
 
 FORMAT = "optuna_de export 1"
 KEY = "optuna_de"
 EXTRA_FILE = f"{KEY}.json"
-Run: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+LogitsFunction: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelMetadata:
-    """What a file says of its network: the fields of :class:`TrainedModel` in JSON's types."""
+    """Metadata in a file: the fields of :class:`TrainedModel` in JSON's types."""
 
     architecture: str
     image_shape: ImageShape
@@ -41,13 +41,13 @@ class ModelMetadata:
     std: tuple[float, ...]
 
     @classmethod
-    def of(cls, saved: TrainedModel) -> ModelMetadata:
+    def of(cls, model: TrainedModel) -> ModelMetadata:
         """Describe a trained network."""
-        shape, classes = saved.image_shape, saved.classes
-        return cls(render(saved.genome), shape, classes, saved.mean, saved.std)
+        shape, classes = model.image_shape, model.classes
+        return cls(render(model.genome), shape, classes, model.mean, model.std)
 
     def json(self) -> str:
-        """Return the text that files hold; :func:`read_facts` inverts it."""
+        """Return the text that files hold; :func:`read_metadata` reads it."""
         return json.dumps({"format": FORMAT, **asdict(self)})
 
 
@@ -78,14 +78,18 @@ class Classifier(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class OpenModel:
-    """A network to ask: ``run`` maps uint8 (n, c, h, w) to logits float32 (n, classes)."""
+    """A model ready for prediction: ``logits`` maps uint8 (n, c, h, w) to float32 (n, classes)."""
 
-    facts: ModelMetadata
-    run: Run
+    metadata: ModelMetadata
+    logits: LogitsFunction
 
 
-def need(*modules: str) -> None:
-    """Refuse to go on where a module of the extra ``export`` is not installed."""
+def require_modules(*modules: str) -> None:
+    """Check that modules of the extra ``export`` are installed.
+
+    Raises:
+        ValueError: If one is missing.
+    """
     for module in modules:
         try:
             import_module(module)
@@ -95,61 +99,63 @@ def need(*modules: str) -> None:
             ) from None
 
 
-def runner(module: Callable[[Tensor], Tensor]) -> Run:
-    """Return a module as a function of arrays."""
+def on_arrays(module: Callable[[Tensor], Tensor]) -> LogitsFunction:
+    """Return a module as a function of arrays, without gradients."""
 
-    def run(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def logits_of(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.no_grad():
             logits: NDArray[np.float32] = module(torch.from_numpy(images)).numpy()
         return logits
 
-    return run
+    return logits_of
 
 
-def read_facts(text: str | None, path: Path) -> ModelMetadata:
-    """Read what a file says of its network.
+def read_metadata(text: str | None, path: Path) -> ModelMetadata:
+    """Read the metadata of a file.
 
     Raises:
-        ValueError: Where it says nothing, or nothing that fits.
+        ValueError: If there is none, or it is not valid.
     """
     try:
-        told = json.loads(text or "")
-        shape, classes = tuple(told["image_shape"]), tuple(told["classes"])
-        numbers = (*shape, *told["mean"], *told["std"])
+        content = json.loads(text or "")
+        shape, classes = tuple(content["image_shape"]), tuple(content["classes"])
+        numbers = (*shape, *content["mean"], *content["std"])
         right = (
-            told["format"] == FORMAT
+            content["format"] == FORMAT
             and len(shape) == 3
             and all(isinstance(side, int) and side > 0 for side in shape)
             and len(classes) > 0
-            and all(isinstance(name, str) for name in (*classes, told["architecture"]))
+            and all(isinstance(name, str) for name in (*classes, content["architecture"]))
             and all(isinstance(number, int | float) for number in numbers)
-            and len(told["mean"]) == len(told["std"]) == shape[0]
+            and len(content["mean"]) == len(content["std"]) == shape[0]
         )
     except (ValueError, TypeError, KeyError):
         right = False
     if not right:
-        raise ValueError(f"{path} does not say its classes; it is none of optuna-de export.")
+        raise ValueError(f"{path} does not name its classes; optuna-de export did not write it.")
     return ModelMetadata(
-        told["architecture"],
+        content["architecture"],
         shape,
         classes,
-        *(tuple(map(float, told[k])) for k in ("mean", "std")),
+        *(tuple(map(float, content[k])) for k in ("mean", "std")),
     )
 
 
-def rebuild(facts: ModelMetadata, state: Mapping[str, Tensor], path: Path) -> Classifier:
+def rebuild_classifier(
+    metadata: ModelMetadata, state: Mapping[str, Tensor], path: Path
+) -> Classifier:
     """Build the described network with weights of a file.
 
     Raises:
-        ValueError: Where they do not fit.
+        ValueError: If they do not fit.
     """
     try:
-        layers = build(parse(facts.architecture), facts.image_shape, len(facts.classes))
-        classifier = Classifier(layers, facts.mean, facts.std)
+        layers = build(parse(metadata.architecture), metadata.image_shape, len(metadata.classes))
+        classifier = Classifier(layers, metadata.mean, metadata.std)
         classifier.load_state_dict(state)
     except (ValueError, RuntimeError, AttributeError, TypeError):
         raise ValueError(
-            f"The weights of {path} are not those of {facts.architecture[:80]} with "
-            f"{len(facts.classes)} classes."
+            f"The weights of {path} are not those of {metadata.architecture[:80]} with "
+            f"{len(metadata.classes)} classes."
         ) from None
     return classifier.eval()

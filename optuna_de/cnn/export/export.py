@@ -1,7 +1,6 @@
-"""Writing a trained network for elsewhere; no file is kept that answers unlike torch.
+"""Export of a trained network. A file is kept only if its outputs match PyTorch's on real images.
 
-Each file is written in a folder of its own beside its place, opened again, asked about real
-images, and only then moved to its place.
+Each file is written to a temporary folder, opened again and checked, then moved to its place.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.data import augmentation
 from optuna_de.cnn.data.images import SUFFIXES, fit_to, read_image
 from optuna_de.cnn.export import model_folder
-from optuna_de.cnn.export.classifier import Run, runner
-from optuna_de.cnn.export.formats import SUFFIX, WITH_WEIGHTS, WRITERS
+from optuna_de.cnn.export.classifier import LogitsFunction, on_arrays, require_modules
+from optuna_de.cnn.export.formats import FORMATS
 from optuna_de.cnn.export.model_folder import load_model
 
 TOLERANCE = 1e-4
-"""Largest difference of logits from torch's, as a part of the largest logit or of 1."""
+"""Largest difference of logits from PyTorch's, as a part of the largest logit or of 1."""
 _IMAGES = 64
 
 
@@ -36,9 +35,9 @@ class Exported:
 
     Args:
         path: The file.
-        images: How many images it was asked about, and which.
-        difference: Largest absolute difference of its logits from torch's.
-        largest: Largest absolute logit of torch.
+        images: Number and source of the images it was checked with.
+        difference: Largest absolute difference of its logits from PyTorch's.
+        largest: Largest absolute logit of PyTorch.
     """
 
     path: Path
@@ -50,51 +49,53 @@ class Exported:
 def export_model(
     folder: str | Path, fmt: str, out: str | Path, *, check: str | Path | None = None
 ) -> Exported:
-    """Write a trained network in one format, checked against torch on real images.
+    """Export a trained network to one format and check its outputs against PyTorch on real images.
 
     Args:
-        folder: What :func:`optuna_de.cnn.export.model_folder.save_model` wrote.
-        fmt: A key of :data:`SUFFIX`. "python" also writes the weights, ``out`` with the
+        folder: Written by :func:`optuna_de.cnn.export.model_folder.save_model`.
+        fmt: A key of :data:`FORMATS`. "python" also writes the weights, ``out`` with the
             suffix ``.pt``.
         out: The file, with the format's suffix; an existing one is replaced.
         check: Folder of images to check with, any below it; None takes scikit-learn's digits.
 
     Raises:
-        ValueError: Where an argument is wrong, an extra is missing or the check fails; then no
-            file has been touched.
+        ValueError: If an argument is wrong, an extra is missing or the check fails; then no file
+            has changed.
     """
     out = Path(out)
     _check_target(fmt, out, Path(folder))
     model = load_model(folder)
     if not all(0 < s < inf for s in model.std) or not all(map(isfinite, model.mean)):
         raise ValueError(f"mean {model.mean} or std {model.std} of {folder} cannot normalise.")
-    images, told = _real_images(model.image_shape, None if check is None else Path(check))
+    images, source = _real_images(model.image_shape, None if check is None else Path(check))
     expected = _reference(model, images)
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as place:
-        draft = Path(place) / out.name
-        run = WRITERS[fmt](model, draft)
-        difference, largest = _compare(run, images, expected, fmt)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as folder_of_draft:
+        draft = Path(folder_of_draft) / out.name
+        logits = FORMATS[fmt].write(model, draft)
+        difference, largest = _compare(logits, images, expected, fmt)
         for file in sorted(draft.parent.iterdir(), key=lambda f: f.suffix == out.suffix):
             os.replace(file, out.parent / file.name)
-    return Exported(out, told, difference, largest)
+    return Exported(out, source, difference, largest)
 
 
 def _check_target(fmt: str, out: Path, folder: Path) -> None:
-    if fmt not in SUFFIX:
-        raise ValueError(f"There is no format {fmt!r}; choose from {', '.join(SUFFIX)}.")
-    if out.suffix != SUFFIX[fmt]:
-        raise ValueError(f"{out} must end in {SUFFIX[fmt]} for the format {fmt}.")
+    if fmt not in FORMATS:
+        raise ValueError(f"There is no format {fmt!r}; choose from {', '.join(FORMATS)}.")
+    form = FORMATS[fmt]
+    require_modules(*form.modules)
+    if out.suffix != form.suffix:
+        raise ValueError(f"{out} must end in {form.suffix} for the format {fmt}.")
     if not out.parent.is_dir() or out.is_dir():
         raise ValueError(f"{out} cannot be written; name a file in a folder.")
     if (
         out.with_suffix(".pt").resolve() == (folder / model_folder.WEIGHTS).resolve()
-        and fmt in WITH_WEIGHTS
+        and form.weights
     ):
         raise ValueError(f"{out} would replace the model's own weights; choose another --out.")
 
 
 def _real_images(shape: ImageShape, folder: Path | None) -> tuple[NDArray[np.uint8], str]:
-    """Return uint8 (n, c, h, w) and what they are."""
+    """Return uint8 (n, c, h, w) and their source in words."""
     size = "x".join(map(str, shape))
     if folder is None:
         from sklearn.datasets import load_digits
@@ -111,27 +112,27 @@ def _real_images(shape: ImageShape, folder: Path | None) -> tuple[NDArray[np.uin
 
 
 def _reference(model: model_folder.TrainedModel, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return torch's logits (n, classes), computed as a training scores its networks."""
+    """Return PyTorch's logits (n, classes), computed as a training scores its networks."""
     side = (model.image_shape[1], model.image_shape[2])
     normalise = augmentation.normaliser(model.mean, model.std, side, torch.device("cpu"))
-    expected = runner(lambda batch: model.module.eval()(normalise(batch)))(images)
+    expected = on_arrays(lambda batch: model.module.eval()(normalise(batch)))(images)
     if not np.isfinite(expected).all():
         raise ValueError("The network's outputs for real images are not finite numbers.")
     return expected
 
 
 def _compare(
-    run: Run, images: NDArray[np.uint8], expected: NDArray[np.float32], fmt: str
+    logits: LogitsFunction, images: NDArray[np.uint8], expected: NDArray[np.float32], fmt: str
 ) -> tuple[float, float]:
     """Return the largest difference, over the whole batch and one image alone, and logit."""
     rows = (slice(None), slice(1))
-    found = [(run(images[row]), expected[row]) for row in rows]
-    if any(is_.shape != ought.shape for is_, ought in found):
-        raise ValueError(f"The {fmt} file gives {found[0][0].shape}, not {expected.shape}.")
-    difference = max(float(np.abs(is_ - ought).max()) for is_, ought in found)
+    pairs = [(logits(images[row]), expected[row]) for row in rows]
+    if any(is_.shape != ought.shape for is_, ought in pairs):
+        raise ValueError(f"The {fmt} file gives {pairs[0][0].shape}, not {expected.shape}.")
+    difference = max(float(np.abs(is_ - ought).max()) for is_, ought in pairs)
     largest = float(np.abs(expected).max())
     if not difference <= TOLERANCE * max(1.0, largest):
         raise ValueError(
-            f"The {fmt} file was not kept: its outputs differ from torch's by {difference:.1e}."
+            f"The {fmt} file was not kept: its outputs differ from PyTorch's by {difference:.1e}."
         )
     return difference, largest

@@ -1,4 +1,4 @@
-"""The formats of exported networks: each writer writes a file and opens it again."""
+"""Export formats: for each, a writer and a reader."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,44 +18,42 @@ from optuna_de.cnn.export.classifier import (
     EXTRA_FILE,
     KEY,
     Classifier,
+    LogitsFunction,
     ModelMetadata,
     OpenModel,
-    Run,
-    need,
-    read_facts,
-    rebuild,
-    runner,
+    on_arrays,
+    read_metadata,
+    rebuild_classifier,
+    require_modules,
 )
 from optuna_de.cnn.export.model_folder import TrainedModel, load_model
 
 _MOST_BYTES = 2**31 - 2**24  # protobuf's limit of 2 GiB, less room for the graph
 
 
-def _safetensors(model: TrainedModel, path: Path) -> Run:
-    need("safetensors")
+def _write_safetensors(model: TrainedModel, path: Path) -> LogitsFunction:
     from safetensors.torch import save
 
     path.write_bytes(save(_state(model), metadata={KEY: ModelMetadata.of(model).json()}))
-    return open_model(path).run
+    return open_model(path).logits
 
 
-def _state_dict(model: TrainedModel, path: Path) -> Run:
+def _write_state_dict(model: TrainedModel, path: Path) -> LogitsFunction:
     torch.save(_state(model), path)
     state = torch.load(path, weights_only=True)
-    return runner(rebuild(ModelMetadata.of(model), state, path))
+    return on_arrays(rebuild_classifier(ModelMetadata.of(model), state, path))
 
 
-def _torch_export(model: TrainedModel, path: Path) -> Run:
+def _write_torch_export(model: TrainedModel, path: Path) -> LogitsFunction:
     batch = torch.export.Dim("batch", min=1)
     program = torch.export.export(*_example(model), dynamic_shapes=({0: batch},))
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # paths of this machine
     torch.export.save(program, path, extra_files={EXTRA_FILE: ModelMetadata.of(model).json()})
-    return open_model(path, trust=True).run
+    return open_model(path, trust=True).logits
 
 
-def _onnx(model: TrainedModel, path: Path) -> Run:
-    need("onnx", "onnxscript", "onnxruntime")
+def _write_onnx(model: TrainedModel, path: Path) -> LogitsFunction:
     import onnx
 
     if sum(t.numel() * t.element_size() for t in _state(model).values()) > _MOST_BYTES:
@@ -72,7 +71,7 @@ def _onnx(model: TrainedModel, path: Path) -> Run:
     _strip(proto.graph)
     onnx.helper.set_model_props(proto, {KEY: ModelMetadata.of(model).json()})
     path.write_bytes(proto.SerializeToString())
-    return open_model(path).run
+    return open_model(path).logits
 
 
 def _strip(graph: Any) -> None:
@@ -82,13 +81,15 @@ def _strip(graph: Any) -> None:
             del part.metadata_props[:]
 
 
-def _python(model: TrainedModel, path: Path) -> Run:
-    text = standalone.source(model.genome, model.image_shape, model.classes, model.mean, model.std)
+def _write_python(model: TrainedModel, path: Path) -> LogitsFunction:
+    text = standalone.standalone_source(
+        model.genome, model.image_shape, model.classes, model.mean, model.std
+    )
     path.write_text(text, encoding="utf-8")
     torch.save(_state(model), path.with_suffix(".pt"))
     names: dict[str, Any] = {"__name__": "network", "__file__": str(path)}
     exec(compile(text, path.name, "exec"), names)
-    return runner(names["load"]())
+    return on_arrays(names["load"]())
 
 
 def _state(model: TrainedModel) -> dict[str, Tensor]:
@@ -101,57 +102,29 @@ def _example(model: TrainedModel) -> tuple[Classifier, tuple[Tensor]]:
     return Classifier(model.module, model.mean, model.std).eval(), (images,)
 
 
-WRITERS: dict[str, Callable[[TrainedModel, Path], Run]] = {
-    "safetensors": _safetensors,
-    "state-dict": _state_dict,
-    "torch-export": _torch_export,
-    "onnx": _onnx,
-    "python": _python,
-}
-SUFFIX = {
-    "safetensors": ".safetensors",
-    "state-dict": ".pt",
-    "torch-export": ".pt2",
-    "onnx": ".onnx",
-    "python": ".py",
-}
-WITH_WEIGHTS = ("state-dict", "python")
-"""The formats that write a ``.pt``."""
-
-
-def open_model(path: str | Path, *, trust: bool = False) -> OpenModel:
-    """Open a model folder or an exported ``.onnx``, ``.safetensors`` or ``.pt2``, on the CPU.
+@dataclass(frozen=True, slots=True)
+class ExportFormat:
+    """A format of exported networks.
 
     Args:
-        path: The folder or file.
-        trust: Whether a ``.pt2`` may be read: ``torch.export.load`` unpickles and evaluates, so
-            such a file can run any code. The other formats are data alone.
-
-    Raises:
-        ValueError: Where there is none, it is torn or foreign, or an extra is missing.
+        suffix: Suffix of the file, with its dot.
+        write: Writes a network to a file, opens that again and returns its logits.
+        modules: Modules of the extra ``export`` that it needs.
+        open: Opens a file for :func:`open_model`; None if a file alone is no classifier.
+        weights: Whether a ``.pt`` with the weights is written, too.
+        code: Whether opening can run code from the file, so that its author must be trusted.
     """
-    path = Path(path)
-    if path.is_dir():
-        saved = load_model(path)
-        classifier = Classifier(saved.module, saved.mean, saved.std).eval()
-        return OpenModel(ModelMetadata.of(saved), runner(classifier))
-    if not path.is_file():
-        raise ValueError(f"There is no model {path}.")
-    if path.suffix == ".pt2" and not trust:
-        raise ValueError(
-            f"{path} could run any code while torch loads it; give --trust if you know who wrote "
-            "it, or use the .onnx or .safetensors of the same network."
-        )
-    if path.suffix not in _OPEN:
-        raise ValueError(
-            f"{path} is no model; give a model folder or a file {', '.join(_OPEN)} that "
-            "optuna-de export wrote."
-        )
-    return _OPEN[path.suffix](path)
+
+    suffix: str
+    write: Callable[[TrainedModel, Path], LogitsFunction]
+    modules: tuple[str, ...] = ()
+    open: Callable[[Path], OpenModel] | None = None
+    weights: bool = False
+    code: bool = False
 
 
 def _open_onnx(path: Path) -> OpenModel:
-    need("onnxruntime")
+    require_modules("onnxruntime")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -161,21 +134,22 @@ def _open_onnx(path: Path) -> OpenModel:
             path.read_bytes(), options, providers=["CPUExecutionProvider"]
         )
     except Exception:  # its errors have no common class but this one
-        raise ValueError(f"{path} is torn, or no ONNX file.") from None
-    facts = read_facts(session.get_modelmeta().custom_metadata_map.get(KEY), path)
+        raise ValueError(f"{path} is incomplete or not an ONNX file.") from None
+    metadata = read_metadata(session.get_modelmeta().custom_metadata_map.get(KEY), path)
     inputs, outputs = session.get_inputs(), session.get_outputs()
-    same_input = [list(i.shape[1:]) for i in inputs] == [list(facts.image_shape)]
-    if not same_input or [o.shape[1:] for o in outputs] != [[len(facts.classes)]]:
+    same_input = [list(i.shape[1:]) for i in inputs] == [list(metadata.image_shape)]
+    if not same_input or [o.shape[1:] for o in outputs] != [[len(metadata.classes)]]:
         raise ValueError(
-            f"{path} says it has {len(facts.classes)} classes for images of "
-            f"{facts.image_shape}, but its network maps {inputs[0].shape} to {outputs[0].shape}."
+            f"{path} says it has {len(metadata.classes)} classes for images of "
+            f"{metadata.image_shape}, but its network maps {inputs[0].shape} to "
+            f"{outputs[0].shape}."
         )
     name = inputs[0].name
-    return OpenModel(facts, lambda images: session.run(None, {name: images})[0])
+    return OpenModel(metadata, lambda images: session.run(None, {name: images})[0])
 
 
 def _open_safetensors(path: Path) -> OpenModel:
-    need("safetensors")
+    require_modules("safetensors")
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -183,9 +157,9 @@ def _open_safetensors(path: Path) -> OpenModel:
             text = (file.metadata() or {}).get(KEY)
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError:
-        raise ValueError(f"{path} is torn, or no safetensors file.") from None
-    facts = read_facts(text, path)
-    return OpenModel(facts, runner(rebuild(facts, state, path)))
+        raise ValueError(f"{path} is incomplete or not a safetensors file.") from None
+    metadata = read_metadata(text, path)
+    return OpenModel(metadata, on_arrays(rebuild_classifier(metadata, state, path)))
 
 
 def _open_torch_export(path: Path) -> OpenModel:
@@ -195,21 +169,65 @@ def _open_torch_export(path: Path) -> OpenModel:
             raise ValueError("no archive")
         with _silent("torch.export"):
             program = torch.export.load(path, extra_files=extra)
-    except Exception:  # whatever torch meets in a torn file
-        raise ValueError(f"{path} is torn, or torch {torch.__version__} cannot read it.") from None
-    facts = read_facts(extra[EXTRA_FILE], path)
-    return OpenModel(facts, runner(program.module()))
+    except Exception:  # torch raises many kinds for a damaged file
+        raise ValueError(
+            f"{path} is incomplete or not a file that torch {torch.__version__} can read."
+        ) from None
+    metadata = read_metadata(extra[EXTRA_FILE], path)
+    return OpenModel(metadata, on_arrays(program.module()))
 
 
 @contextmanager
 def _silent(logger: str) -> Iterator[None]:
     """Keep a logger from printing tracebacks of errors that are raised as well."""
-    found = logging.getLogger(logger)
-    before, found.disabled = found.disabled, True
+    silenced = logging.getLogger(logger)
+    before, silenced.disabled = silenced.disabled, True
     try:
         yield
     finally:
-        found.disabled = before
+        silenced.disabled = before
 
 
-_OPEN = {".onnx": _open_onnx, ".safetensors": _open_safetensors, ".pt2": _open_torch_export}
+FORMATS = {
+    "safetensors": ExportFormat(
+        ".safetensors", _write_safetensors, ("safetensors",), _open_safetensors
+    ),
+    "state-dict": ExportFormat(".pt", _write_state_dict, weights=True),
+    "torch-export": ExportFormat(".pt2", _write_torch_export, open=_open_torch_export, code=True),
+    "onnx": ExportFormat(".onnx", _write_onnx, ("onnx", "onnxscript", "onnxruntime"), _open_onnx),
+    "python": ExportFormat(".py", _write_python, weights=True),
+}
+"""Export formats by name; a new format is a row."""
+_OPENABLE = {form.suffix: form for form in FORMATS.values() if form.open is not None}
+
+
+def open_model(path: str | Path, *, trust: bool = False) -> OpenModel:
+    """Open a model folder or an exported ``.onnx``, ``.safetensors`` or ``.pt2``, on the CPU.
+
+    Args:
+        path: The folder or file.
+        trust: Whether to read a ``.pt2`` file. ``torch.export.load`` can run code from the file.
+            The other formats contain data only.
+
+    Raises:
+        ValueError: If there is none, it is damaged or foreign, or an extra is missing.
+    """
+    path = Path(path)
+    if path.is_dir():
+        model = load_model(path)
+        classifier = Classifier(model.module, model.mean, model.std).eval()
+        return OpenModel(ModelMetadata.of(model), on_arrays(classifier))
+    if not path.is_file():
+        raise ValueError(f"There is no model {path}.")
+    form = _OPENABLE.get(path.suffix)
+    if form is None or form.open is None:
+        raise ValueError(
+            f"{path} is no model; give a model folder or a file {', '.join(_OPENABLE)} that "
+            "optuna-de export wrote."
+        )
+    if form.code and not trust:
+        raise ValueError(
+            f"Loading {path} can run code from the file. Give --trust if you trust its author, "
+            "or use the .onnx or .safetensors of the same network."
+        )
+    return form.open(path)

@@ -1,14 +1,13 @@
-"""A trained network as two files: ``model.pt``, its weights, and ``model.json``, the rest.
+"""Model folder of a trained network: ``model.pt`` holds weights, ``model.json`` the rest.
 
 ``model.json`` holds ``format``, ``architecture`` (text form), ``image_shape`` (channels, height,
 width), ``classes`` (names in the order of the outputs), ``mean`` and ``std`` (one a channel, of
-images in [0, 1], which the network wants subtracted and divided by). No pickle is ever run.
+images in [0, 1], by which images are normalised). No pickle is ever run.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from optuna_de._files import write_text
+from optuna_de._files import replacing, write_text
+from optuna_de.cnn.architecture.genomes import Genome, parse, render
 from optuna_de.cnn.architecture.layers import ImageShape
-from optuna_de.cnn.architecture.units import Genome, Unit, parse, render
+from optuna_de.cnn.architecture.units import Unit
 from optuna_de.cnn.modules.build import build
 
 FORMAT = "optuna_de model 1"
@@ -64,7 +64,7 @@ def save_model(
     """Write a network to a folder that exists; the fields are those of :class:`TrainedModel`.
 
     Args:
-        folder: Where; files of that name are replaced, each in one step.
+        folder: The folder; files of that name are replaced, each in one step.
         state: The module's ``state_dict()``, on any device.
     """
     description = {
@@ -82,34 +82,33 @@ def save_model(
 def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
     """Write plain tensors, on the CPU and in the usual memory format, in one step."""
     plain = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-    part = path.with_name(f".{path.name}.part")
-    torch.save(plain, part)
-    os.replace(part, path)
+    with replacing(path) as draft:
+        torch.save(plain, draft)
 
 
 def load_model(folder: str | Path) -> TrainedModel:
     """Read a network that :func:`save_model` wrote.
 
     Raises:
-        ValueError: Where the folder holds none, or its files are torn or do not belong together.
+        ValueError: If the folder holds none, or its files are damaged or do not belong together.
     """
     folder = Path(folder)
-    told = _description(folder)
+    content = _description(folder)
     try:
-        saved = _described(told)
+        model = _described(content)
     except (TypeError, ValueError, LookupError, AttributeError) as error:
         raise ValueError(f"{folder / DESCRIPTION} describes no network: {error}") from None
-    _fill(saved.module, folder / WEIGHTS)
-    return saved
+    _fill(model.module, folder / WEIGHTS)
+    return model
 
 
-def _described(told: Mapping[str, Any]) -> TrainedModel:
+def _described(content: Mapping[str, Any]) -> TrainedModel:
     """Build the network, with weights of no meaning yet."""
-    genome, shape = parse(told["architecture"]), tuple(told["image_shape"])
-    mean, std = (tuple(map(float, told[name])) for name in ("mean", "std"))
+    genome, shape = parse(content["architecture"]), tuple(content["image_shape"])
+    mean, std = (tuple(map(float, content[name])) for name in ("mean", "std"))
     if {len(mean), len(std)} != {shape[0]}:
         raise ValueError(f"mean and std must have {shape[0]} numbers, one a channel.")
-    classes = tuple(map(str, told["classes"]))
+    classes = tuple(map(str, content["classes"]))
     return TrainedModel(
         genome, build(genome, shape, len(classes)).eval(), shape, classes, mean, std
     )
@@ -120,16 +119,16 @@ def _description(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"{folder} holds no trained network: there is no {DESCRIPTION} in it.")
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         raise ValueError(f"{path} is not JSON.") from None
-    form = told.get("format") if isinstance(told, dict) else None
+    form = content.get("format") if isinstance(content, dict) else None
     if form != FORMAT:
         raise ValueError(f"The format of {path} is {form!r}, but must be {FORMAT!r}.")
-    missing = [key for key in _KEYS if key not in told]
+    missing = [key for key in _KEYS if key not in content]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}.")
-    return dict(told)
+    return dict(content)
 
 
 def _fill(module: nn.Module, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Classifying image files with a trained or exported network."""
+"""Prediction: classes of image files by a trained or exported network."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from optuna_de._checks import require
 from optuna_de.cnn.data.images import read_image
 from optuna_de.cnn.export.classifier import OpenModel
 
@@ -17,7 +18,7 @@ _BATCH = 256
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a network takes an image for.
+    """Predicted classes of one image.
 
     Args:
         file: The image file, as it was given.
@@ -36,13 +37,12 @@ def predict(
     Args:
         model: See :func:`optuna_de.cnn.export.formats.open_model`.
         files: One or more.
-        top: Classes to return of each, 1 or more; at most all are.
+        top: Number of classes to return of each image, at least 1.
 
     Raises:
-        ValueError: Where a file is no image or an output is not finite.
+        ValueError: If a file is no image or an output is not finite.
     """
-    if top < 1:
-        raise ValueError(f"top is {top}, but must be 1 or more.")
+    require(top >= 1, "top", top, "at least 1")
     if not files:
         raise ValueError("There is no image to classify; give one file or more.")
     return tuple(_predict(model, files, top))
@@ -51,19 +51,19 @@ def predict(
 def _predict(model: OpenModel, files: Sequence[str | Path], top: int) -> Iterator[Prediction]:
     for start in range(0, len(files), _BATCH):
         batch = files[start : start + _BATCH]
-        images = np.stack([read_image(Path(file), model.facts.image_shape) for file in batch])
-        rows = model.run(images)
-        if rows.shape != (len(batch), len(model.facts.classes)):
+        images = np.stack([read_image(Path(file), model.metadata.image_shape) for file in batch])
+        rows = model.logits(images)
+        if rows.shape != (len(batch), len(model.metadata.classes)):
             raise ValueError(
                 f"The network gives {rows.shape[-1]} outputs, but its file names "
-                f"{len(model.facts.classes)} classes."
+                f"{len(model.metadata.classes)} classes."
             )
         for file, logits in zip(batch, rows, strict=True):
             if not np.isfinite(logits).all():
                 raise ValueError(f"The network's outputs for {file} are not finite numbers.")
             chances = probabilities(logits)
             best = np.argsort(-chances, kind="stable")[:top]
-            likely = tuple((model.facts.classes[i], float(chances[i])) for i in best)
+            likely = tuple((model.metadata.classes[i], float(chances[i])) for i in best)
             yield Prediction(str(file), likely)
 
 

@@ -1,39 +1,26 @@
-"""A network as one Python file that needs torch but not this package.
+"""Standalone export: one Python file that needs torch but not this package.
 
-Weights are named there as in :class:`optuna_de.cnn.export.classifier.Classifier`. Knows no torch.
+Weights are named there as in :class:`optuna_de.cnn.export.classifier.Classifier`. No torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import inspect
+from collections.abc import Iterable, Iterator, Sequence
 
 import jinja2
 
 from optuna_de.cnn.architecture.cost import trace
 from optuna_de.cnn.architecture.expand import expand
-from optuna_de.cnn.architecture.layers import (
-    BatchNorm2d,
-    Branches,
-    Conv2d,
-    ImageShape,
-    Linear,
-    Plain,
-    Primitive,
-)
-from optuna_de.cnn.architecture.units import Unit, render, split_head
+from optuna_de.cnn.architecture.genomes import render, split_head
+from optuna_de.cnn.architecture.layers import ImageShape, Primitive, flatten
+from optuna_de.cnn.architecture.units import Unit
+from optuna_de.cnn.modules.custom_layers import CUSTOM_LAYERS
 
-_PLAIN = {
-    "ReLU": "nn.ReLU(inplace=True)",
-    "MaxPool2d": "nn.MaxPool2d(2)",
-    "AvgPool2d": "nn.AvgPool2d(2)",
-    "GlobalAvgPool2d": "nn.AdaptiveAvgPool2d(1)",
-    "Flatten": "nn.Flatten()",
-    "Dropout": "nn.Dropout(0.5)",
-}
 _INDENT = "    "
 
 
-def source(
+def standalone_source(
     genome: Sequence[Unit],
     image_shape: ImageShape,
     classes: Sequence[str],
@@ -50,9 +37,9 @@ def source(
         std: Deviation of each channel, above 0.
 
     Raises:
-        ValueError: Where the genome does not fit the images.
+        ValueError: If the genome does not fit the images.
     """
-    stages = expand(genome, image_shape, len(classes))
+    units = expand(genome, image_shape, len(classes))
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("optuna_de.cnn.export", "templates"),
         undefined=jinja2.StrictUndefined,
@@ -65,7 +52,7 @@ def source(
         classes=[_quoted(name) for name in classes],
         mean=tuple(mean),
         std=tuple(std),
-        joins={p.join for stage in stages for p in stage if isinstance(p, Branches)},
+        definitions=_definitions(p for layers in units for p, _ in flatten(layers, image_shape)),
         layers=list(_commented(genome, image_shape, len(classes))),
     )
 
@@ -81,21 +68,34 @@ def _commented(genome: Sequence[Unit], image_shape: ImageShape, classes: int) ->
     ends = {row.unit: row.output_shape for row in trace(genome, image_shape, classes)}
     body, head = split_head(genome)
     names = [*(render([unit]) for unit in body), f"head {render(head)}".strip()]
-    for i, stage in enumerate(expand(genome, image_shape, classes)):
+    for i, layers in enumerate(expand(genome, image_shape, classes)):
         yield f"# {names[i]}: {' x '.join(map(str, ends[i]))}"
-        yield from _lines(stage)
+        yield from _lines(layers)
+
+
+def _definitions(primitives: Iterable[Primitive]) -> list[str]:
+    """Return the source of the custom layers that primitives use, bases first."""
+    used = [CUSTOM_LAYERS[n] for p in primitives if (n := p.call.module) in CUSTOM_LAYERS]
+    classes = [
+        base
+        for layer in used
+        for base in reversed(layer.__mro__)
+        if base.__module__ == layer.__module__
+    ]
+    return [inspect.getsource(each) for each in dict.fromkeys(classes)]
 
 
 def _lines(primitives: Sequence[Primitive]) -> Iterator[str]:
     for primitive in primitives:
-        match primitive:
-            case Branches(join, branches):
-                yield f"{join}("
-                for branch in branches:
-                    yield from (_INDENT + line for line in _path(branch))
-                yield "),"
-            case _:
-                yield f"{_call(primitive)},"
+        call = primitive.call
+        prefix = "" if call.module in CUSTOM_LAYERS else "nn."
+        if not primitive.paths:
+            yield f"{prefix}{call},"
+            continue
+        yield f"{prefix}{call.module}("
+        for path in primitive.paths:
+            yield from (_INDENT + line for line in _path(path))
+        yield "),"
 
 
 def _path(primitives: Sequence[Primitive]) -> Iterator[str]:
@@ -105,28 +105,3 @@ def _path(primitives: Sequence[Primitive]) -> Iterator[str]:
     yield "nn.Sequential("
     yield from (_INDENT + line for line in _lines(primitives))
     yield "),"
-
-
-def _call(primitive: Conv2d | BatchNorm2d | Linear | Plain) -> str:
-    match primitive:
-        case Conv2d():
-            return _convolution(primitive)
-        case BatchNorm2d(channels):
-            return f"nn.BatchNorm2d({channels})"
-        case Linear(inputs, outputs):
-            return f"nn.Linear({inputs}, {outputs})"
-        case Plain(name):
-            return _PLAIN[name]
-
-
-def _convolution(conv: Conv2d) -> str:
-    options = {
-        "stride": (conv.stride, 1),
-        "padding": (conv.kernel // 2, 0),
-        "groups": (conv.groups, 1),
-        "bias": (conv.bias, True),
-    }
-    given = "".join(
-        f", {key}={value}" for key, (value, usual) in options.items() if value != usual
-    )
-    return f"nn.Conv2d({conv.inputs}, {conv.outputs}, {conv.kernel}{given})"

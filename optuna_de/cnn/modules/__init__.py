@@ -1,6 +1,7 @@
-"""Architectures as torch modules: how a network is built."""
+"""Architectures as torch modules: which module does a genome describe?"""
 
 from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.modules.channel_padding import block, copy_back, padded
+from optuna_de.cnn.modules.custom_layers import CUSTOM_LAYERS
 
-__all__ = ["block", "build", "copy_back", "padded"]
+__all__ = ["CUSTOM_LAYERS", "block", "build", "copy_back", "padded"]

@@ -1,4 +1,4 @@
-"""From a genome to a torch module; the layers are those that the counts count.
+"""Builder of torch modules from genomes; the layers are those that the counts count.
 
 Weights start as PyTorch's own layers do (Kaiming uniform with a = sqrt(5), and for batch
 normalisation scale 1, shift 0), the seed's among them. Draw them under `torch.manual_seed`; under
@@ -7,56 +7,17 @@ normalisation scale 1, shift 0), the seed's among them. Draw them under `torch.m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
+from optuna_de.cnn.architecture.cost import count_parameters
 from optuna_de.cnn.architecture.expand import expand
-from optuna_de.cnn.architecture.layers import (
-    BatchNorm2d,
-    Branches,
-    Conv2d,
-    ImageShape,
-    Linear,
-    Plain,
-    Primitive,
-)
+from optuna_de.cnn.architecture.layers import ImageShape, Plain, Primitive
 from optuna_de.cnn.architecture.units import Unit
+from optuna_de.cnn.modules.custom_layers import CUSTOM_LAYERS
 
-_PLAIN: dict[str, Callable[[], nn.Module]] = {
-    "ReLU": lambda: nn.ReLU(inplace=True),
-    "MaxPool2d": lambda: nn.MaxPool2d(2),
-    "AvgPool2d": lambda: nn.AvgPool2d(2),
-    "GlobalAvgPool2d": lambda: nn.AdaptiveAvgPool2d(1),
-    "Flatten": lambda: nn.Flatten(),
-    "Dropout": lambda: nn.Dropout(0.5),
-}
-
-
-class Add(nn.Module):
-    """The sum of paths that are given the same images; an empty path is the identity."""
-
-    def __init__(self, branches: Sequence[nn.Module]) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList(branches)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (n, c, h, w) to the shape of every path's output."""
-        total: Tensor = sum(branch(x) for branch in self.branches)
-        return total
-
-
-class Concat(nn.Module):
-    """Paths that are given the same images, joined by channel."""
-
-    def __init__(self, branches: Sequence[nn.Module]) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList(branches)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (n, c, h, w) to (n, sum of the paths' channels, h, w)."""
-        return torch.cat([branch(x) for branch in self.branches], dim=1)
+_MOST = 10**12  # parameters: 4 TB of weights; far more would overflow torch's sizes
 
 
 def build(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> nn.Sequential:
@@ -71,10 +32,16 @@ def build(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> nn.S
         A module that maps (n, channels, height, width) to logits (n, classes).
 
     Raises:
-        ValueError: Where the genome does not fit the images, as ``expand`` says.
+        ValueError: If the genome does not fit the images, as ``expand`` says, or has more than
+            10^12 parameters.
     """
-    stages = expand(genome, image_shape, classes)
-    return _path([primitive for stage in stages for primitive in stage])
+    parameters = count_parameters(genome, image_shape, classes)
+    if parameters > _MOST:
+        raise ValueError(
+            f"The network has {parameters:,} parameters, but at most {_MOST:,} can be built."
+        )
+    units = expand(genome, image_shape, classes)
+    return _path([primitive for layers in units for primitive in layers])
 
 
 def _path(primitives: Sequence[Primitive]) -> nn.Sequential:
@@ -82,7 +49,7 @@ def _path(primitives: Sequence[Primitive]) -> nn.Sequential:
 
 
 def _pooled_first(primitives: Sequence[Primitive]) -> list[Primitive]:
-    """Put ReLUs behind the maximum pools that follow them, where they see a quarter of the data.
+    """Put ReLUs behind the maximum pools that follow them: they see a quarter of the data there.
 
     Outputs, gradients and the names of weights are the same: the maximum commutes with a monotone
     function, and neither layer has weights.
@@ -95,17 +62,7 @@ def _pooled_first(primitives: Sequence[Primitive]) -> list[Primitive]:
 
 
 def _module(primitive: Primitive) -> nn.Module:
-    match primitive:
-        case Conv2d(inputs, outputs, kernel, stride, groups, bias):
-            return nn.Conv2d(
-                inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=bias
-            )
-        case BatchNorm2d(channels):
-            return nn.BatchNorm2d(channels)
-        case Linear(inputs, outputs):
-            return nn.Linear(inputs, outputs)
-        case Plain(name):
-            return _PLAIN[name]()
-        case Branches(join, branches):
-            paths = [_path(branch) for branch in branches]
-            return Add(paths) if join == "Add" else Concat(paths)
+    call = primitive.call
+    made: type[nn.Module] = CUSTOM_LAYERS.get(call.module) or getattr(nn, call.module)
+    paths = [_path(path) for path in primitive.paths]
+    return made(*paths, *call.arguments, **dict(call.options))

@@ -1,9 +1,10 @@
-"""Channels padded to multiples of eight, as the matrix units of graphics cards want them.
+"""Channel padding to multiples of eight, which tensor cores require for full speed.
 
 NVIDIA, Convolutional Layers User's Guide, section 1: in 16 bits, numbers of channels should be
-divisible by 8. A new channel has weights, scale and shift of 0, so it carries 0 and its gradients
-are 0: outputs and training stay as they were, but for the order of sums and for dropout's draws.
-Each tensor of the network is the leading block of the padded one's.
+divisible by 8. A new channel c has weights, scale and shift of 0 on both of its sides, so its map
+x_c is 0, and so are the gradients of all that it touches: dL/dw = g x with x = 0 behind it, g = 0
+before it. Outputs and training stay as they were, but for the order of sums and for dropout's
+draws. Each tensor of the network is the leading block of the padded one's.
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from optuna_de.cnn.modules.build import Add, Concat
+from optuna_de.cnn.modules.custom_layers import Add, Concat, Multiply
 
 MULTIPLE = 8
-_KEEPING = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Dropout)
+_ZERO_TO_ZERO = (
+    *(nn.ReLU, nn.GELU, nn.Hardswish, nn.Flatten, nn.Dropout),
+    *(nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Width:
-    """Channels between two layers: those of the given network, and with the padding."""
+    """Channels between two layers, as given and with channel padding."""
 
     given: int
     padded: int
@@ -42,7 +46,8 @@ def padded(model: nn.Module, image_channels: int) -> nn.Module:
         image_channels: Channels of its images.
 
     Returns:
-        The copy; or ``model`` itself where a layer is unknown or padding would not be exact.
+        The copy; or ``model`` itself if it has a layer that cannot be padded exactly, such as a
+        grouped convolution or a norm over channels.
     """
     wide = deepcopy(model)
     try:
@@ -53,12 +58,12 @@ def padded(model: nn.Module, image_channels: int) -> nn.Module:
 
 
 def block(tensor: Tensor, given: Tensor) -> Tensor:
-    """Return the view of a padded tensor that holds the values of the given one."""
+    """Return the leading channels of a padded tensor, those of the given one, as a view."""
     return tensor[tuple(slice(size) for size in given.shape)]
 
 
 def copy_back(wide: nn.Module, model: nn.Module) -> None:
-    """Copy the state of a padded network into the one that it was made of."""
+    """Copy a network's state back without the channel padding."""
     values = wide.state_dict()
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
@@ -78,6 +83,8 @@ def _widen(module: nn.Module, width: Width) -> Width:
             return width
         case Add():
             return _same([_widen(branch, width) for branch in module.branches])
+        case Multiply():
+            return _gated(module, width)
         case Concat():
             return _joined(module, width)
         case nn.Conv2d():
@@ -86,7 +93,7 @@ def _widen(module: nn.Module, width: Width) -> Width:
             return _norm(module, width)
         case nn.Linear():
             return _linear(module, width)
-    if isinstance(module, _KEEPING):
+    if isinstance(module, _ZERO_TO_ZERO):
         return width
     raise _InexactError
 
@@ -95,6 +102,18 @@ def _same(widths: list[Width]) -> Width:
     if len(set(widths)) > 1:
         raise _InexactError
     return widths[0]
+
+
+def _gated(module: Multiply, width: Width) -> Width:
+    """Pad both factors; a gate may end in a sigmoid, although that maps 0 to 1/2.
+
+    With y = a b and a = 0 in the padding, y = 0 and dL/db = g a = 0 whatever b is there, and
+    dL/da = g b = 0, for the layers behind send back g = 0.
+    """
+    first, *gates = module.branches
+    paths = [list(gate.children()) for gate in gates]
+    ends = [path[:-1] if path and isinstance(path[-1], nn.Hardsigmoid) else path for path in paths]
+    return _same([_widen(first, width), *(_widen(nn.Sequential(*path), width) for path in ends)])
 
 
 def _joined(module: Concat, width: Width) -> Width:

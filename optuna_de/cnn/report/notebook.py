@@ -1,4 +1,4 @@
-"""Rich displays for notebooks: a network, a space and a front. Needs no torch.
+"""Notebook displays of a network, a space and a Pareto front. No torch.
 
 ``%load_ext optuna_de.cnn.report.notebook`` lets networks and spaces show themselves.
 """
@@ -13,12 +13,15 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
-from optuna_de._text import times
-from optuna_de.cnn.architecture.cost import trace
+from optuna_de._text import printable, times
+from optuna_de.cnn.architecture.genomes import parse, render
+from optuna_de.cnn.architecture.layer_table import LAYER_HEAD, layer_rows
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import Unit, parse, render
+from optuna_de.cnn.architecture.units import Unit
 from optuna_de.cnn.drawing.plots import Drawable, draw_svg
+from optuna_de.cnn.study.attributes import read_attributes
+from optuna_de.cnn.study.objectives import value_text
 from optuna_de.evolution.genome import Choices, Range
 from optuna_de.search_space.distributions import range_of
 from optuna_de.search_space.sequence_space import SequenceSpace
@@ -29,7 +32,7 @@ _CELL = '<td style="padding:2px 8px;text-align:left">'
 
 @dataclass(frozen=True, slots=True)
 class Display:
-    """What a notebook shows as HTML, and any other console as text."""
+    """A display: HTML in a notebook, text in any other console."""
 
     html: str
     text: str
@@ -47,14 +50,12 @@ def show_network(
     """Show a network's picture and layer table.
 
     Raises:
-        ValueError: Where the architecture is not understood or does not fit the images.
+        ValueError: If the architecture is not understood or does not fit the images.
     """
     genome = parse(architecture) if isinstance(architecture, str) else architecture
-    layers = trace(genome, image_shape, classes)
-    rows = [(w.name, times(w.output_shape), f"{w.parameters:,}", f"{w.macs:,}") for w in layers]
-    head = ("layer", "output", "parameters", "MACs")
-    table = f"<details><summary>{len(rows)} layers</summary>{_table(head, rows)}</details>"
-    text = "\n".join(f"{a:<20}{b:>14}{c:>14}{d:>16}" for a, b, c, d in (head, *rows))
+    rows = layer_rows(genome, image_shape, classes)
+    table = f"<details><summary>{len(rows)} layers</summary>{_table(LAYER_HEAD, rows)}</details>"
+    text = "\n".join(f"{a:<20}{b:>14}{c:>14}{d:>16}" for a, b, c, d in (LAYER_HEAD, *rows))
     return Display(_scrolling(draw_svg(genome, image_shape, classes)) + table, text)
 
 
@@ -97,13 +98,14 @@ def _span(span: Range) -> str:
 def show_front(
     study: optuna.Study, image_shape: ImageShape = (3, 32, 32), classes: int = 10
 ) -> Display:
-    """Show the best trials of a study of networks: values and pictures, by first value."""
+    """Show the Pareto front of a study of networks: values and pictures, by first value."""
     best = _best(study)
     if not best:
         sentence = "No trial of this study has completed and is feasible."
         return Display(f"<p>{sentence}</p>", sentence)
     names = study.metric_names or [f"Objective {i}" for i in range(len(study.directions))]
-    rows = [_trial_row(trial) for trial in best]
+    names = [printable(name) for name in names]
+    rows = [_trial_row(trial, names) for trial in best]
     pictures = [_picture(row[-1], image_shape, classes) for row in rows]
     head = ("trial", *names, "architecture")
     html = _table(head, [row[:-1] for row in rows], pictures)
@@ -118,13 +120,13 @@ def _best(study: optuna.Study) -> Sequence[FrozenTrial]:
     return sorted(best, key=lambda t: (t.values, t.number))
 
 
-def _trial_row(trial: FrozenTrial) -> tuple[str, ...]:
-    values = (f"{v:,.0f}" if v.is_integer() else f"{v:.4g}" for v in trial.values)
-    return (str(trial.number), *values, str(trial.user_attrs.get("architecture", "")))
+def _trial_row(trial: FrozenTrial, names: Sequence[str]) -> tuple[str, ...]:
+    values = (value_text(name, v) for name, v in zip(names, trial.values, strict=True))
+    return (str(trial.number), *values, read_attributes(trial).text("architecture"))
 
 
 def _picture(text: str, image_shape: ImageShape, classes: int) -> str:
-    """Return the picture of an architecture, or its text where it is of another space."""
+    """Return the picture of an architecture, or its text if it cannot be drawn."""
     try:
         return _scrolling(draw_svg(text, image_shape, classes))
     except ValueError:

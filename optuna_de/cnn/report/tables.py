@@ -1,9 +1,9 @@
-"""Rows of a report about a study: its setup, its cost, where it ran. Knows no networks."""
+"""Rows of a report about a study: its setup, its cost, its machines. No networks."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from typing import TypeAlias
 
@@ -12,52 +12,52 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from optuna_de._machine import machine, versions
-from optuna_de._text import duration
-from optuna_de.visualization import finished_trials
+from optuna_de._text import duration, printable
+from optuna_de.cnn.study.attributes import read_attributes
+from optuna_de.cnn.study.objectives import OBJECTIVES
+from optuna_de.cnn.study.setup import setup_text
+from optuna_de.visualization.trials import finished_trials
 
-SETUP_KEY = "optuna_de:setup"
 Rows: TypeAlias = "tuple[tuple[str, str], ...]"
 
 
 def setup_rows(study: optuna.Study) -> Rows:
     """Return objectives and what the search recorded of its setup."""
-    told = study.user_attrs.get(SETUP_KEY)
-    rows = told.items() if isinstance(told, Mapping) else ()
-    aims = ("minimised", "maximised")
-    objectives = (
-        f"{name} ({aims[direction == StudyDirection.MAXIMIZE]})"
-        for name, direction in zip(
-            finished_trials.names_of(study, None), study.directions, strict=True
-        )
-    )
-    return (("objectives", ", ".join(objectives)), *((str(k), str(v)) for k, v in rows))
+    names = map(printable, finished_trials.names_of(study, None))
+    objectives = ", ".join(map(_objective, names, study.directions))
+    return (("objectives", objectives), *setup_text(study).items())
+
+
+def _objective(name: str, direction: StudyDirection) -> str:
+    unit = next((o.unit for o in OBJECTIVES if o.name == name), "")
+    aim = "maximised" if direction == StudyDirection.MAXIMIZE else "minimised"
+    return f"{name} ({', '.join(filter(None, (unit, aim)))})"
 
 
 def cost_rows(trials: Iterable[FrozenTrial], finished: Sequence[finished_trials.Entry]) -> Rows:
     """Return how many trials, epochs and seconds a search took."""
     every = list(trials)
     states = Counter(t.state.name.lower() for t in every)
-    epochs = [t.user_attrs.get("epochs") for t in every]
-    starts = [t.datetime_start for t in every if t.datetime_start]
-    ends = [t.datetime_complete for t in every if t.datetime_complete]
+    epochs = sum(read_attributes(t).values.get("epochs", 0) for t in every)
     rows = [
         ("trials", ", ".join(f"{n:,} {state}" for state, n in states.items()) or "none"),
         ("infeasible trials", f"{sum(not e.feasible for e in finished):,}"),
-        ("epochs trained", f"{sum(e for e in epochs if isinstance(e, int)):,}"),
+        ("epochs trained", f"{epochs:,}"),
         ("compute", duration(sum(e.seconds for e in finished))),
     ]
+    starts = [t.datetime_start.timestamp() for t in every if t.datetime_start]
+    ends = [t.datetime_complete.timestamp() for t in every if t.datetime_complete]
     if starts and ends:
-        rows.append(
-            ("first start to last end", duration((max(ends) - min(starts)).total_seconds()))
-        )
+        rows.append(("first start to last end", duration(max(ends) - min(starts))))
     return tuple(rows)
 
 
 def origin_rows(trials: Iterable[FrozenTrial]) -> Rows:
-    """Return where trials ran, and when, where and with what the report is written."""
-    where = Counter(str(t.user_attrs["machine"]) for t in trials if "machine" in t.user_attrs)
+    """Return on which machines trials ran, and when, where and with what the report is written."""
+    machines = Counter(read_attributes(t).text("machine") for t in trials)
+    machines.pop("", None)
     return (
-        *((f"{n:,} trials ran on", text) for text, n in where.most_common(5)),
+        *((f"{n:,} trials ran on", text) for text, n in machines.most_common(5)),
         ("report written", f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"),
         ("report written on", machine()),
         ("report written with", versions()),

@@ -16,18 +16,18 @@ import torch
 
 from optuna_de._files import make_folder
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters
+from optuna_de.cnn.architecture.genomes import Genome, render
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import Genome, render
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.recipes import Recipe
-from optuna_de.cnn.study.trials import (
-    checkpoint_file,
+from optuna_de.cnn.study.attributes import (
+    record,
     record_network,
     record_training,
     record_violation,
-    store_files,
 )
-from optuna_de.cnn.training.checkpoint import discard
+from optuna_de.cnn.study.trials import checkpoint_file, store_files
+from optuna_de.cnn.training.checkpoint import discard_checkpoint
 from optuna_de.cnn.training.epochs import Epoch
 from optuna_de.cnn.training.memory import TrainingOutOfMemory, build_fitting
 from optuna_de.cnn.training.trainer import TrainingResult, train
@@ -122,7 +122,7 @@ class CNNObjective:
         curve = record_training(trial, result)
         store_files(trial, self.artifacts, genome, self.space, curve)
         if result.status == "stopped":
-            trial.set_user_attr("reason", "dominated at a rung")
+            record(trial, reason="dominated at a rung")
             raise optuna.TrialPruned("Others dominate this network at equal epochs.")
         return self._bounded(result.error), float(parameters)
 
@@ -148,7 +148,7 @@ class CNNObjective:
 
     def _train(self, trial: optuna.Trial, genome: Genome, parameters: int) -> TrainingResult:
         seed = self.training_seed(genome)
-        trial.set_user_attr("seed", seed)
+        record(trial, seed=seed)
         file = checkpoint_file(trial, self.checkpoints)
         batch = self.batch_size or self.recipe.batch_size
         result = train(
@@ -165,7 +165,7 @@ class CNNObjective:
             checkpoint=file,
         )
         if file is not None:
-            discard(file)
+            discard_checkpoint(file)
         return result
 
     def _after(self, trial: optuna.Trial, epoch: Epoch, parameters: int) -> bool:
@@ -190,7 +190,7 @@ class CNNObjective:
         if error.foreign and torch.device(self.device).type != "cpu":
             raise GiveBack(str(error)) from error
         record_violation(trial, "memory", 1.0, str(error))
-        trial.set_user_attr("status", "out of memory")
+        record(trial, status="out of memory")
 
 
 def _leave_if_asked() -> None:

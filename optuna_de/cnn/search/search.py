@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import optuna
 
+from optuna_de._checks import require
+from optuna_de._options import Option
+from optuna_de.cnn.architecture.genomes import repair
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import repair
 from optuna_de.cnn.architecture.zoo import get_architecture
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.data.loading import DataChoice
@@ -28,50 +30,103 @@ TELLING_STEPS = 100
 """Steps an epoch from which one epoch tells a dead network from a slow one."""
 
 
+def _weights(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"weights must be numbers such as 0.7,0.3, but is {text!r}.") from None
+
+
+def _texts(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, text.split(",")))
+
+
 @dataclass(frozen=True)
-class Search:
+class Search(DataChoice):
     """The description of a search, see ``optuna-de search --help`` for each field.
 
     Numbers that are ``None`` come from the preset: ``seed`` is the report's own experiment (100
     trials: 20 and 8 times 10; 10 epochs, batches of 64), ``modern`` trains 40 networks.
 
-    ``artifacts`` is the folder of the trials' files and, unless ``checkpoints`` names another, of
-    the checkpoints from which retries go on: machines that share the folder share both, others
-    train a dead machine's trial anew.
+    ``artifacts`` is the folder of trial files and, unless ``checkpoints`` names another, of
+    checkpoints. Machines that share it resume each other's trials; otherwise the trial of a dead
+    machine starts again.
     """
 
-    data: str = "digits"
-    data_dir: Path | None = None
-    download: bool = False
-    image_size: int | None = None
-    subset: int | None = None
-    validation_fraction: float = 0.1
-    split_seed: int = 0
-    storage: str = "sqlite:///optuna_de.db"
-    study_name: str | None = None
-    preset: Preset = "modern"
-    trials: int | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    population: int = 20
-    weights: tuple[float, ...] | None = None
-    recipe: str | None = None
-    evolve_head: bool = False
-    seed: int = 0
-    device: str = "auto"
-    max_parameters: int | None = None
-    max_macs: int | None = None
-    halving: bool | None = None
-    screening: bool = True
-    warm_start: tuple[str, ...] = ()
+    storage: Annotated[
+        str, Option("Optuna storage; workers with the same URL share the study.", "Study")
+    ] = field(default="sqlite:///optuna_de.db", repr=False)  # may hold a password
+    study_name: Annotated[
+        str | None, Option("Name of the study (default: data set and preset).", "Study")
+    ] = None
+    trials: Annotated[
+        int | None,
+        Option("Number of finished trials, over all workers (modern: 40, seed: 100).", "Budget"),
+    ] = None
+    epochs: Annotated[
+        int | None, Option("Epochs per candidate (default: the recipe's).", "Budget")
+    ] = None
+    batch_size: Annotated[
+        int | None,
+        Option("Images per step (default: the recipe's).", "Budget", ("--batch-size", "--batch")),
+    ] = None
+    max_parameters: Annotated[
+        int | None, Option("Skip networks with more parameters.", "Budget")
+    ] = None
+    max_macs: Annotated[
+        int | None, Option("Skip networks with more multiply-accumulates per image.", "Budget")
+    ] = None
+    preset: Annotated[
+        Preset, Option("modern, or seed: the seed report's own experiment.", "Search")
+    ] = "modern"
+    population: Annotated[int, Option("Population size, at least 4.", "Search")] = 20
+    weights: Annotated[
+        tuple[float, ...] | None,
+        Option(
+            "Weights of error and parameters, e.g. 0.7,0.3 (default: Pareto).",
+            "Search",
+            parse=_weights,
+        ),
+    ] = None
+    recipe: Annotated[
+        str | None,
+        Option("fast, final, seed-search or seed-final (default: the preset's).", "Search"),
+    ] = None
+    evolve_head: Annotated[bool, Option("Seed space: evolve the FC units too.", "Search")] = False
+    seed: Annotated[int, Option("Seed of the search and of all trainings.", "Search")] = 0
+    halving: Annotated[
+        bool | None,
+        Option(
+            "Stop networks early that rank in the worse half at the same epoch "
+            "(modern: on, seed: off).",
+            "Search",
+        ),
+    ] = None
+    screening: Annotated[
+        bool,
+        Option(
+            "Let a Gaussian process choose which child to train (modern: on, seed: off).", "Search"
+        ),
+    ] = True
+    warm_start: Annotated[
+        tuple[str, ...],
+        Option("First networks, e.g. resnet20,B16k3-MP-B32k3-GAP.", "Search", parse=_texts),
+    ] = ()
+    device: Annotated[str, Option("auto, cpu, cuda, cuda:1 or mps.", "Machine")] = "auto"
+    artifacts: Annotated[
+        Path,
+        Option(
+            "Folder of drawings, curves and checkpoints; share it between machines to resume "
+            "each other's trials.",
+            "Machine",
+        ),
+    ] = Path("optuna_de_artifacts")
     checkpoints: Path | None = None
-    artifacts: Path = Path("optuna_de_artifacts")
 
     def __post_init__(self) -> None:
         for name in ("trials", "epochs", "batch_size", "max_parameters", "max_macs"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} is {value}, but must be 1 or more.")
+            require(value is None or value >= 1, name, value, "at least 1")
         if self.preset not in ("modern", "seed"):
             raise ValueError(f"There is no preset {self.preset!r}; choose modern or seed.")
         if self.weights is not None and len(self.weights) != 2:
@@ -102,20 +157,12 @@ class Search:
     @property
     def name(self) -> str:
         """The study's name; by default the data set and the preset."""
-        return self.study_name or f"{Path(self.data).resolve().name.lower()}-{self.preset}"
+        return self.study_name or f"{Path(self.source).resolve().name.lower()}-{self.preset}"
 
     @cached_property
     def image_data(self) -> ImageData:
         """The training and validation images."""
-        return DataChoice(
-            self.data,
-            self.data_dir,
-            self.download,
-            self.image_size,
-            self.subset,
-            self.validation_fraction,
-            self.split_seed,
-        ).load()
+        return self.load()
 
     @cached_property
     def space(self) -> CNNSpace:

@@ -1,5 +1,15 @@
 """Attributes and files of a study: what a study records and how it is read back. No torch."""
 
+from optuna_de.cnn.study.attributes import (
+    ATTRIBUTES,
+    Attributes,
+    read_attributes,
+    record,
+    record_network,
+    record_training,
+    record_violation,
+)
+from optuna_de.cnn.study.objectives import MACS, OBJECTIVES, Objective
 from optuna_de.cnn.study.setup import check_setup, recorded_setup, setup_of
 from optuna_de.cnn.study.trials import (
     FINISHED,
@@ -9,14 +19,16 @@ from optuna_de.cnn.study.trials import (
     ended_trials,
     network_of,
     pareto_front,
-    record_network,
-    record_training,
-    record_violation,
     store_files,
 )
 
 __all__ = [
+    "ATTRIBUTES",
     "FINISHED",
+    "MACS",
+    "OBJECTIVES",
+    "Attributes",
+    "Objective",
     "check_setup",
     "checkpoint_file",
     "complete_trial",
@@ -24,6 +36,8 @@ __all__ = [
     "ended_trials",
     "network_of",
     "pareto_front",
+    "read_attributes",
+    "record",
     "record_network",
     "record_training",
     "record_violation",

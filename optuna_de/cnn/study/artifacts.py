@@ -1,15 +1,12 @@
-"""Files of a trial for optuna-dashboard: drawing, learning curve and layer table. No torch.
+"""Artifacts of a trial for optuna-dashboard: drawing, learning curve, layer table. No torch.
 
-Optuna registers an artifact before it writes its file, so that a killed upload leaves a torn one.
-The digests that :func:`upload` records last tell :func:`read` which files are whole.
+Optuna registers an artifact before it writes the file, so a killed upload leaves a torn file.
+:func:`upload` records digests last; with them :func:`read` knows the whole files.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +18,8 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.trial import FrozenTrial
 
 from optuna_de import _compat
-from optuna_de.cnn.architecture.cost import trace
+from optuna_de._files import csv_text, reason, warn_once
+from optuna_de.cnn.architecture.layer_table import layer_csv
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.architecture.units import Unit
 from optuna_de.cnn.drawing.plots import draw_svg
@@ -31,12 +29,10 @@ if TYPE_CHECKING:
 
 FILES_KEY = "optuna_de:v1:files"
 CURVE = ("epoch", "training loss", "validation error")
-LAYERS = ("layer", "output", "parameters", "MACs")
-_logger = logging.getLogger(__name__)
 
 
 def open_store(folder: str | Path) -> FileSystemArtifactStore:
-    """Return an artifact store in a folder, which is made where it is missing."""
+    """Return an artifact store in a folder, which is created if it is missing."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     return FileSystemArtifactStore(str(folder))
 
@@ -51,8 +47,8 @@ def upload(
 ) -> None:
     """Write ``drawing.svg``, ``layers.csv`` and ``curve.csv`` as artifacts of a running trial.
 
-    A store that cannot be written to costs the files and a warning, not the trained network.
-    What a retried trial already has is not written again.
+    If the store cannot be written to, a warning is logged and the trained network stays.
+    Files that a retried trial already has are not written again.
 
     Args:
         trial: A running trial.
@@ -63,23 +59,23 @@ def upload(
         curve: Rows of epoch, training loss, validation error; without any, no ``curve.csv``.
 
     Raises:
-        ValueError: Where the network does not fit the images.
+        ValueError: If the network does not fit the images.
     """
     rows = list(curve)
     contents = {
         "drawing.svg": draw_svg(genome, image_shape, classes),
-        "layers.csv": _layer_table(genome, image_shape, classes),
-        **({"curve.csv": _table(CURVE, rows)} if rows else {}),
+        "layers.csv": layer_csv(genome, image_shape, classes),
+        **({"curve.csv": csv_text(CURVE, rows)} if rows else {}),
     }
     try:
         _upload(trial, store, {name: text.encode() for name, text in contents.items()})
     except OSError as error:
-        _logger.warning("Trial %d: its files cannot be stored: %s", trial.number, error)
+        warn_once(f"Drawings and curves of trials cannot be stored: {reason(error)}.")
 
 
 def _upload(trial: optuna.Trial, store: ArtifactStore, contents: Mapping[str, bytes]) -> None:
     frozen = _compat.frozen(trial)
-    stored, present = dict(frozen.system_attrs.get(FILES_KEY, {})), read(frozen, store)
+    stored, present = _recorded(frozen), read(frozen, store)
     with TemporaryDirectory() as folder:
         for name, content in contents.items():
             if present.get(name) == content:
@@ -93,31 +89,29 @@ def _upload(trial: optuna.Trial, store: ArtifactStore, contents: Mapping[str, by
     _compat.set_system_attr(trial.study, frozen, FILES_KEY, stored)
 
 
-def _layer_table(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> str:
-    rows = (
-        (w.name, "x".join(map(str, w.output_shape)), w.parameters, w.macs)
-        for w in trace(genome, image_shape, classes)
-    )
-    return _table(LAYERS, rows)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([head, *rows])
-    return text.getvalue()
-
-
 def read(trial: FrozenTrial, store: ArtifactStore) -> dict[str, bytes]:
     """Return the whole files of a trial by name.
 
-    Missing and torn ones are left out, and those whose recorded id is none of a file in the store.
+    Missing and torn files are left out, and those whose recorded id names no file of the store.
     """
-    recorded = trial.system_attrs.get(FILES_KEY, {})
-    found = {name: _content(store, entry["artifact"]) for name, entry in recorded.items()}
+    recorded = _recorded(trial)
+    contents = {name: _content(store, entry["artifact"]) for name, entry in recorded.items()}
     return {
         name: content
-        for name, content in found.items()
+        for name, content in contents.items()
         if hashlib.sha256(content).hexdigest() == recorded[name]["sha256"]
+    }
+
+
+def _recorded(trial: FrozenTrial) -> dict[str, dict[str, str]]:
+    """Return id and digest of each file by name; records that :func:`upload` did not write go."""
+    stored = trial.system_attrs.get(FILES_KEY)
+    entries = stored.items() if isinstance(stored, Mapping) else ()
+    return {
+        name: dict(entry)
+        for name, entry in entries
+        if isinstance(entry, Mapping) and {"artifact", "sha256"} <= entry.keys()
+        if all(isinstance(value, str) for value in entry.values())
     }
 
 

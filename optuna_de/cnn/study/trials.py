@@ -1,15 +1,9 @@
-"""What a trial of a network leaves: attributes that become columns, and files. No torch.
-
-Attributes and files can be written only while the trial runs. A trial's ``feasible`` is False from
-the moment a constraint is known to be violated; optuna-dashboard 0.21 shows no constraints.
-"""
+"""Trials of a study of networks: the Pareto front, one by number, and the files of each."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
 from zlib import crc32
 
 import optuna
@@ -17,15 +11,11 @@ from optuna.artifacts import FileSystemArtifactStore
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import _compat
-from optuna_de._machine import machine
-from optuna_de.cnn.architecture.cost import count_macs
+from optuna_de._attributes import read_count
+from optuna_de.cnn.architecture.genomes import Genome, parse
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import Genome, parse, render
 from optuna_de.cnn.study.artifacts import upload
-from optuna_de.sampler.plan import PLAN_KEY
-
-if TYPE_CHECKING:
-    from optuna_de.cnn.training.trainer import TrainingResult
+from optuna_de.cnn.study.attributes import read_attributes
 
 _ENDS = {
     TrialState.FAIL: "failed",
@@ -34,59 +24,6 @@ _ENDS = {
     TrialState.WAITING: "waits to be run",
 }
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-Curve: TypeAlias = "list[list[float | None]]"
-
-
-def record_network(
-    trial: optuna.Trial, genome: Genome, space: CNNSpace, accelerator: str = ""
-) -> None:
-    """Write what is known before a training.
-
-    ``architecture`` (text), ``macs``, ``machine`` (text) and ``generation``, where the sampler
-    planned one.
-
-    Args:
-        trial: A running trial.
-        genome: Its network.
-        space: Where the network is from.
-        accelerator: Name of the accelerator that trains, empty for the processor.
-    """
-    trial.set_user_attr("architecture", render(genome))
-    trial.set_user_attr("macs", count_macs(genome, space.image_shape, space.classes))
-    planned = generation(trial)
-    if planned is not None:
-        trial.set_user_attr("generation", planned)
-    trial.set_user_attr("machine", machine(accelerator))
-
-
-def record_violation(trial: optuna.Trial, constraint: str, excess: float, reason: str) -> None:
-    """Write a violated constraint, ``feasible`` False and the ``reason``."""
-    trial.set_constraint(constraint, excess)
-    trial.set_user_attr("feasible", False)
-    trial.set_user_attr("reason", reason)
-
-
-def record_training(trial: optuna.Trial, result: TrainingResult) -> Curve:
-    """Write ``curve`` and the rest of a result; ``reason`` where it ended early.
-
-    Returns:
-        The curve: rows of epoch, training loss (None where not finite), validation error.
-    """
-    curve: Curve = [
-        [e.number, _rounded(e.train_loss), _rounded(e.validation_error)] for e in result.epochs
-    ]
-    for name, value in (
-        ("curve", curve),
-        ("epochs", len(curve)),
-        ("seconds", round(result.seconds, 3)),
-        ("status", result.status),
-        ("precision", result.precision),
-        ("feasible", True),
-    ):
-        trial.set_user_attr(name, value)
-    if result.status != "ok":
-        trial.set_user_attr("reason", result.status)
-    return curve
 
 
 def store_files(
@@ -96,7 +33,7 @@ def store_files(
     space: CNNSpace,
     curve: Sequence[Sequence[float | None]] = (),
 ) -> None:
-    """Store drawing, layer table and, where there is one, curve; nothing without a folder."""
+    """Store drawing, layer table and, if there is one, curve; nothing without a folder."""
     if folder is not None:
         store = FileSystemArtifactStore(str(folder))
         upload(trial, store, genome, space.image_shape, space.classes, curve)
@@ -106,35 +43,31 @@ def checkpoint_file(trial: optuna.Trial, folder: Path | None) -> Path | None:
     """Return the checkpoint of a trial and of all its retries; none without a folder."""
     if folder is None:
         return None
-    history = _compat.frozen(trial).system_attrs.get("retry_history") or [trial.number]
     study = crc32(trial.study.study_name.encode())
-    return folder / f"{study:08x}-{int(history[0])}.pt"
+    return folder / f"{study:08x}-{_first_try(trial)}.pt"
 
 
-def _rounded(value: float | None) -> float | None:
-    """Return a number that JSON can hold and that a dashboard's column can show."""
-    return round(value, 6) if value is not None and math.isfinite(value) else None
-
-
-def generation(trial: optuna.Trial) -> int | None:
-    """Return the generation that the sampler planned a running trial for; ``None`` for others."""
-    plan = _compat.frozen(trial).system_attrs.get(PLAN_KEY)
-    return None if plan is None else int(plan["generation"])
+def _first_try(trial: optuna.Trial) -> int:
+    """Return the number of the trial that this one repeats, or its own."""
+    history = _compat.frozen(trial).system_attrs.get("retry_history")
+    first = read_count(history[0]) if isinstance(history, list) and history else None
+    return trial.number if first is None else first
 
 
 def complete_trial(study: optuna.Study, number: int) -> FrozenTrial:
     """Return a trial that has a network and its validation error.
 
     Raises:
-        ValueError: Where there is no such trial, or it did not complete.
+        ValueError: If there is no such trial, or it did not complete, or its network cannot be
+            read.
     """
     trials = {t.number: t for t in study.get_trials(deepcopy=False)}
     if number not in trials:
-        told = f"its trials are 0 to {max(trials)}" if trials else "it has none yet"
-        raise ValueError(f"Study {study.study_name!r} has no trial {number}; {told}.")
+        known = f"its trials are 0 to {max(trials)}" if trials else "it has none yet"
+        raise ValueError(f"Study {study.study_name!r} has no trial {number}; {known}.")
     trial = trials[number]
     if trial.state != TrialState.COMPLETE:
-        reason = trial.user_attrs.get("reason")
+        reason = read_attributes(trial).text("reason")
         raise ValueError(
             f"Trial {number} of study {study.study_name!r} {_ENDS[trial.state]}"
             f"{f' ({reason})' if reason else ''}; choose a complete one."
@@ -147,18 +80,30 @@ def network_of(trial: FrozenTrial) -> Genome:
     """Return the network of a trial.
 
     Raises:
-        ValueError: Where it records none.
+        ValueError: If it records none, or one that cannot be read.
     """
-    text = trial.user_attrs.get("architecture")
-    if not isinstance(text, str):
+    attributes = read_attributes(trial)
+    if "architecture" in attributes.unreadable:
+        raise ValueError(f"The architecture of trial {trial.number} is unreadable.")
+    if "architecture" not in attributes.values:
         raise ValueError(f"Trial {trial.number} records no architecture.")
-    return parse(text)
+    try:
+        return parse(attributes.values["architecture"])
+    except ValueError as error:
+        raise ValueError(
+            f"The network of trial {trial.number} is not understood: {error}"
+        ) from None
 
 
 def pareto_front(study: optuna.Study) -> list[FrozenTrial]:
     """Return the feasible Pareto front, one trial per architecture, by error."""
     trials = sorted(study.best_trials, key=lambda t: (t.values, t.number))
-    return list({t.user_attrs.get("architecture"): t for t in reversed(trials)}.values())[::-1]
+    return list({_identity(t): t for t in reversed(trials)}.values())[::-1]
+
+
+def _identity(trial: FrozenTrial) -> object:
+    """Return the architecture, or the trial's number if that cannot be read."""
+    return read_attributes(trial).values.get("architecture", trial.number)
 
 
 def ended_trials(study: optuna.Study) -> list[FrozenTrial]:

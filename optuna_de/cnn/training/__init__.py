@@ -1,6 +1,6 @@
 """The training loop: how a network is trained and scored."""
 
-from optuna_de.cnn.training.checkpoint import discard
+from optuna_de.cnn.training.checkpoint import discard_checkpoint
 from optuna_de.cnn.training.device import pick_device, use_threads, uses_bfloat16
 from optuna_de.cnn.training.epochs import Epoch
 from optuna_de.cnn.training.evaluate import evaluate
@@ -12,7 +12,7 @@ __all__ = [
     "TrainingOutOfMemory",
     "TrainingResult",
     "build_fitting",
-    "discard",
+    "discard_checkpoint",
     "evaluate",
     "pick_device",
     "train",

@@ -1,71 +1,69 @@
-"""Files that a killed training goes on from.
+"""Checkpoints: a killed training resumes from them.
 
-A file is one header line with a SHA-256 of the rest, then what :func:`torch.save` writes. It is
-written beside its place and moved there, so a kill leaves the file of the epoch before. Whatever
-is wrong with a file, it counts as absent and one logged sentence says why.
+A file is one header line with a SHA-256 of the rest, then what :func:`torch.save` writes. It
+replaces the file of the epoch before in one step. A damaged checkpoint is logged and ignored; one
+that cannot be written costs one warning.
 """
 
 from __future__ import annotations
 
-import contextlib
-import glob
 import hashlib
 import io
 import logging
-import os
 import pickle
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import torch
+
+from optuna_de._files import reason, remove, warn_once, write_bytes
 
 VERSION = 1
 _MAGIC = b"optuna_de checkpoint"
 _logger = logging.getLogger(__name__)
 
 
-def save(path: Path, key: str, content: dict[str, Any]) -> None:
-    """Write a checkpoint atomically; one that cannot be written costs a warning only.
+def save_checkpoint(path: Path, key: str, content: dict[str, Any]) -> bool:
+    """Write a checkpoint in one step, into a folder that is made if it is missing.
 
     Args:
-        path: Where; its folder exists.
+        path: The file.
         key: Names the training that it belongs to.
         content: Tensors, numbers, strings and containers of them.
+
+    Returns:
+        Whether it was written. If not, one warning says why; an older checkpoint stays.
     """
     buffer = io.BytesIO()
     torch.save({"key": key, **content}, buffer)
     body = buffer.getbuffer()
     digest = hashlib.sha256(body).hexdigest().encode()
-    # Machines that share the folder may share process ids.
-    beside = path.with_name(f"{path.name}.{uuid4().hex}.part")
     try:
-        with beside.open("wb") as file:
-            file.write(b"%s %d %s\n" % (_MAGIC, VERSION, digest))
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, b"%s %d %s\n" % (_MAGIC, VERSION, digest), body)
     except OSError as error:
-        _logger.warning("The checkpoint %s cannot be written: %s.", path, error.strerror)
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
+        warn_once(
+            f"Checkpoints cannot be written to {path.parent}: {reason(error)}; a training that is "
+            "interrupted starts again."
+        )
+        return False
+    return True
 
 
-def discard(path: Path) -> None:
-    """Remove a checkpoint, and what killed writers left beside it."""
-    for part in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
-        part.unlink(missing_ok=True)
-    path.unlink(missing_ok=True)
+def discard_checkpoint(path: Path) -> None:
+    """Remove a checkpoint and the drafts of killed writers; one that stays costs one warning."""
+    try:
+        remove(path)
+    except OSError as error:
+        warn_once(f"Checkpoints in {path.parent} cannot be removed: {reason(error)}.")
 
 
-def load(path: Path, key: str) -> dict[str, Any] | None:
+def load_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
     """Return what was saved under ``path`` for the training ``key``, on the CPU, or None."""
-    if not path.exists():
-        return None
     try:
         return _read(path.read_bytes(), key)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except (OSError, ValueError) as error:
         _logger.warning("The checkpoint %s is ignored: %s.", path, error)
         return None

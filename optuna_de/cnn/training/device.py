@@ -1,4 +1,4 @@
-"""Devices: the choice of one, its memory, its threads and its precision."""
+"""Device of a training: its choice, memory, threads and precision."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _LEAST_PIXELS = 256  # of an image, for bfloat16 on a CPU
 
 
 def device_memory(device: torch.device) -> tuple[int, int] | None:
-    """Return the (free, total) bytes of a device, or None where the system does not tell.
+    """Return the (free, total) bytes of a device, or None if the system does not tell.
 
-    What this process holds unused counts as free; on a CPU it is given back for that.
+    Memory that this process holds unused counts as free; on a CPU it is returned to the system.
     """
     if device.type == "cuda":
         unused, whole = torch.cuda.mem_get_info(device)
@@ -31,29 +31,29 @@ def device_memory(device: torch.device) -> tuple[int, int] | None:
         give_back_memory()
         lines = (line.split() for line in _MEMORY_INFO.read_text().splitlines())
         kib = {words[0]: int(words[1]) for words in lines}
-        limits = [(kib["MemAvailable:"] * 1024, kib["MemTotal:"] * 1024), *allotments()]
+        limits = [(kib["MemAvailable:"] * 1024, kib["MemTotal:"] * 1024), *control_group_memory()]
         return min(free for free, _ in limits), min(total for _, total in limits)
     return None
 
 
-def allotments(
+def control_group_memory(
     mounted: Path = _CONTROL_GROUP, process: Path = _OWN_GROUP
 ) -> list[tuple[int, int]]:
     """Return the (free, total) bytes of each control group (version 2) that limits this process.
 
-    So a container or a scheduler says what it allows; cached files count as free.
+    Containers and schedulers set such limits; cached files count as free.
     """
     own = [line[4:] for line in _lines(process) if line.startswith("0::/")]
     below = mounted / own[0] if own else mounted
-    found = []
+    limits = []
     for group in (below, *below.parents):
         limit = _lines(group / "memory.max")
         if mounted in (group, *group.parents) and limit and limit[0] != "max":
             used = int(_lines(group / "memory.current")[0])
             stat = dict(line.split() for line in _lines(group / "memory.stat"))
             allowed = int(limit[0])
-            found.append((allowed - used + int(stat.get("inactive_file", 0)), allowed))
-    return found
+            limits.append((allowed - used + int(stat.get("inactive_file", 0)), allowed))
+    return limits
 
 
 def _lines(file: Path) -> list[str]:
@@ -61,7 +61,7 @@ def _lines(file: Path) -> list[str]:
 
 
 def use_threads(threads: int | None) -> None:
-    """Let torch compute with so many threads; None leaves it its own choice."""
+    """Set the number of torch's threads; None leaves torch's choice."""
     if threads is not None:
         torch.set_num_threads(threads)
 
@@ -73,7 +73,7 @@ def pick_device(name: str) -> torch.device:
         name: "auto" (CUDA, else Apple's MPS, else the CPU), "cpu", "cuda", "cuda:1", "mps".
 
     Raises:
-        ValueError: Where there is no such device, or not here.
+        ValueError: If there is no such device, or not here.
     """
     present = _present_devices()
     if name == "auto":
@@ -93,14 +93,14 @@ def _present_devices() -> list[str]:
 
 
 def uses_bfloat16(precision: Precision, device: torch.device, image_shape: Sequence[int]) -> bool:
-    """Tell whether to compute in bfloat16: where the arithmetic has it, and on a CPU pays.
+    """Return whether to compute in bfloat16: if the device has it, and on a CPU if it is faster.
 
     On a CPU with AVX-512 BF16 that is the case for images of 16 x 16 pixels or more
     (``benchmarks/precision.py``); one without such instructions computes in float32.
 
     Args:
-        precision: What the recipe says.
-        device: Where to compute.
+        precision: The recipe's.
+        device: Device to compute on.
         image_shape: (c, h, w).
     """
     if precision == "float32":
@@ -112,7 +112,7 @@ def uses_bfloat16(precision: Precision, device: torch.device, image_shape: Seque
 
 
 def _cpu_has_bfloat16() -> bool:
-    """Ask torch; where it cannot tell, the answer is no."""
+    """Ask torch; if it cannot tell, the answer is no."""
     known: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
 

@@ -1,4 +1,4 @@
-"""The epochs of one training, what they leave, and when a network is dead."""
+"""The epoch loop of one training, its learning curve, and the test for networks at chance."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from optuna_de.cnn.data import augmentation
-from optuna_de.cnn.training.evaluate import evaluate
-from optuna_de.cnn.training.memory import TrainingOutOfMemory, attempt
-from optuna_de.cnn.training.state import TrainState, averaged, set_rate, update_mean
+from optuna_de.cnn.training.evaluate import evaluate_in_memory
+from optuna_de.cnn.training.state import TrainState, ema_weights, set_learning_rate, update_ema
 from optuna_de.cnn.training.step import Stepper
 
 if TYPE_CHECKING:
@@ -31,10 +29,10 @@ class Epoch:
 
     Args:
         number: From 1.
-        train_loss: Mean of the loss that was minimised, smoothing included; not finite where the
+        train_loss: Mean of the loss that was minimised, smoothing included; not finite if the
             training diverged in this epoch.
         train_error: Error rate on the augmented training images as they came by.
-        validation_loss: Mean cross entropy in nats, or None where the epoch was not scored.
+        validation_loss: Mean cross entropy in nats, or None if the epoch was not scored.
         validation_error: Error rate in [0, 1], or None.
         seconds: Wall-clock time, scoring included.
     """
@@ -56,9 +54,9 @@ class EpochLoop:
     """Trains and scores epoch by epoch.
 
     Args:
-        run: Changed in place.
+        state: Changed in place.
         data: The set.
-        epochs: How many there will be.
+        epochs: Number of epochs.
         batch_size: Images of a step.
         micro: Images that go through the model at once.
         seed: Seeds order and augmentation.
@@ -67,7 +65,7 @@ class EpochLoop:
 
     def __init__(
         self,
-        run: TrainState,
+        state: TrainState,
         data: ImageData,
         *,
         epochs: int,
@@ -76,17 +74,18 @@ class EpochLoop:
         seed: int,
         on_step: Callable[[], None] = lambda: None,
     ) -> None:
-        self.run = run
+        self.state = state
         self.history: list[Epoch] = []
+        self.saved = False  # whether the last epoch's checkpoint is written
         self._data = data
         self._epochs = epochs
         self._batch_size = batch_size
         self._on_step = on_step
-        self._step = Stepper(run, batch_size, micro)
+        self._step = Stepper(state, batch_size, micro)
         self._generator = torch.Generator().manual_seed(seed)
 
     def epoch(self, scored: Callable[[Epoch], bool]) -> None:
-        """Train one epoch, score it where ``scored`` says so of it, and append it."""
+        """Train one epoch, score it if ``scored(epoch)`` is true, and append it."""
         began = time.perf_counter()
         loss, error = self._train()
         epoch = Epoch(len(self.history) + 1, loss, error, None, None, 0.0)
@@ -96,84 +95,76 @@ class EpochLoop:
         self.history.append(replace(epoch, seconds=time.perf_counter() - began))
 
     def _train(self) -> tuple[float, float]:
-        plans = torch.split(self._plan(), self._batch_size)
-        taken = len(self.history) * len(plans)
-        self.run.totals.zero_()
+        batches = torch.split(self._draw(), self._batch_size)
+        taken = len(self.history) * len(batches)
+        self.state.totals.zero_()
         seen = 0
-        for number, plan in enumerate(plans, start=1):
+        for number, draws in enumerate(batches, start=1):
             self._on_step()
-            set_rate(self.run, self._rate(taken, len(plans)))
-            self._step(plan)
+            set_learning_rate(self.state, self._rate(taken, len(batches)))
+            self._step(draws)
             taken += 1
-            update_mean(self.run, taken)
-            seen += len(plan)
-            if number % _LOOK_EVERY == 0 and not self.run.totals[0].isfinite():
+            update_ema(self.state, taken)
+            seen += len(draws)
+            if number % _LOOK_EVERY == 0 and not self.state.totals[0].isfinite():
                 break
-        loss, wrong = self.run.totals.tolist()
+        loss, wrong = self.state.totals.tolist()
         return loss / seen, wrong / seen
 
-    def _plan(self) -> Tensor:
-        images = self.run.images
-        plan = augmentation.draw_plan(
-            len(self.run.labels),
+    def _draw(self) -> Tensor:
+        images = self.state.images
+        draws = augmentation.draw_augmentations(
+            len(self.state.labels),
             images.side,
             self._generator,
             padding=images.padding,
-            flip=self.run.recipe.flip,
+            flip=self.state.recipe.flip,
         )
-        return plan.to(self.run.device)
+        return draws.to(self.state.device)
 
     def _rate(self, step: int, steps: int) -> float:
-        return self.run.recipe.rate(
+        return self.state.recipe.rate(
             step, steps=steps, epochs=self._epochs, batch_size=self._batch_size
         )
 
     def _score(self) -> tuple[float, float]:
-        with averaged(self.run):
-            for batch_size in (_SCORE_BATCH, self._step.micro):
-                found = attempt(partial(self._evaluate, batch_size), self.run.device)
-                if found:
-                    return found[0]
-        raise TrainingOutOfMemory(
-            f"Scoring ran out of memory at a batch of {self._step.micro} images."
-        )
-
-    def _evaluate(self, batch_size: int) -> tuple[float, float]:
-        data, run = self._data, self.run
-        return evaluate(
-            run.model,
-            data.validation,
-            data.mean,
-            data.std,
-            device=run.device,
-            batch_size=batch_size,
-            bfloat16=run.bfloat16,
-        )
+        data, state = self._data, self.state
+        with ema_weights(state):
+            return evaluate_in_memory(
+                state.model,
+                data.validation,
+                data.mean,
+                data.std,
+                device=state.device,
+                batch_sizes=(_SCORE_BATCH, self._step.micro),
+                bfloat16=state.bfloat16,
+            )
 
     def content(self) -> dict[str, Any]:
-        """Return all that the coming epochs depend on, for a checkpoint."""
-        on_card = self.run.device.type == "cuda"
+        """Return all that the next epochs depend on, for a checkpoint."""
+        on_card = self.state.device.type == "cuda"
         return {
-            "state": [tensor.detach() for tensor in self.run.state()],
+            "state": [tensor.detach() for tensor in self.state.tensors()],
             "generator": self._generator.get_state(),
             "global": torch.get_rng_state(),
-            "card": torch.cuda.get_rng_state(self.run.device) if on_card else None,
+            "card": torch.cuda.get_rng_state(self.state.device) if on_card else None,
             "epochs": [astuple(epoch) for epoch in self.history],
         }
 
     def resume(self, content: dict[str, Any]) -> None:
-        """Go on from what :meth:`content` returned."""
-        self.run.restore(content["state"])
+        """Continue from what :meth:`content` returned."""
+        self.state.restore(content["state"])
         self._generator.set_state(content["generator"])
         torch.set_rng_state(content["global"])
         if content["card"] is not None:
-            torch.cuda.set_rng_state(content["card"], self.run.device)
+            torch.cuda.set_rng_state(content["card"], self.state.device)
         self.history = [Epoch(*values) for values in content["epochs"]]
+        self.saved = True
 
 
 @dataclass(frozen=True, slots=True)
 class ChanceLevel:
-    """What a network reaches that always gives the same answer.
+    """Loss and error of a network that always gives the same answer.
 
     Args:
         loss: Training loss in nats: the entropy of the classes, smoothed as the recipe says.
@@ -185,7 +176,7 @@ class ChanceLevel:
 
     @classmethod
     def of(cls, data: ImageData, smoothing: float) -> ChanceLevel:
-        """Return the guess for a data set."""
+        """Return the chance level of a data set."""
         classes = len(data.classes)
         shares = torch.bincount(data.train.labels.cpu(), minlength=classes).double()
         prior = (1 - smoothing) * shares / shares.sum() + smoothing / classes
@@ -197,7 +188,7 @@ class ChanceLevel:
         )
 
     def suspects(self, epoch: Epoch) -> bool:
-        """Tell whether a first epoch's loss is no better than guessing, to a thousandth."""
+        """Tell whether a first epoch's loss is at chance level, to a thousandth."""
         return epoch.number == 1 and epoch.train_loss >= 0.999 * self.loss
 
     def confirms(self, epoch: Epoch) -> bool:

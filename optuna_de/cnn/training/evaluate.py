@@ -1,4 +1,4 @@
-"""Scoring a network on a split, and choosing the device to do so."""
+"""Evaluation of a network on a split: error rate and cross entropy."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from optuna_de.cnn.data import augmentation
 from optuna_de.cnn.training.device import autocast
+from optuna_de.cnn.training.memory import TrainingOutOfMemory, attempt
 
 if TYPE_CHECKING:
     from optuna_de.cnn.data.dataset import Split
@@ -26,14 +27,14 @@ def evaluate(
     batch_size: int = 256,
     bfloat16: bool = False,
 ) -> tuple[float, float]:
-    """Score a network in ``eval()`` mode; its own mode is put back.
+    """Score a network in ``eval()`` mode; its own mode is restored.
 
     Args:
         model: On ``device``, mapping float (b, c, h, w) to logits (b, classes).
         split: Images and labels, on any device.
         mean: Channel means (c,) of images in [0, 1].
         std: Channel deviations (c,), above 0.
-        device: Where to compute.
+        device: Device to compute on.
         batch_size: Images at once, 1 or more.
         bfloat16: Whether to compute in bfloat16.
 
@@ -61,3 +62,30 @@ def evaluate(
     finally:
         model.train(mode)
     return wrong.item() / len(split.labels), loss.item() / len(split.labels)
+
+
+def evaluate_in_memory(
+    model: nn.Module,
+    split: Split,
+    mean: Sequence[float] | Tensor,
+    std: Sequence[float] | Tensor,
+    *,
+    device: torch.device | str,
+    batch_sizes: Sequence[int],
+    bfloat16: bool = False,
+) -> tuple[float, float]:
+    """Score a network as :func:`evaluate` does, with the first batch size that fits into memory.
+
+    Raises:
+        TrainingOutOfMemory: If none fits.
+    """
+    for batch_size in batch_sizes:
+        scores = attempt(
+            lambda size=batch_size: evaluate(  # type: ignore[misc]
+                model, split, mean, std, device=device, batch_size=size, bfloat16=bfloat16
+            ),
+            torch.device(device),
+        )
+        if scores:
+            return scores[0]
+    raise TrainingOutOfMemory(f"Scoring ran out of memory at a batch of {batch_sizes[-1]} images.")

@@ -1,7 +1,7 @@
-"""How much memory a training needs, how much there is, and what it is to run out.
+"""Memory of a training: estimate, micro-batch that fits, and out-of-memory errors.
 
-The need is found by one pass on torch's "meta" device, which holds shapes and no numbers, so it
-costs milliseconds and no memory, and a model that was itself built on "meta" will do.
+The need is estimated by one pass on torch's "meta" device, which holds shapes and no numbers. It
+costs milliseconds and no memory; the model itself may stand on "meta", too.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.func import functional_call
 
+from optuna_de.cnn.architecture.genomes import Genome
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import Genome
 from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.training.device import device_memory, uses_bfloat16
@@ -28,12 +28,11 @@ T = TypeVar("T")
 
 
 class TrainingOutOfMemory(RuntimeError):  # noqa: N818 (a name of the design)
-    """A candidate does not fit, not even with half the micro-batch.
+    """A network does not fit into memory even with half the micro-batch.
 
     Args:
         message: One sentence.
-        foreign: Whether it would have fitted on the empty device, so that another process holds
-            the memory and trying again later makes sense.
+        foreign: Whether another process holds the memory, so a later retry may succeed.
     """
 
     def __init__(self, message: str, *, foreign: bool = False) -> None:
@@ -89,7 +88,7 @@ def estimate_memory(
 def fitting_micro_batch(
     need: Callable[[int], int], batch_size: int, memory: tuple[int, int] | None
 ) -> int:
-    """Return the batch size, or half of it where only that fits.
+    """Return the batch size, or half of it if only that fits.
 
     Args:
         need: From the micro-batch size to bytes.
@@ -97,7 +96,7 @@ def fitting_micro_batch(
         memory: (free, total) bytes, or None to try the whole batch.
 
     Raises:
-        TrainingOutOfMemory: Where half does not fit either.
+        TrainingOutOfMemory: If half does not fit either.
     """
     half = (batch_size + 1) // 2
     if memory is None or need(batch_size) <= memory[0]:
@@ -113,9 +112,9 @@ def fitting_micro_batch(
 
 
 def attempt(action: Callable[[], T], device: torch.device) -> tuple[T] | None:
-    """Return what an action returns, or None where memory ran out.
+    """Return what an action returns, or None if memory ran out.
 
-    Returning, not raising, lets go of the frames that hold the failed action's tensors, so that
+    Returning, not raising, releases the frames that hold the failed action's tensors, so that
     another attempt finds their memory free.
     """
     try:
@@ -142,17 +141,17 @@ def is_out_of_memory(error: BaseException) -> bool:
 def build_fitting(
     genome: Genome, space: CNNSpace, batch_size: int, device: torch.device, seed: int
 ) -> nn.Module:
-    """Build a network in the main memory, after a pass on torch's meta device told its need.
+    """Build a network in the main memory, after a pass on torch's meta device shows that it fits.
 
     Args:
         genome: The network.
         space: What it is for: image shape and classes.
         batch_size: Images per step, of which at least half have to fit.
-        device: Where it is to be trained.
+        device: Device to train on.
         seed: Of its weights; torch's global generator is put back.
 
     Raises:
-        TrainingOutOfMemory: Where network or batch do not fit.
+        TrainingOutOfMemory: If network or batch do not fit.
     """
     shape, classes = space.image_shape, space.classes
     with torch.device("meta"):
@@ -174,7 +173,7 @@ def micro_batch(
     """Return how many images of a batch can go through the model at once: all or half.
 
     Raises:
-        TrainingOutOfMemory: Where half does not fit either.
+        TrainingOutOfMemory: If half does not fit either.
     """
     copies = 2 + (recipe.momentum > 0) + (recipe.ema is not None)
     half = uses_bfloat16(recipe.precision, device, data.image_shape)

@@ -29,7 +29,7 @@ def initialise(model: nn.Module, seed: int) -> None:
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.SGD:
-    """Return the SGD that a recipe asks for; norms and biases decay only where it says so."""
+    """Return the SGD that a recipe asks for; norms and biases decay only if it says so."""
     trained = [p for p in model.parameters() if p.requires_grad]
     free = [p for p in trained if p.ndim < 2 and not recipe.decay_norm_and_bias]
     decayed = [p for p in trained if p.ndim >= 2 or recipe.decay_norm_and_bias]

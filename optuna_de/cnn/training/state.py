@@ -1,4 +1,4 @@
-"""What a training holds on its device, from the first step to the last."""
+"""Training state on the device: model, optimiser, images and running sums."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrainState:
-    """What a step reads and, in place, changes.
+    """Tensors and settings that a step reads, and changes in place.
 
     Args:
         model: On the device, in channels_last order and in training mode.
-        given: The caller's network: ``model`` itself, or what it is the padded form of.
+        given: The caller's network: ``model`` itself, or the network that ``model`` pads.
         optimizer: SGD with its momentum already there, so that every step is alike.
-        recipe: What to do.
+        recipe: The training recipe.
         images: Training images on the device.
         labels: int64 (n,).
         normalise: From uint8 to float images.
         totals: float32 (2,), sums over the epoch so far: loss, wrong answers.
-        mean: Running means of the model's floating-point tensors, or empty.
+        ema: Exponential moving averages of the model's floating-point tensors, or empty.
         bfloat16: Whether to compute in bfloat16 where torch's autocast finds it safe.
     """
 
@@ -47,15 +47,15 @@ class TrainState:
     labels: Tensor
     normalise: augmentation.Normaliser
     totals: Tensor
-    mean: tuple[Tensor, ...]
+    ema: tuple[Tensor, ...]
     bfloat16: bool
 
     @property
     def device(self) -> torch.device:
-        """Where the run lives."""
+        """Device of all tensors."""
         return self.labels.device
 
-    def state(self) -> list[Tensor]:
+    def tensors(self) -> list[Tensor]:
         """Return every tensor that outlives an epoch, in a fixed order and without padding."""
         slots, given = self.optimizer.state, self.given
         trained = [
@@ -67,32 +67,32 @@ class TrainState:
             *zip(self.model.parameters(), given.parameters(), strict=True),
             *zip(self.model.buffers(), given.buffers(), strict=True),
             *trained,
-            *zip(self.mean, floats(given) if self.mean else (), strict=True),
+            *zip(self.ema, float_tensors(given) if self.ema else (), strict=True),
         ]
         return [block(tensor, like) for tensor, like in pairs]
 
-    def restore(self, state: list[Tensor]) -> None:
-        """Put values of :meth:`state` back in place, so that captured graphs stay valid."""
+    def restore(self, values: list[Tensor]) -> None:
+        """Put values of :meth:`tensors` back in place, so that captured graphs stay valid."""
         with torch.no_grad():
-            for tensor, value in zip(self.state(), state, strict=True):
+            for tensor, value in zip(self.tensors(), values, strict=True):
                 tensor.copy_(value)
 
 
-def floats(model: nn.Module) -> list[Tensor]:
-    """Return the tensors of a model that have a running mean."""
+def float_tensors(model: nn.Module) -> list[Tensor]:
+    """Return the tensors of a model that have a moving average."""
     return [*model.parameters(), *(b for b in model.buffers() if b.is_floating_point())]
 
 
 @contextmanager
 def own_randomness(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's global generators for a while and put them back."""
+    """Seed torch's global generators within the block; they are restored after it."""
     cards = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cards):
         torch.manual_seed(seed)
         yield
 
 
-def start(
+def make_train_state(
     model: nn.Module,
     data: ImageData,
     recipe: Recipe,
@@ -101,10 +101,10 @@ def start(
     *,
     pad: bool = False,
 ) -> TrainState:
-    """Move model and training split to the device and make what a training needs.
+    """Move model and training split to the device and create the training state.
 
     Raises:
-        TrainingOutOfMemory: Where they do not fit.
+        TrainingOutOfMemory: If they do not fit.
     """
     made = attempt(lambda: _start(model, data, recipe, device, seed, pad), device)
     if made is None:
@@ -122,7 +122,7 @@ def _start(
     model.to(memory_format=torch.channels_last)
     split = data.train
     side = (split.images.shape[2], split.images.shape[3])
-    mean = (t.detach().clone() for t in floats(model)) if recipe.ema is not None else ()
+    ema = (t.detach().clone() for t in float_tensors(model)) if recipe.ema is not None else ()
     return TrainState(
         model=model,
         given=given,
@@ -132,61 +132,61 @@ def _start(
         labels=split.labels.to(device),
         normalise=augmentation.normaliser(data.mean, data.std, side, device),
         totals=torch.zeros(2, device=device),
-        mean=tuple(mean),
+        ema=tuple(ema),
         bfloat16=uses_bfloat16(recipe.precision, device, data.image_shape),
     )
 
 
-def set_rate(run: TrainState, rate: float) -> None:
+def set_learning_rate(state: TrainState, rate: float) -> None:
     """Set the learning rate; on CUDA in the tensor that a captured graph reads."""
-    for group in run.optimizer.param_groups:
+    for group in state.optimizer.param_groups:
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(rate)
         else:
             group["lr"] = rate
 
 
-def update_mean(run: TrainState, steps: int) -> None:
-    """Move the running mean after the ``steps``-th step, faster in the beginning."""
-    if run.recipe.ema is None:
+def update_ema(state: TrainState, steps: int) -> None:
+    """Update the moving average after the ``steps``-th step, with more weight at the beginning."""
+    if state.recipe.ema is None:
         return
-    decay = min(run.recipe.ema, (1 + steps) / (10 + steps))
+    decay = min(state.recipe.ema, (1 + steps) / (10 + steps))
     average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-    average(run.mean, [t.detach() for t in floats(run.model)], steps)
+    average(state.ema, [t.detach() for t in float_tensors(state.model)], steps)
 
 
 @contextmanager
-def averaged(run: TrainState) -> Iterator[None]:
-    """Put the running mean, where there is one, into the model for a while."""
-    if not run.mean:
+def ema_weights(state: TrainState) -> Iterator[None]:
+    """Put the moving average, if there is one, into the model within the block."""
+    if not state.ema:
         yield
         return
-    raw = [t.detach().clone() for t in floats(run.model)]
-    _assign(run.model, run.mean)
+    raw = [t.detach().clone() for t in float_tensors(state.model)]
+    _assign(state.model, state.ema)
     try:
         yield
     finally:
-        _assign(run.model, raw)
+        _assign(state.model, raw)
 
 
 @contextmanager
-def published(run: TrainState) -> Iterator[None]:
-    """Let the caller's network have, for a while at least, the weights that are scored."""
-    with averaged(run):
-        if run.given is not run.model:
-            copy_back(run.model, run.given)
+def weights_published(state: TrainState) -> Iterator[None]:
+    """Give the caller's network the weights that are scored, at least within the block."""
+    with ema_weights(state):
+        if state.given is not state.model:
+            copy_back(state.model, state.given)
         yield
 
 
-def publish(run: TrainState) -> None:
-    """Put the weights that are scored into the caller's network for good."""
-    if run.mean:
-        _assign(run.model, run.mean)
-    if run.given is not run.model:
-        copy_back(run.model, run.given)
+def publish_weights(state: TrainState) -> None:
+    """Put the weights that are scored into the caller's network."""
+    if state.ema:
+        _assign(state.model, state.ema)
+    if state.given is not state.model:
+        copy_back(state.model, state.given)
 
 
 def _assign(model: nn.Module, values: Sequence[Tensor]) -> None:
     with torch.no_grad():
-        for tensor, value in zip(floats(model), values, strict=True):
+        for tensor, value in zip(float_tensors(model), values, strict=True):
             tensor.copy_(value)

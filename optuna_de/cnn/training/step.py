@@ -1,6 +1,6 @@
-"""One step of training: the same function runs plainly and captured as a CUDA graph.
+"""One step of training: the same function runs as it is and captured as a CUDA graph.
 
-Knows a model, a recipe and a set on the device; knows nothing of epochs, scores or files.
+Depends on the training state only, on no epochs, scores or files.
 """
 
 from __future__ import annotations
@@ -20,118 +20,123 @@ from optuna_de.cnn.training.state import TrainState
 _WARM_UP = 3
 
 
-def step(run: TrainState, plan: Tensor, micro: int) -> None:
+def train_step(state: TrainState, draws: Tensor, micro: int) -> None:
     """Train on one batch.
 
     Args:
-        run: Changed in place.
-        plan: int64 (b, 6) on the device, see :func:`optuna_de.cnn.data.augmentation.draw_plan`.
+        state: Changed in place.
+        draws: int64 (b, 6) on the device, see
+            :func:`optuna_de.cnn.data.augmentation.draw_augmentations`.
         micro: Images that go through the model at once. Fewer than b sum up the gradient of the
             batch's mean loss; only norms then see smaller batches.
     """
-    run.optimizer.zero_grad(set_to_none=True)
-    sums = torch.zeros_like(run.totals)
-    for part in torch.split(plan, micro):
-        images = run.normalise(augmentation.crop_and_flip(run.images, part))
-        if run.recipe.cutout:
-            images = augmentation.erase(images, part, run.recipe.cutout)
-        labels = run.labels.index_select(0, part[:, 0])
-        with autocast(run.device, run.bfloat16):
-            logits = run.model(images)
-        loss = F.cross_entropy(logits.float(), labels, label_smoothing=run.recipe.label_smoothing)
-        (loss * (len(part) / len(plan))).backward()  # type: ignore[no-untyped-call]
+    state.optimizer.zero_grad(set_to_none=True)
+    sums = torch.zeros_like(state.totals)
+    for part in torch.split(draws, micro):
+        images = state.normalise(augmentation.crop_and_flip(state.images, part))
+        if state.recipe.cutout:
+            images = augmentation.erase(images, part, state.recipe.cutout)
+        labels = state.labels.index_select(0, part[:, 0])
+        with autocast(state.device, state.bfloat16):
+            logits = state.model(images)
+        loss = F.cross_entropy(
+            logits.float(), labels, label_smoothing=state.recipe.label_smoothing
+        )
+        (loss * (len(part) / len(draws))).backward()  # type: ignore[no-untyped-call]
         wrong = (logits.detach().argmax(1) != labels).sum()
         sums += torch.stack([loss.detach() * len(part), wrong.to(sums.dtype)])
-    if run.recipe.clip_norm is not None:
-        nn.utils.clip_grad_norm_(run.model.parameters(), run.recipe.clip_norm)
-    run.optimizer.step()
-    run.totals.add_(sums)
+    if state.recipe.clip_norm is not None:
+        nn.utils.clip_grad_norm_(state.model.parameters(), state.recipe.clip_norm)
+    state.optimizer.step()
+    state.totals.add_(sums)
 
 
-def static_step(run: TrainState, batch_size: int, micro: int) -> Callable[[Tensor], None]:
-    """Return :func:`step` on a static buffer, captured as a CUDA graph where there is CUDA.
+def captured_step(state: TrainState, batch_size: int, micro: int) -> Callable[[Tensor], None]:
+    """Return :func:`train_step` on a static buffer, captured as a CUDA graph on CUDA.
 
     A launch per kernel costs more than the kernels of a small network at batch 64; a graph is one
-    launch. A last batch of another size runs plainly.
+    launch. A last batch of another size runs without a graph.
     """
     buffer = torch.zeros(
-        (batch_size, len(augmentation.PLAN_COLUMNS)), dtype=torch.int64, device=run.device
+        (batch_size, len(augmentation.AUGMENTATION_COLUMNS)),
+        dtype=torch.int64,
+        device=state.device,
     )
 
     def body() -> None:
-        step(run, buffer, micro)
+        train_step(state, buffer, micro)
 
-    replay = _capture(run, body) if run.device.type == "cuda" else body
+    replay = _capture(state, body) if state.device.type == "cuda" else body
 
-    def call(plan: Tensor) -> None:
-        if len(plan) != batch_size:
-            return step(run, plan, micro)
-        buffer.copy_(plan)
+    def call(draws: Tensor) -> None:
+        if len(draws) != batch_size:
+            return train_step(state, draws, micro)
+        buffer.copy_(draws)
         return replay()
 
     return call
 
 
-def _capture(run: TrainState, body: Callable[[], None]) -> Callable[[], None]:
-    """Capture as torch's manual on CUDA graphs says, and leave the run as it was."""
+def _capture(state: TrainState, body: Callable[[], None]) -> Callable[[], None]:
+    """Capture as torch's manual on CUDA graphs says, and restore the state."""
     graph = torch.cuda.CUDAGraph()
-    with _unchanged(run):
-        stream = torch.cuda.Stream(run.device)  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream(run.device))
+    with _unchanged(state):
+        stream = torch.cuda.Stream(state.device)  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream(state.device))
         with torch.cuda.stream(stream):
             for _ in range(_WARM_UP):
                 body()
-        torch.cuda.current_stream(run.device).wait_stream(stream)
+        torch.cuda.current_stream(state.device).wait_stream(stream)
         with torch.cuda.graph(graph):
             body()
     return graph.replay
 
 
 @contextmanager
-def _unchanged(run: TrainState) -> Iterator[None]:
-    saved = [tensor.detach().clone() for tensor in (*run.state(), run.totals)]
-    draws = torch.cuda.get_rng_state(run.device)
+def _unchanged(state: TrainState) -> Iterator[None]:
+    saved = [tensor.detach().clone() for tensor in (*state.tensors(), state.totals)]
+    generator = torch.cuda.get_rng_state(state.device)
     try:
         yield
     finally:
-        run.totals.copy_(saved.pop())
-        run.restore(saved)
-        torch.cuda.set_rng_state(draws, run.device)
+        state.totals.copy_(saved.pop())
+        state.restore(saved)
+        torch.cuda.set_rng_state(generator, state.device)
 
 
 class Stepper:
     """Steps that halve the micro-batch once when memory runs out.
 
     Args:
-        run: Changed in place.
+        state: Changed in place.
         batch_size: Images of a full batch.
         micro: Images that go through the model at once, at most ``batch_size``.
     """
 
-    def __init__(self, run: TrainState, batch_size: int, micro: int) -> None:
-        self._run = run
+    def __init__(self, state: TrainState, batch_size: int, micro: int) -> None:
+        self._state = state
         self._batch_size = batch_size
         self.micro = micro
         self._step: Callable[[Tensor], None] | None = None
 
-    def __call__(self, plan: Tensor) -> None:
+    def __call__(self, draws: Tensor) -> None:
         """Train on a batch (b, 6).
 
         Raises:
-            TrainingOutOfMemory: Where half the micro-batch does not fit either.
+            TrainingOutOfMemory: If half the micro-batch does not fit either.
         """
-        if attempt(lambda: self._take(plan), self._run.device):
+        if attempt(lambda: self._take(draws), self._state.device):
             return
         self._step = None
-        self._run.optimizer.zero_grad(set_to_none=True)
+        self._state.optimizer.zero_grad(set_to_none=True)
         if self.micro < self._batch_size or self._batch_size == 1:
             raise TrainingOutOfMemory(
                 f"Training ran out of memory at a micro-batch of {self.micro} images."
             )
         self.micro = (self._batch_size + 1) // 2
-        self(plan)
+        self(draws)
 
-    def _take(self, plan: Tensor) -> None:
+    def _take(self, draws: Tensor) -> None:
         if self._step is None:
-            self._step = static_step(self._run, self._batch_size, self.micro)
-        self._step(plan)
+            self._step = captured_step(self._state, self._batch_size, self.micro)
+        self._step(draws)

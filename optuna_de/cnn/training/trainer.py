@@ -1,10 +1,10 @@
-"""Training a network by a recipe.
+"""Trainer: trains a network by a recipe.
 
 The whole set lies on the device as uint8; :mod:`optuna_de.cnn.data.augmentation` is the data path
 and :mod:`optuna_de.cnn.training.step` the step. On a CPU the same seed gives the same curve bit
 for bit, whatever torch's global generator holds, as long as the number of threads and the
 precision (which "auto" lets the CPU decide) are the same and no other thread of the process trains
-(dropout draws from the global generator, which is put back).
+(dropout draws from the global generator, which is restored).
 """
 
 from __future__ import annotations
@@ -18,12 +18,18 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import nn
 
+from optuna_de._checks import require
 from optuna_de.cnn.modules.channel_padding import padded
 from optuna_de.cnn.recipes import Recipe
-from optuna_de.cnn.training import checkpoint as files
+from optuna_de.cnn.training.checkpoint import load_checkpoint, save_checkpoint
 from optuna_de.cnn.training.epochs import ChanceLevel, Epoch, EpochLoop
 from optuna_de.cnn.training.memory import micro_batch
-from optuna_de.cnn.training.state import own_randomness, publish, published, start
+from optuna_de.cnn.training.state import (
+    make_train_state,
+    own_randomness,
+    publish_weights,
+    weights_published,
+)
 
 if TYPE_CHECKING:
     from optuna_de.cnn.data.dataset import ImageData
@@ -33,16 +39,18 @@ Status = Literal["ok", "diverged", "dead", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """What came of a training.
+    """Result of a training.
 
     Args:
-        error: Validation error rate in [0, 1], of the last epoch; 1 - 1 / classes where the
+        error: Validation error rate in [0, 1], of the last epoch; 1 - 1 / classes if the
             training diverged. Never NaN.
         epochs: The learning curve.
         seconds: Sum over the epochs.
         status: "ok", "diverged" (a loss is not finite), "dead" (at chance after the first epoch)
             or "stopped" (by ``on_epoch``).
         precision: "float32" or "bfloat16", in which it was computed.
+        saved: Whether the checkpoint of the last epoch is written, so that the same call would
+            return at once.
     """
 
     error: float
@@ -50,6 +58,7 @@ class TrainingResult:
     seconds: float
     status: Status
     precision: str
+    saved: bool = False
 
 
 def train(
@@ -74,23 +83,23 @@ def train(
         model: Maps float (b, c, h, w) to logits (b, classes). Moved to the device and trained in
             place; it ends with the weights that were scored last.
         data: The set.
-        recipe: The way of training.
+        recipe: The training recipe.
         epochs: Number of epochs, 1 or more; schedules are stretched to it.
         batch_size: Images of a step, 1 or more; None takes the recipe's. A last, smaller batch of
             an epoch is trained on too.
         seed: Seeds order, augmentation, dropout and the recipe's initialisation.
-        device: Where to train.
+        device: Device to train on.
         score_epochs: Epochs after which to score; None is every one. The last always is.
         on_epoch: Called after each scored epoch, while the model has the weights that were
             scored; True stops. After a resumption it is called for the last finished epoch
             again, as the kill may have come before the call.
         on_step: Called before each step. What it raises ends the training; the checkpoint is then
             that of the last whole epoch.
-        stop_dead: Whether to stop after the first epoch where the network only guesses: its mean
-            training loss is at least 0.999 times the entropy of the classes, and its validation
-            error at most two standard deviations below that of always answering the same. A first
-            epoch under that suspicion is scored whether asked for or not.
-        checkpoint: File to save every epoch to and to go on from. Its folder exists.
+        stop_dead: Whether to stop after the first epoch if the network is at chance level: its
+            mean training loss is at least 0.999 times the entropy of the classes, and its
+            validation error at most two standard deviations below that of always answering the
+            same. A first epoch with such a loss is scored whether asked for or not.
+        checkpoint: File to save every epoch to and to resume from.
         pad_channels: Whether to compute with channels padded to multiples of eight, where that is
             exact; None is on CUDA only. Model and checkpoint stay without padding.
 
@@ -98,20 +107,19 @@ def train(
         The error and the learning curve.
 
     Raises:
-        ValueError: Where a number is out of range.
-        TrainingOutOfMemory: Where the device cannot hold it with half the micro-batch.
+        ValueError: If a number is out of range.
+        TrainingOutOfMemory: If the device cannot hold it with half the micro-batch.
     """
     place = torch.device(device)
     batch = recipe.batch_size if batch_size is None else batch_size
     for name, value in (("epochs", epochs), ("batch_size", batch)):
-        if value < 1:
-            raise ValueError(f"{name} is {value}, but must be 1 or more.")
-    guess = ChanceLevel.of(data, recipe.label_smoothing) if stop_dead else None
+        require(value >= 1, name, value, "at least 1")
+    chance = ChanceLevel.of(data, recipe.label_smoothing) if stop_dead else None
     pad = place.type == "cuda" if pad_channels is None else pad_channels
 
     def scored(epoch: Epoch) -> bool:
         asked = score_epochs is None or epoch.number in score_epochs
-        suspect = guess is not None and guess.suspects(epoch)
+        suspect = chance is not None and chance.suspects(epoch)
         return asked or suspect or epoch.number == epochs
 
     with own_randomness(seed, place):
@@ -119,7 +127,7 @@ def train(
         micro = micro_batch(computed.train(), data, recipe, batch, place)
         key = _key(model, data, recipe, epochs, batch, seed)
         loop = EpochLoop(
-            start(model, data, recipe, place, seed, pad=pad),
+            make_train_state(model, data, recipe, place, seed, pad=pad),
             data,
             epochs=epochs,
             batch_size=batch,
@@ -127,44 +135,44 @@ def train(
             seed=seed,
             on_step=on_step,
         )
-        status = _go_through(loop, epochs, scored, guess, on_epoch, checkpoint, key)
-        publish(loop.run)
+        status = _train_epochs(loop, epochs, scored, chance, on_epoch, checkpoint, key)
+        publish_weights(loop.state)
     return _result(status, loop, len(data.classes))
 
 
-def _go_through(
+def _train_epochs(
     loop: EpochLoop,
     epochs: int,
     scored: Callable[[Epoch], bool],
-    guess: ChanceLevel | None,
+    chance: ChanceLevel | None,
     on_epoch: Callable[[Epoch], bool] | None,
     checkpoint: Path | None,
     key: str,
 ) -> Status:
-    saved = None if checkpoint is None else files.load(checkpoint, key)
+    saved = None if checkpoint is None else load_checkpoint(checkpoint, key)
     if saved is not None:
         loop.resume(saved)
     while True:
-        with published(loop.run):
-            status = _status(loop.history, guess, on_epoch)
+        with weights_published(loop.state):
+            status = _status(loop.history, chance, on_epoch)
         if len(loop.history) == epochs:
             return "ok" if status == "stopped" else status
         if status != "ok":
             return status
         loop.epoch(scored)
         if checkpoint is not None:
-            files.save(checkpoint, key, loop.content())
+            loop.saved = save_checkpoint(checkpoint, key, loop.content())
 
 
 def _status(
-    history: list[Epoch], guess: ChanceLevel | None, on_epoch: Callable[[Epoch], bool] | None
+    history: list[Epoch], chance: ChanceLevel | None, on_epoch: Callable[[Epoch], bool] | None
 ) -> Status:
     if not history:
         return "ok"
     last = history[-1]
     if last.diverged:
         return "diverged"
-    if guess is not None and guess.confirms(last):
+    if chance is not None and chance.confirms(last):
         return "dead"
     if last.validation_error is not None and on_epoch is not None and on_epoch(last):
         return "stopped"
@@ -179,13 +187,14 @@ def _result(status: Status, loop: EpochLoop, classes: int) -> TrainingResult:
         epochs=tuple(loop.history),
         seconds=sum(epoch.seconds for epoch in loop.history),
         status=status,
-        precision="bfloat16" if loop.run.bfloat16 else "float32",
+        precision="bfloat16" if loop.state.bfloat16 else "float32",
+        saved=loop.saved,
     )
 
 
 def _key(
     model: nn.Module, data: ImageData, recipe: Recipe, epochs: int, batch: int, seed: int
 ) -> str:
-    """Return text that two trainings share only if one may go on from the other's checkpoint."""
+    """Return text that two trainings share only if one may resume from the other's checkpoint."""
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     return json.dumps([asdict(recipe), epochs, batch, seed, data.fingerprint, shapes])

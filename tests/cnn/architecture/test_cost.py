@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from optuna_de.cnn.architecture.cost import Layer, count_macs, count_parameters, trace
-from optuna_de.cnn.architecture.units import FC, Conv, Unit, parse, render
+from optuna_de.cnn.architecture.genomes import parse, render
+from optuna_de.cnn.architecture.units import FC, Conv, Unit
 from optuna_de.cnn.architecture.zoo import MODEL_1, MODEL_2
 from tests.cnn.architecture.kit import random_genome
 
@@ -99,6 +100,16 @@ def test_the_derived_head_has_at_least_ten_neurons() -> None:
     ]
 
 
+def _mixer(inputs: int, outputs: int, hidden: int) -> int:
+    """Shares of 2, 1, 1, 1: kernels 3, 7, 7 with biases; norm; gated expansion; projection."""
+    depthwise = (9 + 1) + (49 + 1) + (49 + 1)
+    return depthwise + 2 * inputs + 2 * (inputs + 1) * hidden + (hidden + 1) * outputs
+
+
+def _mixer_macs(inputs: int, outputs: int, hidden: int) -> int:
+    return 9 + 49 + 49 + 2 * inputs * hidden + hidden * outputs
+
+
 @pytest.mark.parametrize(
     ("text", "parameters", "macs"),
     [
@@ -111,6 +122,14 @@ def test_the_derived_head_has_at_least_ten_neurons() -> None:
         ("R8k3", 5 * 8 * 9 + 8 * 8 * 9 + 5 * 8 + 48, (5 * 8 * 9 + 8 * 8 * 9 + 5 * 8) * 42),
         ("D8k5", 5 * 25 + 10 + 5 * 8 + 16, (5 * 25 + 5 * 8) * 42),
         ("P9k3", 5 * 4 + 8 + 5 * 5 * 9 + 10, (5 * 4 + 5 * 5 * 9) * 42),
+        ("G10k3g5", 10 * 1 * 9 + 20, 10 * 9 * 42),
+        ("G8k3g5", 8 * 5 * 9 + 16, 8 * 5 * 9 * 42),  # gcd(5, 5, 8) = 1
+        ("A8k3d9", 5 * 8 * 9 + 16, 5 * 8 * 9 * 42),
+        ("I8k3e2", 5 * 10 + 20 + 90 + 20 + 80 + 16, (50 + 90 + 80) * 42),
+        ("I5k3e1", 45 + 10 + 25 + 10, (45 + 25) * 42),
+        ("I8k3e2s3", 276 + (10 + 1) * 3 + (3 + 1) * 10, (50 + 90 + 80) * 42 + 60),
+        ("M6e2", _mixer(5, 6, 12), _mixer_macs(5, 6, 12) * 42),
+        ("M5", _mixer(5, 5, 5) + 5, _mixer_macs(5, 5, 5) * 42),
     ],
 )
 def test_units_on_five_maps_of_7x6_pixels_count_as_by_hand(
@@ -119,6 +138,13 @@ def test_units_on_five_maps_of_7x6_pixels_count_as_by_hand(
     rows = [row for row in trace((*parse("C5k1"), *parse(text)), (2, 7, 6)) if row.unit == 1]
     assert sum(row.parameters for row in rows) == parameters
     assert sum(row.macs for row in rows) == macs
+
+
+def test_a_mixer_has_the_parameters_of_cifar10_tiniest() -> None:
+    """97,530 in all: stem 1,440, three blocks of 48 and of 80, reduction 4,080, classifier 810."""
+    rows = trace(parse("C48k3-M48-C80k3-M80"))
+    own = [sum(row.parameters for row in rows if row.unit == unit) for unit in (1, 3)]
+    assert 1_440 + 3 * own[0] + 4_080 + 3 * own[1] + 810 == 97_530
 
 
 def test_a_global_average_is_followed_by_the_classifier() -> None:

@@ -16,13 +16,29 @@ from optuna_de.cnn import (
     repair,
     trace,
 )
-from optuna_de.cnn.architecture.units import FC, GAP, AvgPool, Conv, MaxPool
+from optuna_de.cnn.architecture.genomes import render
+from optuna_de.cnn.architecture.space import MODERN_UNITS
+from optuna_de.cnn.architecture.units import (
+    FC,
+    GAP,
+    AvgPool,
+    Conv,
+    Dilated,
+    Grouped,
+    Inverted,
+    MaxPool,
+    Mixer,
+    NormConv,
+    Unit,
+)
 
+OPTIONAL: tuple[type[Unit], ...] = (Inverted, Mixer, Grouped, Dilated)
 SHAPES = [(3, 32, 32), (1, 8, 8), (1, 2, 2), (4, 17, 5), (2, 3, 64)]
 SPACES: dict[str, Callable[[tuple[int, int, int]], CNNSpace]] = {
     "seed": CNNSpace.seed,
     "seed and head": lambda shape: CNNSpace.seed(shape, 7, evolve_head=True),
     "modern": lambda shape: CNNSpace(shape, 3),
+    "every unit": lambda shape: CNNSpace(shape, 3, units=(*MODERN_UNITS, *OPTIONAL)),
 }
 SAMPLERS: dict[str, Callable[[CNNSpace], optuna.samplers.BaseSampler]] = {
     "TPE": lambda _: optuna.samplers.TPESampler(seed=0, n_startup_trials=3),
@@ -52,6 +68,28 @@ def test_spelling_inverts_reading(
         assert params.keys() == space.distributions(params).keys()
         assert space.count_parameters(params) == count_parameters(genome, shape, space.classes)
         assert space.count_macs(params) == count_macs(genome, shape, space.classes)
+
+
+def test_initial_draws_of_stored_studies_stay_as_they_were() -> None:
+    drawn = [CNNSpace().initial(np.random.default_rng(seed)) for seed in range(3)]
+    assert [render(CNNSpace().decode(params)) for params in drawn] == [
+        "B33k3-S96k5-P80k5-D55k5-AP-AP-GAP",
+        "B44k3-B29k3-R34k1-R33k3-GAP",
+        "B20k3-AP-P37k1-AP-R72k3-D87k3-GAP",
+    ]
+
+
+def test_every_unit_of_a_space_is_drawn() -> None:
+    space, rng = SPACES["every unit"]((3, 32, 32)), np.random.default_rng(0)
+    kinds = {unit.kind for _ in range(100) for unit in space.decode(space.initial(rng))}
+    every: tuple[type[Unit], ...] = (*MODERN_UNITS, *OPTIONAL, GAP)
+    assert kinds == {unit.kind for unit in every}
+
+
+@pytest.mark.parametrize("units", [(Inverted,), (NormConv, NormConv), (NormConv, FC), ()])
+def test_units_that_make_no_space_are_refused(units: tuple[type[Unit], ...]) -> None:
+    with pytest.raises(ValueError, match=r"make no space.*\.$"):
+        CNNSpace(units=units)
 
 
 def test_initial_draws_follow_the_generator() -> None:
@@ -103,6 +141,9 @@ def test_pools_never_take_the_smaller_side_below_two() -> None:
         (CNNSpace(), "B7k3-R16k3-GAP"),
         (CNNSpace(), "B16k3-GAP"),
         (CNNSpace(), "C16k3-R16k3-GAP"),
+        (CNNSpace(), "B16k3-I16k3-GAP"),
+        (CNNSpace(units=(NormConv, Inverted)), "B16k3-I16k3e6-GAP"),
+        (CNNSpace(units=(NormConv, Inverted)), "B16k3-I16k1-GAP"),
     ],
 )
 def test_foreign_networks_are_refused(space: CNNSpace, text: str) -> None:

@@ -1,160 +1,22 @@
-from dataclasses import fields, replace
+"""Rows of the table of units."""
+
+from dataclasses import MISSING, fields, replace
 
 import pytest
-from hypothesis import given, settings
 
-from optuna_de.cnn.architecture.cost import trace
-from optuna_de.cnn.architecture.units import (
-    FC,
-    GAP,
-    LETTERS,
-    AvgPool,
-    Conv,
-    DownConv,
-    Genome,
-    MaxPool,
-    NormConv,
-    Parallel,
-    Residual,
-    Separable,
-    Unit,
-    check,
-    parse,
-    render,
-    repair,
-    split_head,
-)
-from tests.cnn.architecture.kit import genomes, image_shapes
+from optuna_de.cnn.architecture.units import UNITS, Conv, MaxPool, NormConv, Unit
 
 
-@settings(derandomize=True, deadline=None)
-@given(genomes)
-def test_text_is_read_back(genome: Genome) -> None:
-    assert parse(render(genome)) == genome
-
-
-def test_every_unit_has_a_text() -> None:
-    text = "C7k3-MP-AP-B8k1-S16k3-R32k5-D9k7-P10k3-FC512"
-    assert parse(text) == (
-        Conv(7, 3),
-        MaxPool(),
-        AvgPool(),
-        NormConv(8, 1),
-        DownConv(16, 3),
-        Residual(32, 5),
-        Separable(9, 7),
-        Parallel(10, 3),
-        FC(512),
-    )
-    assert parse(" C7k3-GAP ") == (Conv(7, 3), GAP())
-
-
-def test_units_have_a_kind_of_their_own_and_two_attributes_at_most() -> None:
-    assert len({unit.kind for unit in LETTERS.values()}) == len(LETTERS)
-    assert all(len(fields(unit)) <= 2 for unit in LETTERS.values())
-
-
-@pytest.mark.parametrize(
-    ("text", "token", "position"),
-    [
-        ("C7k3-C8-MP", "C8", 2),
-        ("C7k3-MP-X9", "X9", 3),
-        ("C7k3--MP", "", 2),
-        ("", "", 1),
-        ("c7k3", "c7k3", 1),
-        ("C7k3-MP2", "MP2", 2),
-        ("C7k3-FC", "FC", 2),
-        ("C7k3 -MP", "C7k3 ", 1),
-        ("C-7k3", "C", 1),
-        ("C\u0667k3", "C\u0667k3", 1),
-        ("C7k3-C8k4", "C8k4", 2),
-        ("C7k3-C8k0", "C8k0", 2),
-        ("C7k3-C0k3", "C0k3", 2),
-        ("C7k3-P1k3", "P1k3", 2),
-        ("C7k3-FC0", "FC0", 2),
-    ],
-)
-def test_bad_text_names_the_token_and_its_position(text: str, token: str, position: int) -> None:
-    with pytest.raises(ValueError, match=rf"Unit {position} .*'{token}'") as caught:
-        parse(text)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_long_token_is_refused_at_once_and_not_repeated_whole() -> None:
-    with pytest.raises(ValueError, match="not understood") as caught:
-        parse("C" + "9" * 100_000 + "k3")
-    assert len(str(caught.value)) < 300
-
-
-@pytest.mark.parametrize("text", ["C7k3-FC10-MP", "FC10-C7k3", "C7k3-FC10-GAP", "C7k3-GAP-GAP"])
-def test_heads_stand_at_the_end(text: str) -> None:
-    with pytest.raises(ValueError, match="stands before other units"):
-        parse(text)
-
-
-@pytest.mark.parametrize("text", ["GAP", "FC10", "GAP-FC10-FC10"])
-def test_a_head_alone_is_no_architecture(text: str) -> None:
-    with pytest.raises(ValueError, match="at least one unit before its head"):
-        parse(text)
-
-
-@pytest.mark.parametrize(
-    "unit",
-    [Conv(0, 3), Conv(4, -1), Conv(4, 2), Conv(2.5, 3), FC(-3)],  # type: ignore[arg-type]
-)
-def test_impossible_sizes_are_refused(unit: Unit) -> None:
-    genome = (Conv(3, 3), unit)
-    with pytest.raises(ValueError, match=r"Unit 2 .* needs"):
-        check(genome)
-    with pytest.raises(ValueError, match=r"Unit 2 .* needs"):
-        trace(genome)
-
-
-@settings(derandomize=True, deadline=None)
-@given(genomes)
-def test_body_and_head_are_the_genome(genome: Genome) -> None:
-    body, head = split_head(genome)
-    assert body + head == genome
-    assert not any(isinstance(unit, FC | GAP) for unit in body)
-
-
-@settings(derandomize=True, deadline=None)
-@given(genomes, image_shapes)
-def test_repair_drops_only_downsampling_and_is_done_after_once(
-    genome: Genome, image_shape: tuple[int, int, int]
-) -> None:
-    before = list(genome)
-    repaired = repair(before, image_shape)
-    assert before == list(genome)
-    assert repair(repaired, image_shape) == repaired
-    rest = iter(genome)
-    assert all(unit in rest for unit in repaired)
-    dropped = [u for u in genome if not isinstance(u, MaxPool | AvgPool | DownConv)]
-    assert [u for u in repaired if not isinstance(u, MaxPool | AvgPool | DownConv)] == dropped
-
-
-@settings(derandomize=True, deadline=None)
-@given(genomes, image_shapes)
-def test_no_repaired_genome_has_a_side_below_two(
-    genome: Genome, image_shape: tuple[int, int, int]
-) -> None:
-    repaired = repair((Conv(4, 3), *genome), image_shape)
-    maps = [row.output_shape for row in trace(repaired, image_shape, 4)]
-    assert min(min(shape[1:]) for shape in maps[: _body_rows(repaired, image_shape)]) >= 2
-
-
-def _body_rows(genome: Genome, image_shape: tuple[int, int, int]) -> int:
-    rows = trace(genome, image_shape, 4)
-    return next(i for i, row in enumerate(rows) if row.unit == rows[-1].unit)
-
-
-def test_pools_go_where_the_side_would_fall_below_two() -> None:
-    deep = parse("C7k3-MP-AP-MP-MP-MP-C8k3-AP")
-    assert render(repair(deep, (3, 32, 32))) == "C7k3-MP-AP-MP-MP-C8k3"
-    assert render(repair(deep, (3, 8, 300))) == "C7k3-MP-AP-C8k3"
-    assert render(repair(deep, (3, 3, 3))) == "C7k3-C8k3"
-    strided = parse("S8k3-S8k3-S8k3")
-    assert render(repair(strided, (1, 5, 5))) == "S8k3-S8k3"
+@pytest.mark.parametrize("unit", UNITS.values(), ids=lambda unit: unit.kind)
+def test_a_row_of_the_table_is_whole(unit: type[Unit]) -> None:
+    """Each layer of a sequence may suggest its kind and two attributes, no more."""
+    names = [f.name for f in fields(unit)]  # type: ignore[arg-type]
+    required = {f.name for f in fields(unit) if f.default is MISSING}  # type: ignore[arg-type]
+    assert required <= set(unit.distributions) <= set(names)
+    assert len(unit.distributions) <= 2
+    assert set(unit.least) <= set(names)
+    assert len({name[0] for name in names[1:]} | {"x"}) == len(names[1:]) + 1
+    assert [other for other in UNITS.values() if other.kind == unit.kind] == [unit]
 
 
 def test_units_are_values() -> None:

@@ -4,7 +4,8 @@ import sys
 import pytest
 
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters
-from optuna_de.cnn.architecture.units import Conv, check, parse
+from optuna_de.cnn.architecture.genomes import check, parse
+from optuna_de.cnn.architecture.units import Conv, NormConv
 from optuna_de.cnn.architecture.zoo import MODEL_1, MODEL_2, ZOO, get_architecture
 
 PARAMETERS = {
@@ -15,11 +16,20 @@ PARAMETERS = {
     "vgg16_bn": 14_724_042,
     "resnet20": 272_474,
     "simplenet": 5_493_834,
+    "simpnet_300k": 300_288,
+    "simpnet_600k": 600_062,
 }
 
 
 def test_parameters_are_those_of_the_published_networks() -> None:
     assert {name: count_parameters(genome) for name, genome in ZOO.items()} == PARAMETERS
+
+
+def test_simpnet_has_the_published_parameters_but_for_biases_before_norms() -> None:
+    """Hasanpour et al., 2018, table of slim versions: 300 k and 600 k."""
+    for name, published in (("simpnet_300k", 300_000), ("simpnet_600k", 600_000)):
+        biases = sum(unit.channels for unit in ZOO[name] if isinstance(unit, NormConv))
+        assert PARAMETERS[name] + biases == pytest.approx(published, rel=0.01)
 
 
 def test_published_texts() -> None:

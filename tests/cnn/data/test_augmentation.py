@@ -17,7 +17,7 @@ def images(n: int, side: tuple[int, int], channels: int = 3) -> Tensor:
 
 def plan_for(n: int, side: tuple[int, int], padding: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return augment.draw_plan(n, side, generator, padding=padding, flip=True)
+    return augment.draw_augmentations(n, side, generator, padding=padding, flip=True)
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -85,7 +85,7 @@ def test_a_plan_takes_every_image_once_and_follows_the_seed() -> None:
 
 def test_without_padding_and_flip_images_pass_unchanged() -> None:
     pool = images(50, (8, 8))
-    plan = augment.draw_plan(50, (8, 8), torch.Generator().manual_seed(0))
+    plan = augment.draw_augmentations(50, (8, 8), torch.Generator().manual_seed(0))
     ours = augment.crop_and_flip(augment.pad(pool, 0), plan)
     assert torch.equal(ours, pool[plan[:, 0]])
     assert ours.is_contiguous(memory_format=torch.channels_last)

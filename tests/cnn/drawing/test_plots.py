@@ -8,10 +8,11 @@ import pytest
 
 from optuna_de._text import amount
 from optuna_de.cnn.architecture.cost import count_parameters
-from optuna_de.cnn.architecture.units import LETTERS, parse
+from optuna_de.cnn.architecture.genomes import parse
+from optuna_de.cnn.architecture.units import FC, UNITS, Conv, Parallel, Residual, Unit
 from optuna_de.cnn.architecture.zoo import ZOO
-from optuna_de.cnn.drawing.columns import Scale, stages
-from optuna_de.cnn.drawing.layout import COLOURS, Picture, Rect, picture
+from optuna_de.cnn.drawing.columns import Scale, columns
+from optuna_de.cnn.drawing.layout import Picture, Rect, picture
 from optuna_de.cnn.drawing.plots import (
     draw_comparison_svg,
     draw_svg,
@@ -20,31 +21,34 @@ from optuna_de.cnn.drawing.plots import (
 )
 
 IMAGE = (3, 32, 32)
-EVERY = "C8k3-B16k3-R16k3-R32k5-S64k3-P64k5-MP-D128k3-AP-P95k3-GAP-FC64"
+EVERY = (
+    "C8k3-B16k3-R16k3-R32k5-G32k7-S64k3-P64k5-M64-A64k3-MP-I64k5s4-D128k3-M96e2-AP-P95k3"
+    "-I95k3e1s2-I80k3-GMP-FC64"
+)
 HOSTILE = "</svg><script>alert(1)</script>&\x00\x0b'\""
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def draw(text: str) -> Picture:
-    columns = stages(parse(text), IMAGE, 10)
-    return picture(columns, text, Scale.of(columns))
+    network = columns(parse(text), IMAGE, 10)
+    return picture(network, text, Scale.of(network))
 
 
-def blocks(drawn: Picture, kind: str) -> list[Rect]:
-    return [r for r in drawn.rects if r.colour == COLOURS[kind] and r.note[0].isalpha()]
+def blocks(drawn: Picture, kind: type[Unit]) -> list[Rect]:
+    return [r for r in drawn.rects if r.colour == kind.colour and r.note[0].isalpha()]
 
 
 @pytest.mark.parametrize("name", sorted(ZOO))
 def test_columns_hold_all_parameters(name: str) -> None:
-    columns = stages(ZOO[name], IMAGE, 10)
-    assert sum(c.parameters for c in columns) == count_parameters(ZOO[name], IMAGE, 10)
-    assert all(a.output_shape == b.input_shape for a, b in pairwise(columns))
-    assert columns[-1].output_shape == (10,)
+    network = columns(ZOO[name], IMAGE, 10)
+    assert sum(c.parameters for c in network) == count_parameters(ZOO[name], IMAGE, 10)
+    assert all(a.output_shape == b.input_shape for a, b in pairwise(network))
+    assert network[-1].output_shape == (10,)
 
 
 def test_columns_of_the_seeds_model_2() -> None:
-    columns = stages(ZOO["model2"], IMAGE, 10)
-    rows = [(c.label, c.output_shape, c.parameters) for c in columns]
+    network = columns(ZOO["model2"], IMAGE, 10)
+    rows = [(c.label, c.output_shape, c.parameters) for c in network]
     assert rows == [
         ("image", (3, 32, 32), 0),
         ("C7k3", (7, 32, 32), 196),
@@ -61,26 +65,24 @@ def test_columns_of_the_seeds_model_2() -> None:
 
 
 def test_the_head_is_a_column_per_layer_with_the_others_in_its_notes() -> None:
-    columns = stages(parse("C4k3-GAP-FC64"), IMAGE, 10)[2:]
-    assert [(c.label, c.output_shape) for c in columns] == [
+    network = columns(parse("C4k3-GAP-FC64"), IMAGE, 10)[2:]
+    assert [(c.label, c.output_shape) for c in network] == [
         ("GAP", (4, 1, 1)),
         ("FC64", (64,)),
         ("classes", (10,)),
     ]
-    names = [[layer.name.partition("-")[0] for layer in c.layers] for c in columns]
-    assert [name for part in names for name in part] == [
-        *("GlobalAvgPool2d", "Flatten", "Dropout", "Linear", "ReLU", "Linear"),
-    ]
+    names = [[layer.name.partition("-")[0] for layer in c.layers] for c in network]
+    assert names == [["GlobalAvgPool2d"], ["Flatten", "Dropout", "Linear", "ReLU"], ["Linear"]]
 
 
 def test_maps_are_to_scale() -> None:
-    wide, narrow = blocks(draw("C100k3-MP-C25k3"), "conv")
+    wide, narrow = blocks(draw("C100k3-MP-C25k3"), Conv)
     assert wide.height == 2 * narrow.height
     assert wide.width == pytest.approx(2 * narrow.width)
 
 
 def test_layers_of_features_are_to_scale_and_no_higher_than_the_image() -> None:
-    wide, narrow, classes = blocks(draw("C256k3-FC40000-FC10000"), "fc")
+    wide, narrow, classes = blocks(draw("C256k3-FC40000-FC10000"), FC)
     assert wide.height == 96.0
     assert narrow.height == pytest.approx(48.0)
     assert classes.height == pytest.approx(96.0 * (10 / 40_000) ** 0.5)
@@ -102,14 +104,14 @@ def test_bars_are_to_scale() -> None:
 @pytest.mark.parametrize(("text", "projected"), [("B16k3-R16k3", 0), ("B16k3-R32k3", 1)])
 def test_a_skip_shows_whether_it_is_projected(text: str, projected: int) -> None:
     drawn = draw(text)
-    assert len(blocks(drawn, "residual")) == 2
+    assert len(blocks(drawn, Residual)) == 2
     assert [r.note for r in drawn.rects].count("1\u00d71 convolution on the skip") == projected
-    top = min(r.y for r in blocks(drawn, "residual"))
+    top = min(r.y for r in blocks(drawn, Residual))
     assert any(len(line) == 4 and line[1][1] < top for line in drawn.lines)
 
 
 def test_branches_lie_side_by_side_and_do_not_touch() -> None:
-    upper, lower = sorted(blocks(draw("P9k5"), "parallel"), key=lambda r: r.y)
+    upper, lower = sorted(blocks(draw("P9k5"), Parallel), key=lambda r: r.y)
     assert upper.y + upper.height < lower.y
     assert upper.y > max(t.y for t in draw("P9k5").texts if not t.centred)
     assert lower.y + lower.height < min(t.y for t in draw("P9k5").texts if t.centred) - 11
@@ -127,14 +129,16 @@ def test_no_two_blocks_overlap_and_all_lie_inside() -> None:
             assert apart_x or apart_y, (a, b)
 
 
-def test_every_unit_has_a_colour() -> None:
-    assert {unit.kind for unit in LETTERS.values()} <= set(COLOURS)
+def test_every_unit_has_a_colour_of_its_own_or_grey() -> None:
+    colours = [u.colour for u in UNITS.values() if u.colour not in ("#999999", "#777777")]
+    assert all(re.fullmatch(r"#[0-9A-F]{6}", colour) for colour in colours)
+    assert len(set(colours)) == len(colours) == 11
 
 
 def test_svg_is_xml_that_shows_each_column() -> None:
     root = ET.fromstring(draw_svg(EVERY))
     texts = [element.text for element in root.iter(f"{SVG}text")]
-    for column in stages(parse(EVERY), IMAGE, 10):
+    for column in columns(parse(EVERY), IMAGE, 10):
         assert column.label in texts
         assert amount(column.parameters) in texts or not column.parameters
     assert not re.search(r"(href|src|url\(|<script)", draw_svg(EVERY))

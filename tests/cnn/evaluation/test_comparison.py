@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from optuna_de.cli.training_progress import watched
+from optuna_de.cli.training_progress import training_progress
 from optuna_de.cnn import parse
 from optuna_de.cnn.data.dataset import Split
 from optuna_de.cnn.evaluation.candidates import Candidate
-from optuna_de.cnn.evaluation.comparison import Comparison, compare, rank_correlation
+from optuna_de.cnn.evaluation.comparison import Comparison, rank_correlation, run_comparison
 from optuna_de.cnn.evaluation.job import TrainingJob
 from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.training import Epoch
@@ -72,10 +72,10 @@ def alike(result: dict[str, Any]) -> Any:
 
 def test_the_test_split_is_opened_once_after_the_last_training(tmp_path: Path) -> None:
     log = Log()
-    result = compare(pair(), log.test, tmp_path / "out", log.watch)
+    result = run_comparison(pair(), log.test, tmp_path / "out", log.watch)
     assert log.events == ["epoch"] * 8 + ["test"]
     again = Log()
-    assert compare(pair(), again.test, tmp_path / "out", again.watch) == result
+    assert run_comparison(pair(), again.test, tmp_path / "out", again.watch) == result
     assert again.events == []
 
 
@@ -84,11 +84,11 @@ def test_one_stopped_anywhere_ends_as_one_never_stopped(
     tmp_path: Path, stop_after: int, told: int
 ) -> None:
     whole, stopped, resumed = Log(), Log(stop_after), Log()
-    expected = compare(pair(), whole.test, tmp_path / "whole", whole.watch)
+    expected = run_comparison(pair(), whole.test, tmp_path / "whole", whole.watch)
     with pytest.raises(Stop):
-        compare(pair(), stopped.test, tmp_path / "pieces", stopped.watch)
+        run_comparison(pair(), stopped.test, tmp_path / "pieces", stopped.watch)
     assert "test" not in stopped.events
-    result = compare(pair(), resumed.test, tmp_path / "pieces", resumed.watch)
+    result = run_comparison(pair(), resumed.test, tmp_path / "pieces", resumed.watch)
     assert alike(result) == alike(expected)
     assert resumed.events == ["epoch"] * told + ["test"]  # the last of each is told again
 
@@ -97,16 +97,16 @@ def test_one_stopped_while_scoring_scores_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Log()
-    expected = compare(pair(), log.test, tmp_path, log.watch)
+    expected = run_comparison(pair(), log.test, tmp_path, log.watch)
     for name in ("02-seed0", "02-seed1"):  # as if the kill had come after the first network
         (tmp_path / "runs" / name / "result.json").unlink()
     resumed = Log()
-    assert alike(compare(pair(), resumed.test, tmp_path, resumed.watch)) == alike(expected)
+    assert alike(run_comparison(pair(), resumed.test, tmp_path, resumed.watch)) == alike(expected)
 
 
 def test_rows_hold_mean_and_spread(tmp_path: Path) -> None:
     log = Log()
-    result = compare(pair(), log.test, tmp_path, log.watch)
+    result = run_comparison(pair(), log.test, tmp_path, log.watch)
     pick, other = result["rows"]
     first, second = pick["test accuracies"]
     assert first != second
@@ -127,7 +127,7 @@ def test_a_training_that_fails_is_told_and_stops_no_other(tmp_path: Path) -> Non
 
     log = Log()
     for _ in range(2):
-        result = compare(pair(training=wild), log.test, tmp_path, log.watch)
+        result = run_comparison(pair(training=wild), log.test, tmp_path, log.watch)
         pick, other = result["rows"]
         assert (len(pick["test accuracies"]), len(other["test accuracies"])) == (1, 2)
     page = (tmp_path / "compare.md").read_text()
@@ -149,9 +149,9 @@ def test_rank_correlation_is_spearmans() -> None:
 
 def test_another_comparison_in_the_folder_is_refused(tmp_path: Path) -> None:
     log = Log()
-    compare(pair(seeds=(0,)), log.test, tmp_path, log.watch)
+    run_comparison(pair(seeds=(0,)), log.test, tmp_path, log.watch)
     with pytest.raises(ValueError, match=r"holds a comparison with seeds \[0\], not \[0, 1\]"):
-        compare(pair(), log.test, tmp_path, log.watch)
+        run_comparison(pair(), log.test, tmp_path, log.watch)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_what_cannot_be_compared_is_refused(changes: dict[str, Any], sentence: s
 def test_epochs_are_told_line_by_line_where_there_is_no_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with watched(3, "vgg16:", held_out=True) as look:
+    with training_progress(3, "vgg16:", held_out=True) as look:
         look(Epoch(1, 1.5, 0.5, 1.25, 0.25, 2.0))
         look(Epoch(2, 1.0, 0.4, 1.0, 0.2, 4.0))
     assert capsys.readouterr().err.splitlines() == [

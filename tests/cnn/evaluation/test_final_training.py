@@ -8,7 +8,13 @@ import pytest
 import torch
 
 from optuna_de.cnn.data.dataset import Split
-from optuna_de.cnn.evaluation.final_training import Fitted, TrainingFailedError, fit, joined, score
+from optuna_de.cnn.evaluation.final_training import (
+    FinalWeights,
+    TrainingFailedError,
+    join_splits,
+    run_final_training,
+    score_final_training,
+)
 from optuna_de.cnn.evaluation.job import TrainingJob
 from optuna_de.cnn.evaluation.results import claim_result_folder
 from optuna_de.cnn.recipes import Recipe
@@ -26,7 +32,7 @@ class Stop(Exception):  # noqa: N818 (a signal, no error)
     pass
 
 
-def content(fitted: Fitted) -> list[Any]:
+def content(fitted: FinalWeights) -> list[Any]:
     """Return all that a fit came to but its seconds."""
     states = [fitted.last, *([fitted.best[1]] if fitted.best else [])]
     tensors = [tensor.tolist() for state in states for tensor in state.values()]
@@ -36,14 +42,14 @@ def content(fitted: Fitted) -> list[Any]:
 
 def test_training_takes_train_and_validation_together() -> None:
     data = digits(300, 200)
-    both = joined(data)
+    both = join_splits(data)
     assert len(both.train.labels) == 500
     assert torch.equal(both.train.images[300:], data.validation.images)
     pixels = both.train.images.double() / 255
     assert both.mean[0] == pytest.approx(pixels.mean().item())
     assert both.std[0] == pytest.approx(pixels.std(unbiased=False).item())
     assert both.fingerprint != data.fingerprint
-    assert len(joined(digits(100, 1500)).validation.labels) == 750
+    assert len(join_splits(digits(100, 1500)).validation.labels) == 750
 
 
 @pytest.mark.parametrize("keep", [False, True])
@@ -53,7 +59,7 @@ def test_one_stopped_after_every_epoch_ends_as_one_never_stopped(
     training = job("B8k3-MP-C8k3-GAP-FC16", epochs=4, keep_validation=keep)
     for name in ("whole", "pieces"):
         (tmp_path / name).mkdir()
-    whole = fit(training, tmp_path / "whole")
+    whole = run_final_training(training, tmp_path / "whole")
 
     for number in range(1, 4):
 
@@ -62,9 +68,11 @@ def test_one_stopped_after_every_epoch_ends_as_one_never_stopped(
                 raise Stop
 
         with pytest.raises(Stop):
-            fit(training, tmp_path / "pieces", stop)
+            run_final_training(training, tmp_path / "pieces", stop)
     seen: list[int] = []
-    pieces = fit(training, tmp_path / "pieces", lambda epoch: seen.append(epoch.number))
+    pieces = run_final_training(
+        training, tmp_path / "pieces", lambda epoch: seen.append(epoch.number)
+    )
     assert content(pieces) == content(whole)
     assert seen == [3, 4]
     assert (whole.best is not None) == keep
@@ -72,52 +80,55 @@ def test_one_stopped_after_every_epoch_ends_as_one_never_stopped(
 
 def test_a_kept_validation_split_is_not_trained_on(tmp_path: Path) -> None:
     training = job(keep_validation=True)
-    whole = fit(training, tmp_path)
-    blank = Split(torch.zeros_like(training.data.validation.images), whole.data.validation.labels)
+    whole = run_final_training(training, tmp_path)
+    held = training.data.validation
+    blank = Split(torch.zeros_like(held.images), held.labels)
     other = job(keep_validation=True, data=replace(training.data, validation=blank))
     (tmp_path / "other").mkdir()
-    assert content(fit(other, tmp_path / "other"))[0][:5] == content(whole)[0][:5]
+    assert content(run_final_training(other, tmp_path / "other"))[0][:5] == content(whole)[0][:5]
 
 
 def test_the_epoch_that_validation_likes_best_is_kept(tmp_path: Path) -> None:
     errors: dict[int, float | None] = {}
     training = jumpy()
-    fitted = fit(training, tmp_path, lambda e: errors.update({e.number: e.validation_error}))
+    fitted = run_final_training(
+        training, tmp_path, lambda e: errors.update({e.number: e.validation_error})
+    )
     best = min(errors, key=lambda number: (errors[number] or 0, number))
     assert fitted.best is not None
     assert fitted.best[0] == best != 6, errors
-    figures = score(training, fitted, training.data.validation)
+    figures = score_final_training(training, fitted, training.data.validation)
     assert figures["best"]["test error"] == errors[best] == figures["best"]["validation error"]
     assert figures["last"]["test error"] == errors[6]
 
 
 def test_of_a_running_mean_too_the_weights_that_were_scored_are_kept(tmp_path: Path) -> None:
     training = jumpy(ema=0.9)
-    fitted = fit(training, tmp_path)
-    figures = score(training, fitted, training.data.validation)
+    fitted = run_final_training(training, tmp_path)
+    figures = score_final_training(training, fitted, training.data.validation)
     for chosen in figures.values():
         assert chosen["test error"] == chosen["validation error"]
 
 
 def test_a_lost_best_epoch_is_said(tmp_path: Path) -> None:
-    fit(jumpy(), tmp_path)
+    run_final_training(jumpy(), tmp_path)
     (tmp_path / "best.pt").unlink()
-    with pytest.raises(ValueError, match=r"best\.pt lacks epoch \d; train anew in another --out"):
-        fit(jumpy(), tmp_path)
+    with pytest.raises(ValueError, match=r"best\.pt lacks epoch \d; train again in another --out"):
+        run_final_training(jumpy(), tmp_path)
 
 
 def test_a_diverged_training_is_one_sentence_again_and_again(tmp_path: Path) -> None:
     wild = job(recipe=Recipe("wild", 1, learning_rate=1e30))
     for _ in range(2):
         with pytest.raises(TrainingFailedError, match="diverged in epoch 1"):
-            fit(wild, tmp_path)
+            run_final_training(wild, tmp_path)
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"epochs": 0}, "epochs is 0"),
-        ({"batch_size": 0}, "batch_size is 0"),
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"text": "C4k3-MP-MP-MP-MP"}, "MP"),
     ],
 )
@@ -130,7 +141,7 @@ def test_test_images_of_another_shape_are_refused(tmp_path: Path) -> None:
     training = job(epochs=1)
     test = Split(torch.zeros(3, 1, 9, 9, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"are \(1, 9, 9\), but the network was trained on"):
-        score(training, fit(training, tmp_path), test)
+        score_final_training(training, run_final_training(training, tmp_path), test)
 
 
 def test_a_folder_is_claimed_once(tmp_path: Path) -> None:
@@ -138,7 +149,7 @@ def test_a_folder_is_claimed_once(tmp_path: Path) -> None:
     for _ in range(2):
         claim_result_folder(folder, training.setup())
     claim_result_folder(folder, TrainingJob(**{**fields(training), "origin": "elsewhere"}).setup())
-    with pytest.raises(ValueError, match=r"holds a training with seed 0, not 1; repeat that, or"):
+    with pytest.raises(ValueError, match=r"holds a training with seed 0, not 1\. Give the same"):
         claim_result_folder(folder, job(seed=1).setup())
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").touch()

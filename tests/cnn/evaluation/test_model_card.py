@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from optuna_de.cnn import count_macs, count_parameters
-from optuna_de.cnn.evaluation.final_training import fit, score
+from optuna_de.cnn.evaluation.final_training import run_final_training, score_final_training
 from optuna_de.cnn.evaluation.job import TrainingJob
-from optuna_de.cnn.evaluation.results import read_result, write_all
+from optuna_de.cnn.evaluation.results import final_result, read_result, write_result, write_weights
 from optuna_de.cnn.export.model_folder import load_model
 from optuna_de.cnn.training.evaluate import evaluate
 from tests.cnn.training.kit import job, jumpy
@@ -27,6 +27,7 @@ NAMES = {
     "model.pt",
     "model_card.md",
     "result.json",
+    "setup.json",
 }
 
 
@@ -36,9 +37,12 @@ def fixture_one_thread() -> None:
 
 
 def finish(training: TrainingJob, folder: Path) -> dict[str, Any]:
-    fitted = fit(training, folder)
-    figures = score(training, fitted, training.data.validation)
-    return write_all(training, fitted, figures, folder)
+    fitted = run_final_training(training, folder)
+    figures = score_final_training(training, fitted, training.data.validation)
+    write_weights(training, fitted, folder)
+    result = final_result(training, fitted, figures)
+    write_result(result, folder)
+    return result
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -60,7 +64,7 @@ def test_the_saved_network_has_the_figures_of_the_card(tmp_path: Path, keep: boo
     card = (tmp_path / "model_card.md").read_text()
     assert f"Test accuracy {1 - error:.2%} at {result['parameters']:,} parameters" in card
     assert ("300 images trained" if keep else "500 images trained") in card
-    assert ("chose the epoch" if keep else "no image was left") in card
+    assert ("to choose the best epoch" if keep else "splits together") in card
     for fact in (
         f"{training.recipe.name} version {training.recipe.version}",
         "seed: 0",
@@ -76,8 +80,8 @@ def test_layers_are_those_of_the_network(tmp_path: Path) -> None:
     finish(training, tmp_path)
     *layers, total = table(tmp_path / "layers.csv")
     assert layers[0] == {
-        "layer (type)": "Conv2d-1",
-        "output shape": "8x8x8",
+        "layer": "Conv2d-1",
+        "output": "8x8x8",
         "parameters": "72",
         "MACs": "4608",
     }
@@ -102,5 +106,5 @@ def test_curves_say_of_which_images_they_are(tmp_path: Path, keep: bool, other: 
 
 
 def test_without_a_result_there_is_none(tmp_path: Path) -> None:
-    fit(job(), tmp_path)
+    run_final_training(job(), tmp_path)
     assert read_result(tmp_path) is None

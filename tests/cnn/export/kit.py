@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.architecture.layers import ImageShape
-from optuna_de.cnn.architecture.units import parse
 from optuna_de.cnn.export.model_folder import load_model, save_model
 from optuna_de.cnn.modules.build import build
 
-EVERY_UNIT = "C7k3-MP-B8k1-S8k3-R12k5-R12k3-D9k7-P10k3-AP"
+EVERY_UNIT = "C7k3-MP-B8k1-M8-I8k3s2-G8k3-A8k5-S8k3-R12k5-R12k3-D9k7-P10k3-AP"
 SHAPE = (3, 16, 16)
 CLASSES = ("it's", 'a "quoted" \\ one', "日本", "[red]", "\udc80", "4", "5", "6", "7", "8")
 MEAN, STD = (0.3, 0.2, 0.1), (0.4, 0.3, 0.2)

@@ -8,14 +8,20 @@ import pytest
 import torch
 from torch import nn
 
-from optuna_de.cnn.export.classifier import Classifier, ModelMetadata, need, read_facts, rebuild
+from optuna_de.cnn.export.classifier import (
+    Classifier,
+    ModelMetadata,
+    read_metadata,
+    rebuild_classifier,
+    require_modules,
+)
 
 FACTS = ModelMetadata("C5k3-GAP", (3, 8, 9), ("a", "日\udc80"), (0.1, 0.2, 0.3), (1.0, 2.0, 0.5))
 WHERE = Path("net.onnx")
 
 
 def test_facts_survive_a_file() -> None:
-    assert read_facts(FACTS.json(), WHERE) == FACTS
+    assert read_metadata(FACTS.json(), WHERE) == FACTS
     assert FACTS.json().isascii()
 
 
@@ -38,14 +44,14 @@ def test_facts_survive_a_file() -> None:
 )
 def test_facts_that_do_not_fit_are_refused(change: dict[str, Any]) -> None:
     text = json.dumps({**json.loads(FACTS.json()), **change})
-    with pytest.raises(ValueError, match=r"^net\.onnx does not say its classes; .*\.$"):
-        read_facts(text, WHERE)
+    with pytest.raises(ValueError, match=r"^net\.onnx does not name its classes; .*\.$"):
+        read_metadata(text, WHERE)
 
 
 @pytest.mark.parametrize("text", [None, "", "[", "[]", "3", "{}"])
 def test_what_is_no_description_is_refused(text: str | None) -> None:
-    with pytest.raises(ValueError, match="does not say its classes"):
-        read_facts(text, WHERE)
+    with pytest.raises(ValueError, match="does not name its classes"):
+        read_metadata(text, WHERE)
 
 
 def test_a_classifier_normalises_by_channel() -> None:
@@ -58,10 +64,10 @@ def test_a_classifier_normalises_by_channel() -> None:
 def test_a_description_of_no_network_is_refused() -> None:
     facts = ModelMetadata("X5", (3, 8, 9), ("a", "b"), FACTS.mean, FACTS.std)
     with pytest.raises(ValueError, match=r"net\.onnx are not those of X5 with 2 classes\.$"):
-        rebuild(facts, {}, WHERE)
+        rebuild_classifier(facts, {}, WHERE)
 
 
 def test_what_is_missing_is_named() -> None:
-    need("json")
+    require_modules("json")
     with pytest.raises(ValueError, match=r'^nowhere is missing; .* "optuna-de\[export\]"\.$'):
-        need("json", "nowhere.inside")
+        require_modules("json", "nowhere.inside")

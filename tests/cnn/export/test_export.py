@@ -1,5 +1,6 @@
 """Exported networks answer as torch does, opened by the formats' own libraries."""
 
+import dataclasses
 import sys
 from pathlib import Path
 from random import Random
@@ -13,9 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 import optuna_de
-from optuna_de.cnn.architecture.units import render
-from optuna_de.cnn.export import SUFFIX
-from optuna_de.cnn.export import formats as writing
+from optuna_de.cnn.architecture.genomes import render
+from optuna_de.cnn.export import FORMATS
 from optuna_de.cnn.export.classifier import Classifier
 from optuna_de.cnn.export.export import export_model
 from optuna_de.cnn.export.model_folder import load_model
@@ -33,8 +33,8 @@ def exported(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a model folder, ``model``, and its exports, ``out.*``."""
     place = tmp_path_factory.mktemp("exports")
     folder = save(place / "model", request.param)
-    for fmt, suffix in SUFFIX.items():
-        done = export_model(folder, fmt, place / f"out{suffix}")
+    for fmt, form in FORMATS.items():
+        done = export_model(folder, fmt, place / f"out{form.suffix}")
         assert done.difference < 1e-4
         assert "64 of scikit-learn's digits as 3x16x16" in done.images
     return place
@@ -80,7 +80,7 @@ def test_the_state_dict_and_safetensors_hold_all_there_is(exported: Path) -> Non
 
 def test_no_file_names_a_place_of_this_machine(exported: Path) -> None:
     package = str(Path(optuna_de.__file__).parent).encode()
-    for suffix in SUFFIX.values():
+    for suffix in (form.suffix for form in FORMATS.values()):
         content = (exported / f"out{suffix}").read_bytes()
         assert package not in content
         assert b"site-packages" not in content
@@ -88,7 +88,7 @@ def test_no_file_names_a_place_of_this_machine(exported: Path) -> None:
 
 def test_nothing_else_is_left(exported: Path) -> None:
     names = {path.name for path in exported.iterdir()}
-    assert names == {"model", *(f"out{suffix}" for suffix in SUFFIX.values())}
+    assert names == {"model", *(f"out{form.suffix}" for form in FORMATS.values())}
 
 
 def test_random_genomes_answer_as_torch(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_random_genomes_answer_as_torch(tmp_path: Path) -> None:
         shape = rng.choice([(1, 8, 8), (3, 13, 9), (1, 11, 16)])
         folder = save(tmp_path / str(i), render(random_genome(rng, shape)), shape)
         for fmt in ("safetensors", "state-dict", "python"):
-            export_model(folder, fmt, tmp_path / f"{i}{SUFFIX[fmt]}")
+            export_model(folder, fmt, tmp_path / f"{i}{FORMATS[fmt].suffix}")
         expected = logits(folder, real_images(shape))
         names: dict[str, Any] = {"__name__": "n", "__file__": str(tmp_path / f"{i}.py")}
         exec((tmp_path / f"{i}.py").read_text(), names)
@@ -152,7 +152,7 @@ def test_a_missing_extra_is_named(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fmt: str, module: str
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    why = refusal(model, fmt, tmp_path / f"a{SUFFIX[fmt]}")
+    why = refusal(model, fmt, tmp_path / f"a{FORMATS[fmt].suffix}")
     assert why == f'{module} is missing; install the package as "optuna-de[export]".'
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
@@ -164,10 +164,11 @@ def test_a_file_that_answers_otherwise_is_not_kept(
     path.write_text("the one before")
 
     def wrong(saved: Any, draft: Path) -> Any:
-        run = writing._safetensors(saved, draft)
-        return lambda images: run(255 - images)
+        logits = right.write(saved, draft)
+        return lambda images: logits(255 - images)
 
-    monkeypatch.setitem(writing.WRITERS, "safetensors", wrong)
+    right = FORMATS["safetensors"]
+    monkeypatch.setitem(FORMATS, "safetensors", dataclasses.replace(right, write=wrong))
     assert "was not kept: its outputs differ" in refusal(model, "safetensors", path)
     assert path.read_text() == "the one before"
     assert {file.name for file in tmp_path.iterdir()} == {"model", "a.safetensors"}

@@ -13,7 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from optuna_de.cnn.export import SUFFIX
+from optuna_de.cnn.export import FORMATS
 from optuna_de.cnn.export.classifier import EXTRA_FILE, KEY, ModelMetadata
 from optuna_de.cnn.export.export import export_model
 from optuna_de.cnn.export.formats import open_model
@@ -21,7 +21,7 @@ from optuna_de.cnn.export.model_folder import load_model
 from tests.cnn.export.kit import agree, logits, real_images, save
 
 SHAPE = (1, 8, 8)
-FORMATS = ["safetensors", "torch-export", "onnx"]
+OPENABLE = ["safetensors", "torch-export", "onnx"]
 
 
 @pytest.fixture(scope="module")
@@ -29,17 +29,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a model folder, ``model``, and three exports, ``out.*``."""
     place = tmp_path_factory.mktemp("opening")
     save(place / "model", "C5k3-GAP", SHAPE)
-    for fmt in FORMATS:
-        export_model(place / "model", fmt, place / f"out{SUFFIX[fmt]}")
+    for fmt in OPENABLE:
+        export_model(place / "model", fmt, place / f"out{FORMATS[fmt].suffix}")
     return place
 
 
-@pytest.mark.parametrize("name", ["model", *(f"out{SUFFIX[fmt]}" for fmt in FORMATS)])
+@pytest.mark.parametrize("name", ["model", *(f"out{FORMATS[fmt].suffix}" for fmt in OPENABLE)])
 def test_what_was_exported_is_opened(place: Path, name: str) -> None:
     opened = open_model(place / name, trust=True)
-    assert opened.facts == ModelMetadata.of(load_model(place / "model"))
+    assert opened.metadata == ModelMetadata.of(load_model(place / "model"))
     images = real_images(SHAPE)
-    agree(opened.run(images), logits(place / "model", images))
+    agree(opened.logits(images), logits(place / "model", images))
 
 
 def refusal(path: Path, *, trust: bool = True) -> str:
@@ -72,7 +72,7 @@ def of_a_zip(_: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("tear", [halved, without_end, of_nothing, of_text, of_a_zip])
-@pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.parametrize("fmt", OPENABLE)
 def test_a_torn_file_is_refused(
     place: Path,
     tmp_path: Path,
@@ -80,14 +80,14 @@ def test_a_torn_file_is_refused(
     fmt: str,
     tear: Callable[[bytes], bytes],
 ) -> None:
-    name = f"out{SUFFIX[fmt]}"
+    name = f"out{FORMATS[fmt].suffix}"
     (tmp_path / name).write_bytes(tear((place / name).read_bytes()))
     assert str(tmp_path / name) in refusal(tmp_path / name)
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_torch_export_is_read_only_where_it_is_trusted(place: Path) -> None:
-    assert "could run any code" in refusal(place / "out.pt2", trust=False)
+    assert "can run code from the file" in refusal(place / "out.pt2", trust=False)
 
 
 class Trap:
@@ -108,23 +108,23 @@ def test_no_code_of_a_torch_export_runs_untrusted(
         for name in good.namelist():
             content = inner.getvalue() if "sample_inputs" in name else good.read(name)
             evil.writestr(name, content)
-    assert "could run any code" in refusal(tmp_path / "evil.pt2", trust=False)
+    assert "can run code from the file" in refusal(tmp_path / "evil.pt2", trust=False)
     assert not (tmp_path / "sprung").exists()
 
 
 def test_a_torch_export_of_others_is_refused(tmp_path: Path) -> None:
     program = torch.export.export(torch.nn.ReLU(), (torch.zeros(2),))
     torch.export.save(program, tmp_path / "a.pt2")
-    assert "does not say its classes" in refusal(tmp_path / "a.pt2")
+    assert "does not name its classes" in refusal(tmp_path / "a.pt2")
     torch.export.save(program, tmp_path / "b.pt2", extra_files={EXTRA_FILE: "{}"})
-    assert "does not say its classes" in refusal(tmp_path / "b.pt2")
+    assert "does not name its classes" in refusal(tmp_path / "b.pt2")
 
 
 def test_an_onnx_file_of_others_is_refused(place: Path, tmp_path: Path) -> None:
     proto = onnx.load(place / "out.onnx")
     del proto.metadata_props[:]
     onnx.save(proto, tmp_path / "a.onnx")
-    assert "does not say its classes" in refusal(tmp_path / "a.onnx")
+    assert "does not name its classes" in refusal(tmp_path / "a.onnx")
 
 
 def test_other_numbers_of_classes_are_refused(place: Path, tmp_path: Path) -> None:
@@ -141,14 +141,14 @@ def test_other_numbers_of_classes_are_refused(place: Path, tmp_path: Path) -> No
 
 def test_weights_of_others_are_refused(tmp_path: Path) -> None:
     safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
-    assert "does not say its classes" in refusal(tmp_path / "a.safetensors")
+    assert "does not name its classes" in refusal(tmp_path / "a.safetensors")
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     assert "There is no model" in refusal(tmp_path / "no.onnx")
     (tmp_path / "a.jpg").write_bytes(b"")
     why = refusal(tmp_path / "a.jpg")
-    assert "give a model folder or a file .onnx, .safetensors, .pt2" in why
+    assert "give a model folder or a file .safetensors, .pt2, .onnx" in why
     assert "no trained network" in refusal(tmp_path)
 
 
@@ -156,7 +156,7 @@ def test_images_reach_the_network_as_they_are(place: Path) -> None:
     extremes = [np.full((1, *SHAPE), level, np.uint8) for level in (0, 255)]
     images = np.concatenate([*extremes, real_images(SHAPE)])
     for name in ("out.onnx", "out.pt2", "out.safetensors"):
-        agree(open_model(place / name, trust=True).run(images), logits(place / "model", images))
+        agree(open_model(place / name, trust=True).logits(images), logits(place / "model", images))
 
 
 @pytest.mark.parametrize("key", ["image_shape", "mean", "std", "classes", "architecture"])

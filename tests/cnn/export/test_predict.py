@@ -125,7 +125,9 @@ def test_another_number_of_classes_is_refused(tmp_path: Path) -> None:
         predict(fixed([0, 0, 0]), digits(tmp_path, 1))
 
 
-@pytest.mark.parametrize(("n", "top", "why"), [(0, 1, "no image to"), (1, 0, "top is 0")])
+@pytest.mark.parametrize(
+    ("n", "top", "why"), [(0, 1, "no image to"), (1, 0, "top must be at least 1")]
+)
 def test_nothing_to_do_is_refused(tmp_path: Path, n: int, top: int, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         predict(fixed([0, 0]), digits(tmp_path, n), top=top)

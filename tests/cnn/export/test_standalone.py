@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 
 from optuna_de.cnn.architecture.cost import count_parameters
-from optuna_de.cnn.architecture.units import parse
+from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.data.images import read_image
 from optuna_de.cnn.export.export import export_model
 from optuna_de.cnn.export.predict import probabilities
-from optuna_de.cnn.export.standalone import source
+from optuna_de.cnn.export.standalone import standalone_source
 from optuna_de.cnn.modules.build import build
 from tests.cnn.architecture.kit import random_genome
 from tests.cnn.export.kit import CLASSES, EVERY_UNIT, SHAPE, logits, save
@@ -58,7 +58,8 @@ def test_it_classifies_alone(network: Path, tmp_path: Path) -> None:
     lines = [
         f"{f}: {CLASSES[p.argmax()]} {p.max():.1%}" for f, p in zip(files, chances, strict=False)
     ]
-    assert ended.stdout.splitlines() == lines
+    shown = [line.encode(errors="replace").decode() for line in lines]  # a terminal cannot: \udc80
+    assert ended.stdout.splitlines() == shown
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "LA", "RGBA"])
@@ -91,7 +92,7 @@ def test_random_genomes_have_the_weights_of_build() -> None:
         shape = rng.choice([(3, 32, 32), (1, 8, 8), (2, 9, 30)])
         genome = random_genome(rng, shape)
         names = {"__file__": "n.py", "__name__": "n"}
-        exec(source(genome, shape, CLASSES[:4], (0.5,), (0.5,)), names)
+        exec(standalone_source(genome, shape, CLASSES[:4], (0.5,), (0.5,)), names)
         with torch.device("meta"):
             alone = names["Network"]().layers  # type: ignore[operator]
             ours = build(genome, shape, 4)
@@ -102,7 +103,7 @@ def test_random_genomes_have_the_weights_of_build() -> None:
 
 
 def test_it_is_plain_readable_code() -> None:
-    text = source(parse("C7k3-AP-FC9"), (1, 8, 8), ("0", "1"), (0.5,), (0.5,))
+    text = standalone_source(parse("C7k3-AP-FC9"), (1, 8, 8), ("0", "1"), (0.5,), (0.5,))
     assert '    "0",\n    "1",\n' in text
     assert "            # C7k3: 7 x 8 x 8\n            nn.Conv2d(1, 7, 3, padding=1),\n" in text
     assert "            # head FC9: 2\n            nn.Flatten(),\n" in text
@@ -118,4 +119,4 @@ def test_it_is_plain_readable_code() -> None:
 
 def test_a_genome_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="more pools"):
-        source(parse("C7k3-MP-MP-MP"), (1, 8, 8), ("0", "1"), (0.5,), (0.5,))
+        standalone_source(parse("C7k3-MP-MP-MP"), (1, 8, 8), ("0", "1"), (0.5,), (0.5,))

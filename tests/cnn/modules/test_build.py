@@ -10,13 +10,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters, trace
 from optuna_de.cnn.architecture.expand import expand
-from optuna_de.cnn.architecture.units import Genome, Unit, parse
+from optuna_de.cnn.architecture.genomes import Genome, parse
+from optuna_de.cnn.architecture.units import Unit
 from optuna_de.cnn.architecture.zoo import MODEL_1, MODEL_2, ZOO
 from optuna_de.cnn.modules.build import _module, build
 from tests.cnn.architecture.kit import random_genome
 
 TASKS = (((3, 32, 32), 10), ((1, 28, 28), 10), ((3, 33, 47), 4), ((1, 8, 8), 10), ((2, 2, 5), 2))
-EVERY_UNIT = "C7k3-MP-B8k1-S16k3-R16k5-R12k3-D9k7-AP-P10k3"
+EVERY_UNIT = "C7k3-MP-B8k1-S16k3-R16k5-R12k3-D9k7-AP-P10k3-G8k7-A8k3-I8k5s4-I12k3e1-M9-M9e2"
 
 
 def meta(genome: Genome, image_shape: tuple[int, int, int], classes: int) -> nn.Sequential:
@@ -92,7 +93,8 @@ def test_shapes_are_those_of_the_table(image_shape: tuple[int, int, int], classe
         for row in trace(genome, image_shape, classes)
         if not row.name.startswith("ReLU")  # moved behind maximum pools
     ]
-    assert seen == table
+    names = {"BoxFilter": "AvgPool2d", "GlobalAvgPool2d": "AdaptiveAvgPool2d"}
+    assert seen == [(names.get(name, name), shape) for name, shape in table]
 
 
 @pytest.mark.parametrize("head", ["", "-FC9", "-FC9-FC8-FC7", "-GAP", "-GAP-FC9"])
@@ -181,6 +183,71 @@ def test_a_strided_unit_halves_the_sides_rounded_up() -> None:
     torch.testing.assert_close(body(model, x.clone()), expected)
 
 
+def test_a_grouped_unit_filters_groups_alone() -> None:
+    x = images(2, 6, 9, 7)
+    model = seeded("G4k3g8-GAP", (6, 9, 7))  # gcd(8, 6, 4) = 2 groups
+    (weight,) = weights(model)
+    halves = zip(x.chunk(2, 1), weight.chunk(2), strict=True)
+    expected = torch.cat([F.conv2d(part, w, padding=1) for part, w in halves], 1)
+    torch.testing.assert_close(body(model, x.clone()), scale(expected).relu())
+
+
+def test_a_dilated_unit_skips_pixels_and_keeps_the_sides() -> None:
+    x = images(2, 6, 9, 7)
+    model = seeded("A4k3d3-GAP", (6, 9, 7))
+    expected = scale(F.conv2d(x, weights(model)[0], padding=3, dilation=3)).relu()
+    assert expected.shape == (2, 4, 9, 7)
+    torch.testing.assert_close(body(model, x.clone()), expected)
+
+
+def test_an_inverted_bottleneck_expands_filters_excites_and_projects() -> None:
+    x = images(2, 6, 9, 7)
+    model = seeded("I6k5e2s3-GAP", (6, 9, 7))
+    expand, depthwise, down, up, project = weights(model)
+    bias_down, bias_up = (
+        m.bias for m in model.modules() if isinstance(m, nn.Conv2d) and m.bias is not None
+    )
+    hidden = F.hardswish(scale(F.conv2d(x, expand)))
+    hidden = F.hardswish(scale(F.conv2d(hidden, depthwise, padding=2, groups=12)))
+    gate = F.conv2d(
+        F.conv2d(hidden.mean((2, 3), keepdim=True), down, bias_down).relu(), up, bias_up
+    )
+    hidden = hidden * F.hardsigmoid(gate)
+    torch.testing.assert_close(body(model, x.clone()), x + scale(F.conv2d(hidden, project)))
+    assert (len(down), len(project)) == (4, 6)
+
+
+def test_an_inverted_bottleneck_of_other_width_has_no_skip() -> None:
+    x = images(2, 6, 9, 7)
+    model = seeded("I4k3e1-GAP", (6, 9, 7))
+    depthwise, project = weights(model)
+    hidden = F.hardswish(scale(F.conv2d(x, depthwise, padding=1, groups=6)))
+    torch.testing.assert_close(body(model, x.clone()), scale(F.conv2d(hidden, project)))
+
+
+def test_a_mixer_filters_shares_of_the_channels_and_gates_their_mixture() -> None:
+    x = images(2, 6, 9, 7)
+    model = seeded("M6e2-GAP", (6, 9, 7))
+    p = {name.split(".", 2)[-1]: tensor for name, tensor in model.named_parameters()}
+    factor = p.pop("1.0.weight")
+    three, seven, far, value, gate, project = (t for n, t in p.items() if t.ndim == 4)
+    biases = [t for n, t in p.items() if n.endswith("bias")]
+    a, b, c, d = torch.tensor_split(x, 4, 1)
+    b = F.conv2d(b, three, biases[0], padding=1, groups=2)
+    c = F.conv2d(c, seven, biases[1], padding=3)
+    d = F.conv2d(F.avg_pool2d(d, 3, 1, 1), far, biases[2], padding=9, dilation=3)
+    mixed = F.layer_norm(torch.cat([a, b, c, d], 1).permute(0, 2, 3, 1), [6]).permute(0, 3, 1, 2)
+    hidden = F.conv2d(mixed, value, biases[4]) * F.gelu(F.conv2d(mixed, gate, biases[5]))
+    expected = x * factor.view(-1, 1, 1) + F.conv2d(hidden, project, biases[6])
+    torch.testing.assert_close(body(model, x.clone()), expected)
+
+
+@pytest.mark.parametrize("inputs", [1, 2, 3, 4])
+def test_a_mixer_of_few_channels_has_fewer_shares(inputs: int) -> None:
+    model = seeded("M5-GAP", (inputs, 9, 7))
+    assert body(model, images(2, inputs, 9, 7)).shape == (2, 5, 9, 7)
+
+
 def test_images_are_left_as_they_were() -> None:
     genome: list[Unit] = list(parse("R3k3-P4k3-MP-GAP"))
     before, x = list(genome), images(2, 3, 8, 8)
@@ -205,7 +272,7 @@ def test_rectifiers_work_in_place() -> None:
     rectifiers = [
         m for m in build(parse(EVERY_UNIT), (3, 17, 19), 4).modules() if type(m) is nn.ReLU
     ]
-    assert len(rectifiers) == 12
+    assert len(rectifiers) == 15
     assert all(rectifier.inplace for rectifier in rectifiers)
 
 

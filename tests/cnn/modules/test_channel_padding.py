@@ -5,13 +5,14 @@ import pytest
 import torch
 from torch import nn
 
-from optuna_de.cnn.architecture.units import parse
-from optuna_de.cnn.modules.build import Concat, build
+from optuna_de.cnn.architecture.genomes import parse
+from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.modules.channel_padding import block, copy_back, padded
+from optuna_de.cnn.modules.custom_layers import Concat
 from optuna_de.cnn.recipes import Recipe, get_recipe
 from optuna_de.cnn.training import Epoch, evaluate
 from optuna_de.cnn.training.epochs import EpochLoop
-from optuna_de.cnn.training.state import start
+from optuna_de.cnn.training.state import make_train_state
 from optuna_de.cnn.training.trainer import train
 from tests.cnn.kit import digits, equal, weights
 
@@ -21,6 +22,7 @@ NETWORKS = (
     "P11k3-R11k3-D12k3-S7k3-GAP-FC9",
     "S10k3-P10k5-AP-C3k3",
     "B16k3-GAP",
+    "B11k3-I11k3s3-I13k5e2-A9k3-I9k3e1-GMP",
 )
 MEAN = Recipe("mean", 1, learning_rate=0.05, ema=0.9, crop_padding=1, clip_norm=1.0)
 
@@ -66,7 +68,7 @@ def test_training_is_the_same_and_padding_stays_zero(text: str, recipe: Recipe) 
 
 def test_nothing_flows_into_the_padding() -> None:
     data = digits(128, 64)
-    run = start(network(NETWORKS[2]), data, MEAN, torch.device("cpu"), 0, pad=True)
+    run = make_train_state(network(NETWORKS[2]), data, MEAN, torch.device("cpu"), 0, pad=True)
     EpochLoop(run, data, epochs=2, batch_size=32, micro=32, seed=0).epoch(lambda epoch: True)
     for given, tensor in zip(
         run.given.state_dict().values(), run.model.state_dict().values(), strict=True
@@ -74,7 +76,7 @@ def test_nothing_flows_into_the_padding() -> None:
         rest = tensor.clone()
         block(rest, given).zero_()
         assert rest.count_nonzero() == 0
-    assert [t.shape for t in run.state()[: len(list(run.given.parameters()))]] == [
+    assert [t.shape for t in run.tensors()[: len(list(run.given.parameters()))]] == [
         p.shape for p in run.given.parameters()
     ]
 
@@ -84,6 +86,7 @@ def test_nothing_flows_into_the_padding() -> None:
     [
         (nn.Sequential(nn.Conv2d(1, 3, 3), nn.Softmax2d()), 1),
         (nn.Sequential(nn.Conv2d(4, 6, 3, groups=2)), 4),
+        (network("B9k3-M9-GAP"), 1),
         (network("R3k3-GAP", channels=3), 3),  # the images are one of the paths
     ],
 )

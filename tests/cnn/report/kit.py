@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import optuna
 
+from optuna_de.cnn.architecture.genomes import render
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import render
-from optuna_de.cnn.report.tables import SETUP_KEY
+from optuna_de.cnn.study.setup import SETUP_KEY
 from tests.visualization import kit
 
 SETUP = {"data": "digits", "image shape": [1, 8, 8], "classes": 10, "training seed": 7}
@@ -36,9 +36,9 @@ def networks(n: int, *, study_name: str = "digits-modern") -> optuna.Study:
         luck = np.random.default_rng(i).uniform(0.4, 1.6)
         error = float(min(0.9, 4 / np.log(size) ** 1.5 * luck))
         curve = [[e + 1, 2 / (e + 1), error + 0.3 / (e + 1)] for e in range(EPOCHS)]
-        told = {"epochs": EPOCHS, "seconds": 2.5, "status": "ok", "machine": "2 cores of a test"}
+        record = {"epochs": EPOCHS, "seconds": 2.5, "status": "ok", "machine": "2 cores of a test"}
         parents = (i - 1, i - 5, i - 9) if i > 20 else ()
         plan = (max(0, i - 20) // 10, "difference" if parents else "initial", parents)
-        every = {**attrs, **told, "curve": curve}
+        every = {**attrs, **record, "curve": curve}
         kit.add(study, error, float(size), plan=plan, attrs=every, **trial)
     return study

@@ -7,8 +7,8 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution
 
+from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import parse
 from optuna_de.cnn.report.notebook import (
     Display,
     load_ipython_extension,
@@ -63,8 +63,8 @@ def test_a_front_shows_its_trials_by_first_value() -> None:
     shown = show_front(study)
     assert repr(shown).splitlines() == [
         "trial | error | parameters | architecture",
-        "1 | 0.25 | 12,345 | C9k3",
-        "0 | 0.5 | 1,000 | C7k3",
+        "1 | 25.00% | 12,345 | C9k3",
+        "0 | 50.00% | 1,000 | C7k3",
     ]
     assert html(shown).count("<svg") == 2
 

@@ -14,8 +14,8 @@ import pytest
 import torch
 from optuna.trial import TrialState
 
+from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.architecture.space import CNNSpace
-from optuna_de.cnn.architecture.units import parse
 from optuna_de.cnn.data.loading import load_data
 from optuna_de.cnn.recipes import get_recipe
 from optuna_de.cnn.search.objective import CNNObjective

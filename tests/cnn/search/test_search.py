@@ -179,8 +179,8 @@ def test_bad_input_is_refused_before_anything_is_stored(url: str, changes: dict[
     ("changes", "sentence"),
     [
         ({"preset": "fastest"}, "no preset 'fastest'"),
-        ({"trials": 0}, "trials is 0"),
-        ({"epochs": -1}, "epochs is -1"),
+        ({"trials": 0}, "trials must be at least 1"),
+        ({"epochs": -1}, "epochs must be at least 1"),
         ({"weights": (0.5,)}, "must be of error and parameters"),
         ({"preset": "seed", "population": 30}, "population is 30"),
         ({"preset": "seed", "population": 20, "weights": (0.5, 0.5)}, "weights are"),

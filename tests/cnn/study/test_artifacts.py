@@ -13,9 +13,9 @@ from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta
 
 from optuna_de import DESampler
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters
-from optuna_de.cnn.architecture.units import parse
+from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.study.artifacts import FILES_KEY, open_store, read, upload
-from optuna_de.cnn.study.trials import generation
+from optuna_de.cnn.study.attributes import generation
 
 GENOME = parse("B8k3-MP-B16k3-GAP")
 SHAPE = (1, 8, 8)
@@ -36,8 +36,9 @@ def test_files_hold_drawing_curve_and_layers(trial: optuna.Trial, tmp_path: Path
     assert files["curve.csv"] == b"epoch,training loss,validation error\n1,2.0,0.5\n2,,0.25\n"
     rows = list(csv.DictReader(io.StringIO(files["layers.csv"].decode())))
     assert rows[0]["output"] == "8x8x8"
-    assert sum(int(row["parameters"]) for row in rows) == count_parameters(GENOME, SHAPE, 10)
-    assert sum(int(row["MACs"]) for row in rows) == count_macs(GENOME, SHAPE, 10)
+    for name, count in (("parameters", count_parameters), ("MACs", count_macs)):
+        *layers, total = (int(row[name]) for row in rows)
+        assert sum(layers) == total == count(GENOME, SHAPE, 10)
 
 
 def test_the_dashboard_knows_their_types(trial: optuna.Trial, tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_a_full_store_costs_a_warning(
     store = FileSystemArtifactStore(tmp_path / "no folder")
     with caplog.at_level(logging.WARNING):
         upload(trial, store, GENOME, SHAPE, 10)
-    assert "Trial 0: its files cannot be stored" in caplog.text
+    assert "Drawings and curves of trials cannot be stored: " in caplog.text
     trial.study.tell(trial, 0.5)
 
 

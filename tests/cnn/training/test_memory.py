@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from optuna_de.cnn.training.device import allotments, device_memory
+from optuna_de.cnn.training.device import control_group_memory, device_memory
 from optuna_de.cnn.training.memory import (
     TrainingOutOfMemory,
     attempt,
@@ -70,8 +70,8 @@ def test_a_container_is_asked_for_what_it_allows(tmp_path: Path) -> None:
         (folder / "memory.max").write_text(f"{limit}\n")
         (folder / "memory.current").write_text("700\n")
         (folder / "memory.stat").write_text("anon 500\ninactive_file 200\n")
-    assert allotments(tmp_path / "groups", process) == [(500, 1000)]
-    assert allotments(tmp_path / "none", tmp_path / "neither") == []
+    assert control_group_memory(tmp_path / "groups", process) == [(500, 1000)]
+    assert control_group_memory(tmp_path / "none", tmp_path / "neither") == []
 
 
 @pytest.mark.parametrize(

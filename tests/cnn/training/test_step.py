@@ -9,8 +9,14 @@ from optuna_de.cnn.data import augmentation as augment
 from optuna_de.cnn.recipes import Recipe, get_recipe
 from optuna_de.cnn.training.memory import TrainingOutOfMemory
 from optuna_de.cnn.training.optimizer import initialise
-from optuna_de.cnn.training.state import TrainState, averaged, set_rate, start, update_mean
-from optuna_de.cnn.training.step import Stepper, static_step, step
+from optuna_de.cnn.training.state import (
+    TrainState,
+    ema_weights,
+    make_train_state,
+    set_learning_rate,
+    update_ema,
+)
+from optuna_de.cnn.training.step import Stepper, captured_step, train_step
 from tests.cnn.kit import digits, equal, network, weights
 
 CPU = torch.device("cpu")
@@ -19,14 +25,14 @@ FAST = replace(get_recipe("fast"), crop_padding=1, cutout=3)
 
 
 def run_of(recipe: Recipe, model: nn.Module | None = None) -> TrainState:
-    run = start(model or network(dropout=0.0), digits(), recipe, CPU, seed=0)
-    set_rate(run, 0.05)
+    run = make_train_state(model or network(dropout=0.0), digits(), recipe, CPU, seed=0)
+    set_learning_rate(run, 0.05)
     return run
 
 
 def plans(run: TrainState, batch_size: int, steps: int) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
-    plan = augment.draw_plan(
+    plan = augment.draw_augmentations(
         len(run.labels), run.images.side, generator, padding=run.images.padding, flip=True
     )
     return list(torch.split(plan, batch_size))[:steps]
@@ -45,7 +51,7 @@ def test_step_is_textbook_sgd() -> None:
     for row in rows:
         plan = torch.zeros((64, 6), dtype=torch.int64)
         plan[:, 0] = row
-        step(run, plan, micro=64)
+        train_step(run, plan, micro=64)
         images = (data.train.images[row] / 255 - 0.3) / 0.35
         optimizer.zero_grad()
         loss = F.cross_entropy(twin(images), data.train.labels[row], label_smoothing=0.1)
@@ -59,9 +65,9 @@ def test_step_is_textbook_sgd() -> None:
 @pytest.mark.parametrize("recipe", [PLAIN, FAST])
 def test_static_step_equals_the_plain_step(recipe: Recipe) -> None:
     plain, static = run_of(recipe), run_of(recipe)
-    replay = static_step(static, 64, 64)
+    replay = captured_step(static, 64, 64)
     for plan in plans(plain, 64, steps=5):  # the last has 44 rows
-        step(plain, plan, 64)
+        train_step(plain, plan, 64)
         replay(plan)
     assert equal(weights(plain.model), weights(static.model))
     assert torch.equal(plain.totals, static.totals)
@@ -70,8 +76,8 @@ def test_static_step_equals_the_plain_step(recipe: Recipe) -> None:
 def test_micro_batches_keep_the_mean_loss() -> None:
     whole, parts = (run_of(PLAIN, network(norm=False, dropout=0.0)) for _ in range(2))
     for plan in plans(whole, 64, steps=5):
-        step(whole, plan, 64)
-        step(parts, plan, 24)
+        train_step(whole, plan, 64)
+        train_step(parts, plan, 24)
     for left, right in zip(weights(whole.model), weights(parts.model), strict=True):
         torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(whole.totals, parts.totals, rtol=1e-5, atol=1e-4)
@@ -113,7 +119,7 @@ def test_memory_running_out_once_halves_the_micro_batch() -> None:
     free = run_of(PLAIN, network(norm=False, dropout=0.0))
     stepper = Stepper(limited, 64, 64)
     for plan in plans(free, 64, steps=5):
-        step(free, plan, 64)
+        train_step(free, plan, 64)
         stepper(plan)
     assert stepper.micro == 32
     for left, right in zip(weights(limited.model), weights(free.model), strict=True):
@@ -161,14 +167,14 @@ def test_running_mean_is_lent_and_returned() -> None:
     run = run_of(replace(PLAIN, ema=0.5))
     raw = []
     for number, plan in enumerate(plans(run, 64, steps=3), start=1):
-        step(run, plan, 64)
-        update_mean(run, number)
+        train_step(run, plan, 64)
+        update_ema(run, number)
         raw.append(next(run.model.parameters()).detach().clone())
     mean = next(network(dropout=0.0).parameters()).detach()
     for number, value in enumerate(raw, start=1):
         decay = min(0.5, (1 + number) / (10 + number))
         mean = decay * mean + (1 - decay) * value
     before = weights(run.model)
-    with averaged(run):
+    with ema_weights(run):
         torch.testing.assert_close(next(run.model.parameters()), mean)
     assert equal(before, weights(run.model))

@@ -202,7 +202,7 @@ def test_a_lost_device_is_not_caught() -> None:
 
 @pytest.mark.parametrize(("epochs", "batch_size"), [(0, 64), (1, 0), (-1, None)])
 def test_bad_numbers_are_refused(epochs: int, batch_size: int | None) -> None:
-    with pytest.raises(ValueError, match="must be 1 or more"):
+    with pytest.raises(ValueError, match="must be at least 1"):
         train(network(), digits(), SEARCH, epochs=epochs, batch_size=batch_size)
 
 

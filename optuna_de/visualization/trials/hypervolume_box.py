@@ -16,7 +16,7 @@ import optuna
 from numpy.typing import NDArray
 
 from optuna_de import _compat
-from optuna_de.visualization import finished_trials
+from optuna_de.visualization.trials import finished_trials
 
 Array = NDArray[np.float64]
 

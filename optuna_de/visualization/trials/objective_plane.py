@@ -1,4 +1,4 @@
-"""Two objectives as a plane: which stand on the axes, and the trials as points."""
+"""Objective plane: the two objectives on the axes and the trials as points."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import optuna
 
-from optuna_de.visualization import finished_trials
-from optuna_de.visualization.finished_trials import Entry
 from optuna_de.visualization.style import shown
+from optuna_de.visualization.trials import finished_trials
+from optuna_de.visualization.trials.finished_trials import Entry
 
 Axes = tuple[int, int]
 
@@ -51,7 +51,7 @@ def plane(
     """Return the plane of two objectives, of the trial number and the objective if it is one.
 
     Raises:
-        ValueError: Where ``axes`` are not two objectives of the study.
+        ValueError: If ``axes`` are not two objectives of the study.
     """
     names = finished_trials.names_of(study, target_names)
     if len(names) == 1:
@@ -91,7 +91,7 @@ def place(entry: Entry, axes: Axes | None) -> tuple[float, float]:
 
 def hover(point: Point, plane: Plane) -> str:
     """Return what a point says, escaped."""
-    born = "added" if point.generation is None else f"generation {point.generation}"
-    lines = [f"<b>Trial {point.number}</b>, {born}", *([shown(point.label)] * bool(point.label))]
+    origin = "added" if point.generation is None else f"generation {point.generation}"
+    lines = [f"<b>Trial {point.number}</b>, {origin}", *([shown(point.label)] * bool(point.label))]
     lines += [f"{shown(plane.y_name)}: {point.y:.6g}", f"{shown(plane.x_name)}: {point.x:,.7g}"]
     return "<br>".join([*lines, *(["infeasible"] * (not point.feasible))])

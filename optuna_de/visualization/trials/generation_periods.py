@@ -1,11 +1,11 @@
-"""Generations taken together where there are more than a figure can show."""
+"""Periods: generations grouped so that a figure stays readable."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optuna_de.visualization.finished_trials import Entry
+from optuna_de.visualization.trials.finished_trials import Entry
 
 
 @dataclass(frozen=True, slots=True)

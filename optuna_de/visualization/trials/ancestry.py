@@ -1,10 +1,10 @@
-"""Who descends from whom, by the plans of the trials."""
+"""Ancestry of trials, read from their plans."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from optuna_de.visualization.finished_trials import Entry
+from optuna_de.visualization.trials.finished_trials import Entry
 
 
 def parents(entry: Entry, known: Mapping[int, Entry]) -> list[int]:
@@ -30,7 +30,9 @@ def trunk(asked: Sequence[int], known: Mapping[int, Entry]) -> tuple[tuple[int, 
     edges: set[tuple[int, int]] = set()
     for number in asked:
         child = number
-        while (found := parents(known[child], known)) and (found[0], child) not in edges:
-            edges.add((found[0], child))
-            child = found[0]
+        while (known_parents := parents(known[child], known)) and (
+            edge := (known_parents[0], child)
+        ) not in edges:
+            edges.add(edge)
+            child = known_parents[0]
     return tuple(sorted(edges, key=lambda edge: (edge[1], edge[0])))

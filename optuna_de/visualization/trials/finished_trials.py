@@ -1,4 +1,4 @@
-"""What the plots read of a study: its finished trials in the order of their completion."""
+"""Finished trials as the plots read them, in order of completion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import _compat
-from optuna_de.sampler.plan import PLAN_KEY, Plan
+from optuna_de._attributes import UNREADABLE, read_number, read_text
+from optuna_de.sampler.plan import Plan, stored_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +23,13 @@ class Entry:
 
     Args:
         number: The trial's number.
-        values: One per objective; empty where the trial failed or was pruned.
+        values: One per objective; empty if the trial failed or was pruned.
         losses: The values, minimised.
         feasible: Whether no constraint is violated.
-        plan: How the sampler planned it; ``None`` for enqueued and added trials.
+        plan: How the sampler planned it; ``None`` for enqueued and added trials, and for plans
+            that cannot be read.
         seconds: Seconds of compute: the user attribute ``seconds``, else the trial's duration.
-        label: The user attribute ``architecture``, else empty.
+        label: See :func:`label_of`.
     """
 
     number: int
@@ -40,12 +42,12 @@ class Entry:
 
     @property
     def generation(self) -> int | None:
-        """The generation of the plan; ``None`` where there is none."""
+        """The generation of the plan; ``None`` without one."""
         return None if self.plan is None else self.plan.generation
 
     @property
     def operator(self) -> str:
-        """The operator of the plan; ``"added"`` where there is none."""
+        """The operator of the plan; ``"added"`` without one."""
         return "added" if self.plan is None else self.plan.operator
 
 
@@ -68,23 +70,28 @@ def entries(study: optuna.Study) -> tuple[Entry, ...]:
 def entry(trial: FrozenTrial, signs: Sequence[float]) -> Entry:
     """Read a finished trial; ``signs`` are -1 for maximised objectives, else 1."""
     values = tuple(trial.values) if trial.state == TrialState.COMPLETE else ()
-    stored = trial.system_attrs.get(PLAN_KEY)
     return Entry(
         number=trial.number,
         values=values,
         losses=tuple(s * v for s, v in zip(signs, values, strict=False)),
         feasible=all(c <= 0 for c in trial.constraints.values()),
-        plan=None if stored is None else Plan.load(stored),
+        plan=stored_plan(trial),
         seconds=_seconds(trial),
-        label=str(trial.user_attrs.get("architecture", "")),
+        label=label_of(trial),
     )
 
 
 def _seconds(trial: FrozenTrial) -> float:
-    told = trial.user_attrs.get("seconds")
-    if isinstance(told, int | float) and math.isfinite(told) and told >= 0:
-        return float(told)
-    return 0.0 if trial.duration is None else trial.duration.total_seconds()
+    recorded = read_number(trial.user_attrs.get("seconds"))
+    if recorded is not None:
+        return recorded
+    return 0.0 if trial.duration is None else max(0.0, trial.duration.total_seconds())
+
+
+def label_of(trial: FrozenTrial) -> str:
+    """Return the user attribute ``architecture``; empty if there is none, or "unreadable"."""
+    label = read_text(trial.user_attrs.get("architecture", ""))
+    return UNREADABLE if label is None else label
 
 
 def scored(finished: Iterable[Entry]) -> tuple[Entry, ...]:
@@ -93,7 +100,7 @@ def scored(finished: Iterable[Entry]) -> tuple[Entry, ...]:
 
 
 def excuse(finished: Sequence[Entry]) -> str:
-    """Return a sentence that says why there is nothing to plot; empty where there is."""
+    """Return the sentence shown if there is nothing to plot; empty if there is something."""
     if scored(finished):
         return ""
     if not finished:
@@ -115,11 +122,24 @@ def loss_array(scored_entries: Sequence[Entry]) -> NDArray[np.float64]:
     return np.array([e.losses for e in scored_entries], dtype=float)
 
 
+def require_several(study: optuna.Study) -> None:
+    """Refuse a study of one objective.
+
+    Raises:
+        ValueError: If the study has one objective.
+    """
+    if len(study.directions) < 2:
+        raise ValueError(
+            "A front needs two objectives, but this study has 1; plot_optimization_history of "
+            "optuna.visualization plots it."
+        )
+
+
 def names_of(study: optuna.Study, target_names: Sequence[str] | None) -> tuple[str, ...]:
     """Return one name per objective: those given, the study's metric names, or a number.
 
     Raises:
-        ValueError: Where the number of names given is not the number of objectives.
+        ValueError: If the number of names given is not the number of objectives.
     """
     n = len(study.directions)
     if target_names is None:
@@ -132,6 +152,6 @@ def names_of(study: optuna.Study, target_names: Sequence[str] | None) -> tuple[s
 
 
 def is_wide(values: Iterable[float]) -> bool:
-    """Return whether values ask for a log scale: positive, the largest ten times the smallest."""
+    """Return whether values need a log scale: positive, the largest ten times the smallest."""
     finite = [v for v in values if math.isfinite(v)]
     return bool(finite) and min(finite) > 0 and max(finite) >= 10 * min(finite)

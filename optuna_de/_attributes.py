@@ -1,0 +1,58 @@
+"""Readers of attributes that anyone may have written: a value of its type, or None.
+
+Whoever can write to a shared storage can write any attribute of a study and its trials.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+from optuna_de._text import printable
+
+UNREADABLE = "unreadable"
+"""The text in the place of an attribute that is not of its type."""
+LONGEST = 10_000
+"""Most characters of a text."""
+LARGEST = 10**18
+"""Largest count."""
+Curve: TypeAlias = "tuple[tuple[float, float, float], ...]"
+
+
+def read_text(value: object) -> str | None:
+    """Return a text as one printable line; None for other types and more than LONGEST."""
+    if not isinstance(value, str) or len(value) > LONGEST:
+        return None
+    return " ".join(printable(value).split())
+
+
+def read_number(value: object) -> float | None:
+    """Return a finite number of at least 0 as a float; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= 1e300 else None
+
+
+def read_count(value: object) -> int | None:
+    """Return a whole number in [0, LARGEST]; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= LARGEST else None
+
+
+def read_curve(value: object) -> Curve | None:
+    """Return a curve's rows of (epoch, training loss, validation error); a gap is NaN.
+
+    Rows that are not three values long are left out; None where the value is no list of rows.
+    """
+    if not isinstance(value, list | tuple):
+        return None
+    rows = [row for row in value if isinstance(row, list | tuple) and len(row) == 3]
+    read = tuple((_finite(epoch), _finite(loss), _finite(error)) for epoch, loss, error in rows)
+    return read if read or not value else None
+
+
+def _finite(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    return float(value) if -1e300 <= value <= 1e300 else math.nan

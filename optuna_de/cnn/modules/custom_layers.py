@@ -1,0 +1,81 @@
+"""Layers that torch lacks: joins of paths, a norm over channels, a factor for each channel.
+
+An exported Python file holds a copy of those that its network uses, so a class here uses
+``torch``, ``nn`` and its bases only.
+"""
+
+import torch
+from torch import nn
+
+
+class Join(nn.Module):
+    """Paths side by side; an empty path is the identity."""
+
+    def __init__(self, *branches: nn.Module) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+
+class Add(Join):
+    """Join of paths: the sum of their outputs."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (n, c, h, w) to the shape of every path's output."""
+        total: torch.Tensor = sum(branch(x) for branch in self.branches)
+        return total
+
+
+class Multiply(Join):
+    """Join of paths: the product of their outputs, those behind the first (n, c, 1, 1) or full."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (n, c, h, w) to the shape of the first path's output."""
+        product: torch.Tensor = self.branches[0](x)
+        for branch in self.branches[1:]:
+            product = product * branch(x)
+        return product
+
+
+class Concat(Join):
+    """Join of paths: their outputs concatenated by channel."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (n, c, h, w) to (n, sum of the paths' channels, h, w)."""
+        return torch.cat([branch(x) for branch in self.branches], dim=1)
+
+
+class Split(Join):
+    """Join of paths, each on its share of the channels, concatenated by channel."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (n, c, h, w) to (n, sum of the paths' channels, h, w)."""
+        shares = torch.tensor_split(x, len(self.branches), dim=1)
+        return torch.cat(
+            [branch(s) for branch, s in zip(self.branches, shares, strict=True)], dim=1
+        )
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalisation over the channels of each pixel (Ba et al., 2016)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (n, c, h, w) to the same shape."""
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class ChannelScale(nn.Module):
+    """A trainable factor for each channel, 1 at the start (LayerScale: Touvron et al., 2021)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (n, c, h, w) to the same shape."""
+        return x * self.weight.view(-1, 1, 1)
+
+
+CUSTOM_LAYERS: dict[str, type[nn.Module]] = {
+    layer.__name__: layer for layer in (Add, Multiply, Concat, Split, ChannelNorm, ChannelScale)
+}
+"""The classes by name, as :class:`optuna_de.cnn.architecture.layers.Call` spells them."""

@@ -1,0 +1,60 @@
+"""Table of all plots: the function, what it needs and its title, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import optuna
+import plotly.graph_objects as go
+
+from optuna_de.visualization import (
+    diversity,
+    front_over_time,
+    gene_statistics,
+    generations,
+    hypervolume,
+    learning_curves,
+    lineage,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A row of the table.
+
+    Args:
+        function: Draws a study; its other arguments have defaults.
+        title: The title of its figures.
+        objectives: Objectives that a study needs at least.
+        dashboard: Name of the figure in optuna-dashboard. Empty if its size grows with the
+            trials, as the dashboard's figures are study attributes.
+    """
+
+    function: Callable[..., go.Figure]
+    title: str
+    objectives: int = 1
+    dashboard: str = ""
+
+
+PLOTS: dict[str, Plot] = {
+    "generations": Plot(generations.plot_generations, generations.TITLE),
+    "front_over_time": Plot(
+        front_over_time.plot_front_over_time, front_over_time.TITLE, 2, "optuna_de.front"
+    ),
+    "hypervolume": Plot(
+        hypervolume.plot_hypervolume, hypervolume.TITLE, 2, "optuna_de.hypervolume"
+    ),
+    "learning_curves": Plot(learning_curves.plot_learning_curves, learning_curves.TITLE),
+    "lineage": Plot(lineage.plot_lineage, lineage.TITLE),
+    "gene_statistics": Plot(
+        gene_statistics.plot_gene_statistics, gene_statistics.TITLE, 1, "optuna_de.genes"
+    ),
+    "diversity": Plot(diversity.plot_diversity, diversity.TITLE, 1, "optuna_de.diversity"),
+}
+"""All plots, in the order of a report."""
+
+
+def plots_for(study: optuna.Study) -> dict[str, Plot]:
+    """Return the plots that a study has enough objectives for."""
+    return {n: plot for n, plot in PLOTS.items() if plot.objectives <= len(study.directions)}
