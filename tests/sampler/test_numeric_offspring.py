@@ -243,5 +243,5 @@ def test_twenty_thousand_trials_cost_at_most_three_times_random() -> None:
             start = time.process_time()
             study.tell(study.ask(box), float(rng.random()))
             laps.append(time.process_time() - start)
-        times[type(sampler).__name__] = float(np.mean(laps))
+        times[type(sampler).__name__] = float(np.median(laps))  # as benchmarks report it
     assert times["DESampler"] < 3 * times["RandomSampler"]
