@@ -59,6 +59,7 @@ def fit(points: Array, losses: Array) -> Quadratic | None:
     """
     n, d = points.shape
     linear, diagonal, full = coefficients(d)
+    losses = np.ldexp(losses, -np.frexp(np.abs(losses).max())[1])  # no square overflows
     spread = float(losses.std())
     if n < EXCESS * linear or not spread > 0:
         return None

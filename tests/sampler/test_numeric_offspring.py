@@ -222,7 +222,7 @@ def test_many_dimensions_adapt_variances_only() -> None:
     assert {"cma", "model"} <= {plan.operator for plan in plans(study)}
 
 
-def test_twenty_thousand_trials_cost_about_three_times_random() -> None:
+def test_twenty_thousand_trials_cost_at_most_three_times_random() -> None:
     rng = np.random.default_rng(0)
     box: dict[str, BaseDistribution] = {f"x{i}": FloatDistribution(0, 1) for i in range(10)}
     trials = [
@@ -244,4 +244,4 @@ def test_twenty_thousand_trials_cost_about_three_times_random() -> None:
             study.tell(study.ask(box), float(rng.random()))
             laps.append(time.process_time() - start)
         times[type(sampler).__name__] = float(np.median(laps))  # as benchmarks report it
-    assert times["DESampler"] < 3.5 * times["RandomSampler"]  # 2.7 on a quiet machine
+    assert times["DESampler"] < 3 * times["RandomSampler"]
