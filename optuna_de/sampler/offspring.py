@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from optuna_de.evolution.genome import Genome
+from optuna_de.evolution.genome import Genome, Interval
 from optuna_de.evolution.population import Finished
 from optuna_de.evolution.variation import Variation, draw, vary
 from optuna_de.sampler.history import History
@@ -254,9 +254,11 @@ def _choose(
 
 
 def _has_base(history: History, settings: Settings) -> bool:
-    """Return whether numbers move from a fourth member: where there are several objectives."""
-    moves = settings.adaptive and settings.variation.scale > 0
-    return moves and len(history.signs) > 1 and len(history.population) > MIN_PARENTS
+    """Return whether flat numbers move from a fourth member: if there are several objectives."""
+    if len(history.signs) == 1 or not settings.adaptive or settings.variation.scale == 0:
+        return False
+    has_numbers = any(isinstance(span, Interval) for span in history.catalog.flat.values())
+    return has_numbers and len(history.population) > MIN_PARENTS
 
 
 def _another(

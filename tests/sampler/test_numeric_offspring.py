@@ -200,6 +200,22 @@ def test_other_studies_keep_to_differences() -> None:
         assert not {"cma", "model"} & {plan.operator for plan in plans(run(objective, 40))}
 
 
+def test_several_objectives_without_numbers_are_searched_as_before() -> None:
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        found = [len(trial.suggest_categorical(f"c{i}", ["a", "bb", "ccc"])) for i in range(6)]
+        return sum(found[:4]), -sum(found[2:])
+
+    studies = []
+    for adaptive in (True, False):
+        sampler = DESampler(seed=0, adaptive=adaptive)
+        studies.append(
+            optuna.create_study(study_name="s", sampler=sampler, directions=["minimize"] * 2)
+        )
+        studies[-1].optimize(objective, n_trials=60)
+    assert plans(studies[0]) == plans(studies[1])
+    assert [t.params for t in studies[0].trials] == [t.params for t in studies[1].trials]
+
+
 def test_accepted_children_only() -> None:
     study = run(ellipsoid, 100, accept=lambda params: params.get("x0", 0) <= 0.5)
     drawn = [t for t in study.trials if t.number > 0]
