@@ -97,7 +97,7 @@ def is_duplicate(trials: Sequence[FrozenTrial], trial: FrozenTrial) -> bool:
     return any(parent(o) == parent(trial) for o in older)
 
 
-def _reap(study: optuna.Study, trial: FrozenTrial) -> bool:
+def reap(study: optuna.Study, trial: FrozenTrial) -> bool:
     """Mark, fail and re-queue one trial; False where another process came first."""
     try:
         _compat.set_system_attr(study, trial, OWED, trial.number)
@@ -140,7 +140,7 @@ def requeue_stale(study: optuna.Study, *, older_than: float) -> list[int]:
     else:
         limit = datetime.now() - timedelta(seconds=older_than)
         old = [t for t in running if t.datetime_start and t.datetime_start < limit]
-        done = [t.number for t in old if _reap(study, t)]
+        done = [t.number for t in old if reap(study, t)]
     unpaid = _unpaid(study, _compat.fresh_trials_of(study))
     return done + [t.number for t in _pay(study, unpaid)]
 
@@ -171,7 +171,7 @@ class Reaper:
             running = {t.number: t for t in _running(trials)}
             beats = {number: t.system_attrs.get(BEAT) for number, t in running.items()}
             for number in self._beats.overdue(beats, self._grace):
-                _reap(self._study, running[number])
+                reap(self._study, running[number])
         debts = {t.number: t for t in _unpaid(self._study, trials)}
         due = self._debts.overdue(dict.fromkeys(debts, "owed"), self._grace)
         _pay(self._study, [debts[number] for number in due])
