@@ -15,6 +15,7 @@ from optuna_de.cnn.search.worker_pool import default_workers, work_together
 from optuna_de.cnn.search.worker_process import GAVE_BACK, work
 from optuna_de.cnn.study.trials import count_finished
 from optuna_de.storage.url import redact
+from optuna_de.worker.optimize import noticing_deletion
 
 _ENDS = {GAVE_BACK: "The device is lost or full"}
 _AGAIN = "trials in flight are queued again; the same command goes on."
@@ -139,7 +140,7 @@ def run_search(described: Search, workers: int | None, timeout: float | None) ->
     if done >= described.total:
         say(f"All {described.total} trials are done ({done} finished); more --trials go on.")
     else:
-        with live(study, described.total, errors) as look:
+        with noticing_deletion(study), live(study, described.total, errors) as look:
             if count == 1:
                 code = work(described, study, timeout=timeout, callback=lambda *_: look())
             else:

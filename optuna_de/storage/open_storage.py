@@ -19,6 +19,7 @@ from sqlalchemy import exc
 from optuna_de.storage import rdb
 from optuna_de.storage.grpc_proxy import open_proxy
 from optuna_de.storage.journal import open_journal
+from optuna_de.storage.lock import is_lock
 from optuna_de.storage.stale_trials import MAX_RETRY, Requeue, quietly_experimental
 from optuna_de.storage.url import StorageError, failure, folder_of, parse, redact
 
@@ -162,7 +163,7 @@ def open_study(study_name: str | None, storage: str) -> optuna.Study:
         ValueError: Where there is none, or a choice is needed.
     """
     opened = existing(storage)
-    names = sorted(optuna.get_all_study_names(opened))
+    names = sorted(n for n in optuna.get_all_study_names(opened) if not is_lock(n))
     where = redact(storage)
     if not names:
         raise ValueError(f"{where} has no study yet.")

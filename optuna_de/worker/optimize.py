@@ -132,7 +132,7 @@ def optimize(
     require(heartbeat_interval > 0, "heartbeat_interval", heartbeat_interval, "above 0")
     stop, progress = Stop(grace), _Progress()
     reap = Reaper(study, 4 * heartbeat_interval)
-    with _noticing_deletion(study), handling(stop), _compat.looping(study) as stopped:
+    with noticing_deletion(study), handling(stop), _compat.looping(study) as stopped:
         while not stopped() and _may_go_on(progress, limits, stop):
             trials = _compat.fresh_trials_of(study)
             reap(trials)
@@ -160,7 +160,8 @@ def _limits(total: int | None, timeout: float | None, max_failures: int) -> _Lim
 
 
 @contextmanager
-def _noticing_deletion(study: optuna.Study) -> Iterator[None]:
+def noticing_deletion(study: optuna.Study) -> Iterator[None]:
+    """Turn the errors of a storage that lost the study into one `StudyDeletedError`."""
     name = study.study_name
     try:
         yield

@@ -38,7 +38,7 @@ class Stop:
         """Note a signal and start the grace period."""
         self.cancel()
         self.signal = self.signal or number
-        self._timer = threading.Timer(self._grace, _signal_main_thread, [number])
+        self._timer = threading.Timer(self._grace, signal_main_thread, [number])
         self._timer.daemon = True
         self._timer.start()
 
@@ -57,7 +57,7 @@ class Stop:
             self._armed = False
 
 
-def _signal_main_thread(number: int) -> None:
+def signal_main_thread(number: int) -> None:
     """Signal so that a blocking call of the main thread returns (Windows has no such way)."""
     if hasattr(signal, "pthread_kill"):
         signal.pthread_kill(threading.main_thread().ident or 0, number)

@@ -1,6 +1,6 @@
 """Attributes and files of a study: what a study records and how it is read back. No torch."""
 
-from optuna_de.cnn.study.setup import check_setup, recorded_setup, setup_of
+from optuna_de.cnn.study.setup import check_setup, enqueue_once, recorded_setup, setup_of
 from optuna_de.cnn.study.trials import (
     FINISHED,
     checkpoint_file,
@@ -22,6 +22,7 @@ __all__ = [
     "complete_trial",
     "count_finished",
     "ended_trials",
+    "enqueue_once",
     "network_of",
     "pareto_front",
     "record_network",

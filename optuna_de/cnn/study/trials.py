@@ -7,9 +7,11 @@ the moment a constraint is known to be violated; optuna-dashboard 0.21 shows no 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import uuid4
 from zlib import crc32
 
 import optuna
@@ -34,6 +36,8 @@ _ENDS = {
     TrialState.WAITING: "waits to be run",
 }
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+CHECKPOINT_KEY = "optuna_de:v1:checkpoint"
+"""System attribute of a trial and its retries: the name of their checkpoint."""
 Curve: TypeAlias = "list[list[float | None]]"
 
 
@@ -103,12 +107,32 @@ def store_files(
 
 
 def checkpoint_file(trial: optuna.Trial, folder: Path | None) -> Path | None:
-    """Return the checkpoint of a trial and of all its retries; none without a folder."""
+    """Return the checkpoint of a trial and of all its retries; none without a folder.
+
+    Its random name stands in the trial, and retries inherit it, so no study that shares the
+    folder can touch it, whatever its name.
+    """
     if folder is None:
         return None
-    history = _compat.frozen(trial).system_attrs.get("retry_history") or [trial.number]
+    attributes = _compat.frozen(trial).system_attrs
+    name = attributes.get(CHECKPOINT_KEY)
+    if isinstance(name, str) and re.fullmatch("[0-9a-f]{32}", name):  # a foreign one is a path
+        return folder / f"{name}.pt"
+    if (old := _old_checkpoint(trial, attributes, folder)) is not None:
+        return old
+    name = uuid4().hex
+    _compat.set_system_attr(trial.study, trial, CHECKPOINT_KEY, name)
+    return folder / f"{name}.pt"
+
+
+def _old_checkpoint(
+    trial: optuna.Trial, attributes: Mapping[str, Any], folder: Path
+) -> Path | None:
+    """Return what version 0.1.0 left for a retry: it named files by study name and number."""
+    history = attributes.get("retry_history") or []
     study = crc32(trial.study.study_name.encode())
-    return folder / f"{study:08x}-{int(history[0])}.pt"
+    old = folder / f"{study:08x}-{int(history[0])}.pt" if history else None
+    return old if old is not None and old.exists() else None
 
 
 def _rounded(value: float | None) -> float | None:

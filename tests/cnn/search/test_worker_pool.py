@@ -17,7 +17,7 @@ from optuna_de.cnn.search import worker_pool as workers
 from optuna_de.cnn.search import worker_process as worker
 from optuna_de.cnn.search.search import Search
 from optuna_de.cnn.study.trials import count_finished
-from optuna_de.worker.optimize import TooManyFailuresError
+from optuna_de.worker.optimize import StudyDeletedError, TooManyFailuresError
 from tests.cli.kit import FAST, end, environment, interrupt, search, start, study_in
 
 LONG = [
@@ -186,5 +186,7 @@ def test_a_worker_whose_trials_all_fail_says_so_and_is_not_started_again(tmp_pat
     )
     assert ended.returncode == worker.GAVE_UP
     assert ended.stderr.splitlines()[-1] == "The last 10 trials failed; the worker stops."
-    with pytest.raises(TooManyFailuresError, match="trials failed one after another; the search"):
-        workers._check_restarts(1, worker.GAVE_UP)
+    with pytest.raises(TooManyFailuresError, match="last trials of a worker all failed; the"):
+        workers._check_restarts("s", 1, worker.GAVE_UP)
+    with pytest.raises(StudyDeletedError, match="Study 's' was deleted while this search ran"):
+        workers._check_restarts("s", 1, worker.STUDY_DELETED)
