@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from pathlib import Path
 
@@ -10,33 +11,34 @@ import torch
 from optuna_de.cnn.search.search import Search
 from tests.faults import storage_worker
 
-FIRST = ("B8k3-GAP", "B9k3-GAP", "B10k3-GAP")
+FIRST = ("B8k3-MP-GAP", "B9k3-MP-GAP", "B10k3-MP-GAP")
 
 
-def _search(url: str, folder: Path, **changes: object) -> Search:
-    small = {"subset": 150, "population": 4, "device": "cpu", "trials": 4, "epochs": 1}
-    return Search(**{"storage": url, "artifacts": folder, **small, **changes})  # type: ignore[arg-type]
+def join(task: tuple[list[str], str, int]) -> list[str]:
+    """Join the study of each storage with an own number of epochs; return refusals, or ""."""
+    urls, folder, epochs = task
+    return _launch(urls, Search(artifacts=Path(folder), epochs=epochs))
 
 
-def join(task: tuple[str, str, int]) -> str:
-    """Open the study as a launcher with its own number of epochs; return the refusal, or ""."""
-    url, folder, epochs = task
-    return _launch(_search(url, Path(folder), epochs=epochs))
+def warm(task: tuple[list[str], str, int]) -> list[str]:
+    """Join the study of each storage with a warm start; return refusals, or ""."""
+    urls, folder, _ = task
+    return _launch(urls, Search(artifacts=Path(folder), epochs=1, warm_start=FIRST))
 
 
-def warm(task: tuple[str, str, int]) -> str:
-    """Open the study as a launcher with a warm start; return the refusal, or ""."""
-    url, folder, _ = task
-    return _launch(_search(url, Path(folder), warm_start=FIRST))
-
-
-def _launch(search: Search) -> str:
+def _launch(urls: list[str], search: Search) -> list[str]:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    objective = search.objective()
+    small = dataclasses.replace(search, subset=150, population=4, device="cpu")
+    objective = small.objective()
+    return [_join(dataclasses.replace(small, storage=url), objective) for url in urls]
+
+
+def _join(search: Search, objective: object) -> str:
+    _ = search.image_data, search.space  # loaded before the others are waited for
     storage_worker.wait_at_barrier()
     try:
-        search.study(objective)
+        search.study(objective)  # type: ignore[arg-type]
     except ValueError as error:
         return str(error)
     return ""

@@ -41,8 +41,8 @@ def opened(url: str) -> optuna.Study:
 
 
 def test_f40_of_launchers_with_different_setups_one_joins(urls: list[str], tmp_path: Path) -> None:
-    for url in urls:
-        told = each(launchers.join, [(url, str(tmp_path / "files"), n) for n in (1, 2, 3, 4)])
+    inputs = [(urls, str(tmp_path / "files"), epochs) for epochs in (1, 2, 3, 4)]
+    for url, told in zip(urls, zip(*each(launchers.join, inputs), strict=True), strict=True):
         refusals = [text for text in told if text]
         assert len(refusals) == 3, told
         joined = told.index("") + 1
@@ -56,8 +56,9 @@ def test_f40_of_launchers_with_different_setups_one_joins(urls: list[str], tmp_p
 
 
 def test_f41_launchers_queue_a_warm_start_once(urls: list[str], tmp_path: Path) -> None:
+    inputs = [(urls, str(tmp_path / "files"), 1)] * 4
+    assert each(launchers.warm, inputs) == [[""] * ROUNDS] * 4
     for url in urls:
-        assert each(launchers.warm, [(url, str(tmp_path / "files"), 1)] * 4) == [""] * 4
         trials = opened(url).get_trials(states=(TrialState.WAITING,))
         queued = [t.system_attrs["fixed_params"]["layers.0.conv.channels"] for t in trials]
         assert len(queued) == len(set(queued)) == 3

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ LONG = [
     "--warm-start",
     "B16k3-B16k3-GAP",
 ]
+LEFT = 5.0  # seconds
 TINY = ["--subset", "120", "--max-parameters", "10000"]
 
 
@@ -109,6 +111,30 @@ def test_a_signal_as_the_first_worker_starts_is_quiet_and_leaves_none(
     assert "Traceback" not in err
     assert not any(Path(f"/proc/{pid}").exists() for pid in begun)
     assert not any(t.state == TrialState.RUNNING for t in study_in(tmp_path).trials)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /proc")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP], ids=["SIGKILL", "SIGHUP"])
+def test_f43_workers_leave_within_seconds_of_their_launcher(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    process = start(tmp_path, *LONG, "--workers", "2", "--trials", "4", "--epochs", "5000")
+    workers_of: list[int] = []
+
+    def training() -> bool:
+        workers_of[:] = _children(process.pid)
+        trials = study_in(tmp_path).trials if checkpointed(tmp_path) else []
+        return sum("seed" in trial.user_attrs for trial in trials) == 2
+
+    interrupt(process, number, training)
+    sent = time.monotonic()
+    while any(Path(f"/proc/{pid}").exists() for pid in workers_of):
+        assert time.monotonic() - sent < LEFT
+        time.sleep(0.05)
+    code, _, _ = end(process)
+    assert code == (-number if number == signal.SIGKILL else 128 + number)
+    states = [t.state for t in study_in(tmp_path).trials]
+    assert states == [TrialState.FAIL] * 2 + [TrialState.WAITING] * 2
 
 
 def _children(parent: int) -> list[int]:
