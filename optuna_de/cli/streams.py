@@ -57,9 +57,10 @@ def _fill_descriptors() -> None:
 
 
 def _forgiving(stream: TextIO | None) -> TextIO:
-    raw = getattr(getattr(stream, "buffer", None), "raw", None)
-    if stream is None or raw is None:
+    buffer = getattr(stream, "buffer", None)
+    if stream is None or buffer is None:
         return stream or open(os.devnull, "w", encoding="utf-8")
+    raw = getattr(buffer, "raw", buffer)  # python -u has no buffer between
     return io.TextIOWrapper(
         io.BufferedWriter(_Forgiving(raw)),
         encoding=stream.encoding,
