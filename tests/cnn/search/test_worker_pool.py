@@ -19,6 +19,7 @@ from optuna_de.cnn.search import worker_process as worker
 from optuna_de.cnn.search.search import Search
 from optuna_de.cnn.study.trials import count_finished
 from optuna_de.worker.optimize import StudyDeletedError, TooManyFailuresError
+from tests import servers
 from tests.cli.kit import FAST, end, environment, interrupt, search, start, study_in
 
 LONG = [
@@ -32,6 +33,7 @@ LONG = [
     "B16k3-B16k3-GAP",
 ]
 LEFT = 5.0  # seconds
+PATIENCE = 240.0
 TINY = ["--subset", "120", "--max-parameters", "10000"]
 
 
@@ -126,7 +128,8 @@ def test_f43_workers_leave_within_seconds_of_their_launcher(
         trials = study_in(tmp_path).trials if checkpointed(tmp_path) else []
         return sum("seed" in trial.user_attrs for trial in trials) == 2
 
-    interrupt(process, number, training)
+    servers.wait_for(training, PATIENCE, "no trials")
+    process.send_signal(number)
     sent = time.monotonic()
     while any(Path(f"/proc/{pid}").exists() for pid in workers_of):
         assert time.monotonic() - sent < LEFT
