@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 
 from optuna_de._allocator import bound_caches, keep_memory
+from optuna_de.cli.streams import finish, forgive
 
 
 def main() -> None:
     """Run ``optuna-de``; memory settings come first, before anything large is allocated."""
     keep_memory()
     bound_caches()
+    forgive()
     try:
         from optuna_de.cli.app import run
 
-        sys.exit(run())
+        sys.exit(finish(run()))
     except KeyboardInterrupt:
         sys.exit(130)
     except ModuleNotFoundError as error:

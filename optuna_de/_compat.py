@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import takewhile
 from typing import Any
 
@@ -137,6 +138,39 @@ def fresh_trials_of(study: optuna.Study) -> Sequence[FrozenTrial]:
 def frozen(trial: optuna.Trial) -> FrozenTrial:
     """Return a trial as the storage of its study holds it now."""
     return trial.storage.get_trial(trial._trial_id)
+
+
+@contextmanager
+def looping(study: optuna.Study) -> Iterator[Callable[[], bool]]:
+    """Let `study.stop()` work in a loop of ours; yields whether it was called.
+
+    A loop inside another one of the same thread stops itself alone.
+    """
+    local = study._thread_local
+    nested, outer_flag = local.in_optimize_loop, study._stop_flag
+    local.in_optimize_loop, study._stop_flag = True, False
+    try:
+        yield lambda: study._stop_flag
+    finally:
+        local.in_optimize_loop = nested
+        if nested:
+            study._stop_flag = outer_flag
+
+
+def is_queued(trial: optuna.Trial) -> bool:
+    """Return whether a trial just asked came from the queue, before anything is suggested."""
+    return bool(trial._fixed_params or trial._cached_frozen_trial.params)
+
+
+def is_deleted(study: optuna.Study) -> bool:
+    """Return whether the study is gone; a storage that does not answer has it still."""
+    try:
+        study._storage.get_study_name_from_id(study._study_id)
+    except KeyError:
+        return True
+    except Exception:
+        return False
+    return False
 
 
 def wrap_channel(proxy: optuna.storages.GrpcStorageProxy, wrap: Callable[[Any], Any]) -> None:

@@ -70,6 +70,13 @@ class Crew:
         self.counts["kills"] += 1
         self.workers[index] = self._start()
 
+    def hang_up(self, index: int) -> None:
+        """Send a worker SIGHUP, wait until it has given its trial back, and replace it."""
+        os.kill(self.workers[index].pid or 0, signal.SIGHUP)
+        self.workers[index].join()
+        self.counts["hangups"] += 1
+        self.workers[index] = self._start()
+
     def pause(self, index: int) -> None:
         """Stop a worker for longer than its grace."""
         pid = self.workers[index].pid or 0

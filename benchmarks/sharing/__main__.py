@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from benchmarks.common import page
-from benchmarks.common.results import markdown
-from benchmarks.sharing import chaos, many_workers, soak, storage_cost
+from benchmarks.sharing import chaos, chaos_launchers, many_workers, soak, storage_cost
 
 SECTIONS: page.Sections = {
     "chaos": (
         "Workers under fire",
-        lambda head, rows: markdown(
-            chaos.COLUMNS, [[row[name] for name in chaos.COLUMNS] for row in rows]
-        ),
+        lambda head, rows: chaos.table(rows),
+    ),
+    "chaos_launchers": (
+        "Launchers under fire",
+        lambda head, rows: chaos_launchers.table(rows),
     ),
     "many_workers": (
         "Two hundred workers on a server",

@@ -1,14 +1,16 @@
 """Chaos: workers that share a study are killed and paused at random; is a trial lost or repeated?
 
 Run ``python -m benchmarks.sharing.chaos sqlite --save`` (or journal, postgresql, proxy) in the
-root of the repository; POSIX only. About once a second one of the workers is killed (SIGKILL) and
-replaced, or paused (SIGSTOP) for longer than its heartbeats may be silent. PostgreSQL's server, or
-the gRPC proxy before it, is killed and started again now and then. After ``--seconds`` the peace
-lets the workers finish ``--trials``.
+root of the repository; POSIX only. About once a second one of the workers is killed (SIGKILL) or
+hung up (SIGHUP) and replaced, or paused (SIGSTOP) for longer than its heartbeats may be silent.
+PostgreSQL's server, or the gRPC proxy before it, is killed and started again now and then. After
+``--seconds`` the peace lets the workers finish ``--trials``. With ``--save`` each storage is
+written as it ends; ``--resume`` leaves out those that are written.
 
 A trial and its clones have one root. *Lost* is a root without a finished, waiting or running
-trial, *duplicated* one with two COMPLETE trials, a *crash* a worker that ended by an error.
-*Waiting* are trials put back untouched because others reached the total at that moment.
+trial; *given up* one whose worker died more often than a trial is queued again; *repeated* one
+with two COMPLETE trials; *stuck* is a trial still RUNNING at the end; a *crash* is a worker that
+ended by an error. *Waiting* are trials put back because others reached the total at that moment.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from benchmarks.common.crew import PAUSE, Crew, Proxy
 from benchmarks.common.results import Row, header, markdown, results_of, write
 from optuna_de import DESampler
 from optuna_de.storage.open_storage import open_storage
-from optuna_de.storage.stale_trials import parent, quietly_experimental
+from optuna_de.storage.stale_trials import OWED, parent, quietly_experimental
 from optuna_de.worker.optimize import optimize
 from tests import servers
 
@@ -40,9 +42,10 @@ RESULTS = results_of(__file__)
 
 STORES = ("sqlite", "journal", "postgresql", "proxy")
 COLUMNS = (
-    *("store", "workers", "kills", "pauses", "restarts", "crashes", "trials", "complete"),
-    *("lost", "duplicated", "running", "waiting", "front", "seconds"),
+    *("store", "workers", "kills", "hangups", "pauses", "restarts", "crashes", "trials"),
+    *("asked", "finished", "lost", "repeated", "stuck", "given up", "waiting", "front", "seconds"),
 )
+COUNTS = ("kills", "hangups", "pauses", "restarts", "crashes")
 BEAT, GRACE = 1, 4
 """Seconds between heartbeats, and of silence until a trial is dead."""
 MAX_RETRY = 100
@@ -107,8 +110,10 @@ def disturb(
         if restart is not None and dice < 0.05:
             restart()
             crew.counts["restarts"] += 1
-        elif dice < 0.7:
+        elif dice < 0.5:
             crew.kill(index)
+        elif dice < 0.7:
+            crew.hang_up(index)
         else:
             crew.pause(index)
 
@@ -132,20 +137,27 @@ def _front(trials: Sequence[FrozenTrial]) -> set[int]:
     }
 
 
-def tally(study: optuna.Study) -> Row:
-    """Return what became of the trials."""
+def tally(study: optuna.Study, asked: int, max_retry: int = MAX_RETRY) -> Row:
+    """Return the fate of the trials, of which so many were asked for."""
     trials = study.get_trials(deepcopy=False)
     roots: dict[int, Counter[TrialState]] = defaultdict(Counter)
+    deaths = Counter[int]()
     for trial in trials:
-        roots[_root(trials, trial)][trial.state] += 1
+        root = _root(trials, trial)
+        roots[root][trial.state] += 1
+        deaths[root] += trial.system_attrs.get(OWED) == trial.number
     states = Counter(t.state for t in trials)
     kept = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.WAITING, TrialState.RUNNING)
+    gone = [number for number, root in roots.items() if not any(root[s] for s in kept)]
+    given_up = sum(deaths[number] > max_retry for number in gone)
     return {
         "trials": len(trials),
-        "complete": states[TrialState.COMPLETE],
-        "lost": sum(not any(root[s] for s in kept) for root in roots.values()),
-        "duplicated": sum(root[TrialState.COMPLETE] > 1 for root in roots.values()),
-        "running": states[TrialState.RUNNING],
+        "asked": asked,
+        "finished": states[TrialState.COMPLETE] + states[TrialState.PRUNED],
+        "lost": len(gone) - given_up,
+        "repeated": sum(root[TrialState.COMPLETE] > 1 for root in roots.values()),
+        "stuck": states[TrialState.RUNNING],
+        "given up": given_up,
         "waiting": states[TrialState.WAITING],
         "front": "equal" if {t.number for t in study.best_trials} == _front(trials) else "WRONG",
     }
@@ -161,11 +173,16 @@ def run(store: str, workers: int, trials: int, seconds: float, duration: float, 
             crew.replace_crashed()
             time.sleep(0.2)
         wall = time.monotonic() - started
-        counts = {name: crew.counts[name] for name in ("kills", "pauses", "restarts", "crashes")}
-        row = {"store": store, "workers": workers, **counts, **tally(study)}
+        counts = {name: crew.counts[name] for name in COUNTS}
+        row = {"store": store, "workers": workers, **counts, **tally(study, trials)}
         if engine := getattr(study._storage, "engine", None):
             engine.dispose()
         return {**row, "seconds": round(wall, 1)}
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return the table of one or several runs; what a row lacks was not done in it."""
+    return markdown(COLUMNS, [[row.get(name, "-") for name in COLUMNS] for row in rows])
 
 
 def main() -> None:
@@ -177,15 +194,20 @@ def main() -> None:
     parser.add_argument("--duration", type=float, default=0.5, help="mean seconds of a trial")
     parser.add_argument("--seed", type=int, default=0, help="of the chaos")
     parser.add_argument("--save", action="store_true", help="write benchmarks/results")
+    parser.add_argument("--resume", action="store_true", help="leave out storages with results")
     args = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     options = (args.workers, args.trials, args.seconds, args.duration, args.seed)
-    rows = [run(store, *options) for store in args.stores]
-    for row in rows:
+    rows = []
+    for store in args.stores:
+        file = RESULTS / f"chaos-{store}.jsonl"
+        if args.resume and file.exists():
+            continue
+        rows.append(run(store, *options))
         head = header(1, duration=args.duration, grace=GRACE, pause=PAUSE, load=os.getloadavg()[0])
         if args.save:
-            write(RESULTS / f"chaos-{row['store']}.jsonl", head, [row])
-    print(markdown(COLUMNS, [[row[name] for name in COLUMNS] for row in rows]))
+            write(file, head, rows[-1:])
+    print(table(rows))
 
 
 if __name__ == "__main__":

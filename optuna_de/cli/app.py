@@ -16,7 +16,7 @@ from optuna_de.cli.export import export, predict
 from optuna_de.cli.report import dashboard, report
 from optuna_de.cli.search import search
 from optuna_de.cli.train import train
-from optuna_de.worker.optimize import TooManyFailuresError
+from optuna_de.worker.optimize import StudyDeletedError, TooManyFailuresError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -58,7 +58,7 @@ def run(arguments: list[str] | None = None) -> int:
         return int(end.code or 0)
     except ValueError as error:
         return _fail(error, 2)
-    except (TooManyFailuresError, StorageInternalError, OSError) as error:
+    except (TooManyFailuresError, StudyDeletedError, StorageInternalError, OSError) as error:
         return _fail(error, 1)
     return 0
 

@@ -15,6 +15,7 @@ from optuna_de.cnn.search.worker_pool import default_workers, work_together
 from optuna_de.cnn.search.worker_process import GAVE_BACK, work
 from optuna_de.cnn.study.trials import count_finished
 from optuna_de.storage.url import redact
+from optuna_de.worker.optimize import noticing_deletion
 
 _ENDS = {GAVE_BACK: "The device was lost or is out of memory"}
 _AGAIN = "running trials are queued again. Run the same command to continue."
@@ -59,7 +60,7 @@ def run_search(search: Search, workers: int | None, timeout: float | None) -> in
     if done >= search.total:
         say(f"All {search.total} trials are finished. To continue, give a larger --trials.")
     else:
-        with search_progress(study, search.total, errors) as refresh:
+        with noticing_deletion(study), search_progress(study, search.total, errors) as refresh:
             if count == 1:
                 code = work(search, study, timeout=timeout, callback=lambda *_: refresh())
             else:

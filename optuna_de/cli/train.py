@@ -29,7 +29,6 @@ from optuna_de.cnn.architecture.genomes import render
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.evaluation.candidates import Candidate, load_candidates
 from optuna_de.cnn.evaluation.final_training import run_final_training, score_final_training
-from optuna_de.cnn.evaluation.job import TrainingJob
 from optuna_de.cnn.evaluation.model_card import honesty
 from optuna_de.cnn.evaluation.results import (
     check_disk,
@@ -39,6 +38,7 @@ from optuna_de.cnn.evaluation.results import (
     write_result,
     write_weights,
 )
+from optuna_de.cnn.evaluation.training_job import TrainingJob
 from optuna_de.cnn.training.device import use_threads
 from optuna_de.storage.open_storage import open_study
 

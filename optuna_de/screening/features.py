@@ -24,7 +24,7 @@ _ABSENT = -0.5
 _MOST_UNITS = 20_000  # of a table, a few MiB
 
 
-class UnitTable:
+class UnitFeatureCache:
     """Rows of the units of a sequence, each computed once; a disposable cache.
 
     A row has one entry per kind, one for absence and one per attribute name. Attributes of one
@@ -80,7 +80,7 @@ class UnitTable:
         return row
 
 
-Tables = dict[str, UnitTable]
+Tables = dict[str, UnitFeatureCache]
 
 
 def features(genomes: Sequence[Genome], catalog: Catalog, tables: Tables | None = None) -> Array:
@@ -97,7 +97,7 @@ def features(genomes: Sequence[Genome], catalog: Catalog, tables: Tables | None 
         for name, span in catalog.flat.items()
     ]
     for name, alphabet in catalog.sequences.items():
-        table = tables.setdefault(name, UnitTable(alphabet))
+        table = tables.setdefault(name, UnitFeatureCache(alphabet))
         cells = table.positions([g.sequences.get(name, ()) for g in genomes])
         blocks += [cells.reshape(len(genomes), -1), _summaries(cells, len(table.kinds))]
     rows = np.hstack(blocks) if blocks else np.zeros((len(genomes), 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import sqlalchemy
 import tenacity
@@ -80,7 +81,7 @@ def open_database(url: str, driver: str, **kwargs: Any) -> BaseStorage:
 
 
 def sqlite_file(url: str) -> Path | None:
-    """Return the file of a SQLite URL; ``None`` for other databases and for URIs of SQLite.
+    """Return the file of a SQLite URL, ``file:`` URIs included; ``None`` for other databases.
 
     Raises:
         StorageError: If the database is in memory.
@@ -88,13 +89,18 @@ def sqlite_file(url: str) -> Path | None:
     parsed = parse(url)
     if not parsed.drivername.startswith("sqlite"):
         return None
-    if (parsed.database or _MEMORY) == _MEMORY or parsed.query.get("mode") == "memory":
+    path = _path_of(parsed.database or _MEMORY)
+    if path == _MEMORY or parsed.query.get("mode") == "memory":
         raise StorageError(
             f"The storage URL {redact(url)!r} is in memory, so no other worker could see it; "
             "use sqlite:///file.db."
         )
-    assert parsed.database is not None
-    return None if parsed.database.startswith("file:") else Path(parsed.database)
+    return Path(path)
+
+
+def _path_of(database: str) -> str:
+    """Return the path of a database as SQLite reads it: a path, or a ``file:`` URI."""
+    return unquote(urlsplit(database).path) if database.startswith("file:") else database
 
 
 def _lost_race(error: BaseException) -> bool:

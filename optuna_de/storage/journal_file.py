@@ -43,7 +43,7 @@ class DamagedJournalError(StorageInternalError):
     """Journal file with a line that holds no record."""
 
 
-def describe(line: bytes) -> str:
+def describe_damaged_record(line: bytes) -> str:
     """Describe a damaged record of a journal file, as far as it can be read."""
     code = re.match(rb'\s*\{"op_code":(\d+)', line)
     trial = re.search(rb'"trial_id":(\d+),', line)
@@ -128,7 +128,7 @@ class ResilientJournalBackend(BaseJournalBackend):
                 "Half a record was cut from the end of the journal %r: %s. Its writer was stopped "
                 "before it was stored.",
                 str(self.file),
-                describe(tail),
+                describe_damaged_record(tail),
             )
 
     def read_logs(self, log_number_from: int) -> Iterator[Record]:
@@ -171,7 +171,7 @@ class ResilientJournalBackend(BaseJournalBackend):
                     "Half a record was blanked in the journal %r: %s. Its writer was stopped "
                     "before it was stored.",
                     str(self.file),
-                    describe(line[:torn]),
+                    describe_damaged_record(line[:torn]),
                 )
             return record
 
@@ -180,7 +180,7 @@ class ResilientJournalBackend(BaseJournalBackend):
         number = stream.read(start).count(b"\n") + 1
         return (
             f"The journal {str(self.file)!r} cannot be read: line {number} is damaged "
-            f"({describe(line)}). To cut this line, call "
+            f"({describe_damaged_record(line)}). To cut this line, call "
             f"optuna_de.open_storage({'journal://' + str(self.file)!r}, repair=True) once."
         )
 

@@ -15,7 +15,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from optuna_de import _compat
-from optuna_de.storage.journal_file import Record, ResilientJournalBackend, describe, parse
+from optuna_de.storage.journal_file import (
+    Record,
+    ResilientJournalBackend,
+    describe_damaged_record,
+    parse,
+)
 
 _CREATE_TRIAL = 4
 _logger = logging.getLogger(__name__)
@@ -47,7 +52,7 @@ def cut_damaged_line(file: Path) -> None:
         "Line %d was cut from the journal %r: %s. %sIt is kept in %r.",
         place + 1,
         str(file),
-        describe(line),
+        describe_damaged_record(line),
         "The trial that it created is there again, without its start time. " if new else "",
         f"{file}.damaged",
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import optuna
 from optuna.storages import BaseStorage
 
+from optuna_de.storage.lock import is_lock
 from optuna_de.storage.schemes import Options, get_scheme
 from optuna_de.storage.stale_trials import MAX_RETRY
 from optuna_de.storage.url import StorageError, redact, scheme_of
@@ -66,7 +67,7 @@ def open_study(study_name: str | None, storage: str) -> optuna.Study:
         ValueError: If there is none, or a choice is needed.
     """
     opened = existing(storage)
-    names = sorted(optuna.get_all_study_names(opened))
+    names = sorted(n for n in optuna.get_all_study_names(opened) if not is_lock(n))
     where = redact(storage)
     if not names:
         raise ValueError(f"{where} has no study yet.")

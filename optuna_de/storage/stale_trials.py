@@ -104,7 +104,7 @@ def is_duplicate(trials: Sequence[FrozenTrial], trial: FrozenTrial) -> bool:
     return any(parent(o) == parent(trial) for o in older)
 
 
-def _reap(study: optuna.Study, trial: FrozenTrial) -> bool:
+def reap(study: optuna.Study, trial: FrozenTrial) -> bool:
     """Mark, fail and re-queue one trial; False where another process came first."""
     try:  # The mark comes first: nothing can be written to a trial that has failed.
         _compat.set_system_attr(study, trial, OWED, trial.number)
@@ -147,7 +147,7 @@ def requeue_stale(study: optuna.Study, *, older_than: float) -> list[int]:
     else:
         limit = datetime.now() - timedelta(seconds=older_than)
         old = [t for t in running if t.datetime_start and t.datetime_start < limit]
-        done = [t.number for t in old if _reap(study, t)]
+        done = [t.number for t in old if reap(study, t)]
     unpaid = _unpaid(study, _compat.fresh_trials_of(study))
     return done + [t.number for t in _pay(study, unpaid)]
 
@@ -181,7 +181,7 @@ class Reaper:
             running = {t.number: t for t in _running(trials)}
             beats = {number: t.system_attrs.get(BEAT) for number, t in running.items()}
             for number in self._beats.overdue(beats, self._grace):
-                _reap(self._study, running[number])
+                reap(self._study, running[number])
         # A debt is young while its reaper, which may live, is about to add the clone; paid at
         # once, it would be paid twice. Of two clones made after a grace, `is_duplicate` drops one.
         debts = {t.number: t for t in _unpaid(self._study, trials)}

@@ -16,7 +16,7 @@ TITLE = "Front over time"
 
 
 @dataclass(frozen=True, slots=True)
-class Front:
+class FrontAtTime:
     """The front after ``finished`` trials, by growing x."""
 
     finished: int
@@ -28,7 +28,7 @@ class Info:
     """Data of the front plot; ``excuse`` is the sentence shown if there is nothing to plot."""
 
     plane: Plane
-    fronts: tuple[Front, ...]
+    fronts: tuple[FrontAtTime, ...]
     excuse: str = ""
 
 
@@ -66,7 +66,7 @@ def info(
     finished = finished_trials.entries(study)
     plane = objective_plane.plane(study, finished_trials.scored(finished), target_names, axes)
     counts = sorted({-(-len(finished) * i // moments) for i in range(1, moments + 1)} - {0})
-    fronts = (Front(n, _at(finished[:n], axes)) for n in counts)
+    fronts = (FrontAtTime(n, _at(finished[:n], axes)) for n in counts)
     shown = tuple(front for front in fronts if front.points)
     feasible = "" if shown else "No trial of this study is feasible yet."
     return Info(plane, shown, finished_trials.excuse(finished) or feasible)
@@ -91,7 +91,7 @@ def figure(info: Info) -> go.Figure:
     return style.style(result, TITLE)
 
 
-def _line(front: Front, share: float, index: int, plane: Plane) -> go.Scatter:
+def _line(front: FrontAtTime, share: float, index: int, plane: Plane) -> go.Scatter:
     symbols = ("circle", "square", "diamond", "triangle-up", "pentagon", "star")
     colour = style.shade(share)
     return go.Scatter(

@@ -33,6 +33,9 @@ def beating(study: optuna.Study, trial: Trial, interval: float) -> Iterator[None
         except UpdateFinishedTrialError:
             ended.set()
         except Exception as error:
+            if _compat.is_deleted(study):
+                ended.set()
+                return
             _logger.warning("A heartbeat was not recorded: %s.", type(error).__name__)
 
     def run() -> None:

@@ -1,6 +1,6 @@
-"""How a worker is asked to stop: signals, a grace period, and the exception that ends a trial.
+"""Stop requests to a worker: signals, the grace period, and the exception that gives a trial back.
 
-Knows signals and threads. Does not know Optuna.
+Depends on signals and threads only.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from types import FrameType
 
 
 class GiveBack(BaseException):
-    """Ends a trial so that it is queued again; an objective may raise it when asked to stop."""
+    """Exception that ends a trial and queues it again.
+
+    An objective may raise it after a stop request.
+    """
 
 
 class Stop:
-    """The wish to stop. The first signal is noted; after `grace` seconds the trial is left."""
+    """A stop request: the first signal is noted; after `grace` seconds the trial is left."""
 
     def __init__(self, grace: float) -> None:
         self.signal, self._grace, self._armed = 0, grace, False
@@ -29,10 +32,15 @@ class Stop:
             self._armed = False
             raise GiveBack
         if not self.signal:
-            self.signal = number
-            self._timer = threading.Timer(self._grace, _signal_main_thread, [number])
-            self._timer.daemon = True
-            self._timer.start()
+            self.note(number)
+
+    def note(self, number: int) -> None:
+        """Note a signal and start the grace period."""
+        self.cancel()
+        self.signal = self.signal or number
+        self._timer = threading.Timer(self._grace, signal_main_thread, [number])
+        self._timer.daemon = True
+        self._timer.start()
 
     def cancel(self) -> None:
         """Let no late signal reach a process that left the loop."""
@@ -49,7 +57,7 @@ class Stop:
             self._armed = False
 
 
-def _signal_main_thread(number: int) -> None:
+def signal_main_thread(number: int) -> None:
     """Signal so that a blocking call of the main thread returns (Windows has no such way)."""
     if hasattr(signal, "pthread_kill"):
         signal.pthread_kill(threading.main_thread().ident or 0, number)
@@ -61,23 +69,37 @@ _current: Stop | None = None
 
 
 def stop_requested() -> bool:
-    """Tell whether this process's worker was asked to stop: save, then raise `GiveBack`."""
+    """Return whether this worker was asked to stop. Save your state, then raise `GiveBack`."""
     return _current is not None and _current.signal != 0
+
+
+def stop_signals() -> list[int]:
+    """Return the signals that ask a worker to stop; nohup's ignored SIGHUP is none."""
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    heard = hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([hangup] if heard else [])]  # type: ignore[list-item]
 
 
 @contextmanager
 def handling(stop: Stop) -> Iterator[None]:
-    """Handle SIGINT and SIGTERM in the main thread; elsewhere Python allows no handler."""
+    """Handle the stop signals in the main thread; elsewhere Python allows no handler.
+
+    A worker inside the objective of another shares its signals: what asks one asks both.
+    """
     global _current  # noqa: PLW0603
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    old = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    _current = stop
+    outer, _current = _current, stop
+    old = {number: signal.signal(number, stop) for number in stop_signals()}
+    if outer is not None and outer.signal:
+        stop.note(outer.signal)
     try:
         yield
     finally:
-        _current = None
+        _current = outer
         stop.cancel()
         for number, handler in old.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: by C
+        if outer is not None and stop.signal:
+            outer.note(stop.signal)

@@ -277,7 +277,7 @@ def test_every_arm_has_its_sampler(tmp_path: Path) -> None:
         "de-screened-halved-blind": False,
         "de-halved": None,
     }
-    assert all(own.accept is not None and 1 in own.known for own in settings.values())
+    assert all(own.accept is not None and 1 in own.prices for own in settings.values())
 
 
 def test_the_lead_is_that_of_equal_seeds() -> None:

@@ -89,7 +89,9 @@ def test_a_missing_file_is_said_and_not_made(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     said = refusal(command, "--storage", url.format(tmp_path))
-    assert re.fullmatch(r"There is no file '.*none\.db'; a search makes it, or .*\.", said)
+    assert re.fullmatch(
+        r"There is no file '.*none\.db'\. Run optuna-de search first, or give --storage\.", said
+    )
     assert not list(tmp_path.iterdir())
 
 

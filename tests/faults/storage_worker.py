@@ -11,7 +11,7 @@ import threading
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -131,9 +131,19 @@ def spawn(target: Callable[..., None], *args: Any, **kwargs: Any) -> BaseProcess
 
 def together(url: str, task: Callable[[str], Any], workers: int = 8) -> list[Any]:
     """Run a task in many processes that start at one barrier."""
-    barrier = CONTEXT.Barrier(workers)
-    with ProcessPoolExecutor(workers, CONTEXT, _remember, (barrier,)) as pool:
-        return [f.result(PATIENCE) for f in [pool.submit(task, url) for _ in range(workers)]]
+    return each(task, [url] * workers)
+
+
+def each(task: Callable[[Any], Any], inputs: Sequence[Any]) -> list[Any]:
+    """Run a task on each input, in processes that start at one barrier."""
+    barrier = CONTEXT.Barrier(len(inputs))
+    with ProcessPoolExecutor(len(inputs), CONTEXT, _remember, (barrier,)) as pool:
+        return [f.result(PATIENCE) for f in [pool.submit(task, x) for x in inputs]]
+
+
+def wait_at_barrier() -> None:
+    """Wait for the other processes of :func:`each`."""
+    _barrier.wait(PATIENCE)
 
 
 def _remember(barrier: Any) -> None:

@@ -11,7 +11,7 @@ from optuna_de.evolution.pareto import added_areas
 from optuna_de.evolution.variation import Alphabet, Catalog
 from optuna_de.screening import screening
 from optuna_de.screening.acquisition import acquisition_values
-from optuna_de.screening.features import Array, UnitTable, _summaries, features
+from optuna_de.screening.features import Array, UnitFeatureCache, _summaries, features
 from optuna_de.screening.gaussian_process import Model
 from optuna_de.screening.screening import Evidence, Screening, screen
 from optuna_de.screening.surrogate import Surrogate
@@ -79,7 +79,7 @@ def test_a_sequence_is_summed_up() -> None:
     first, last = (span.to_unit(w) for w in (200, 1))  # type: ignore[union-attr]
     networks = (units(200, None, 1), units(None), units(None, 200))
     sequences = [genome.sequences["s"] for genome in networks]
-    found = _summaries(UnitTable(alphabet).positions(sequences), 2)
+    found = _summaries(UnitFeatureCache(alphabet).positions(sequences), 2)
     depth, shares, places = 1, (2 / 3, 1 / 3), (1 / 3, 1 / 3)  # of convolutions, of pools
     course = ((first + last) / 2, first, first, last)  # mean, largest, first, last
     np.testing.assert_allclose(found[0], [depth, *shares, *places, *course])

@@ -249,7 +249,7 @@ class Branches(Primitive):
         branches: The paths; an empty one is the identity.
     """
 
-    join: Literal["Add", "Multiply", "Concat", "Split"]
+    join: Literal["Add", "Multiply", "Concat", "ChannelSplit"]
     branches: tuple[Primitives, ...]
 
     @property
@@ -265,13 +265,13 @@ class Branches(Primitive):
     def shape_after(self, shape: Shape) -> Shape:
         """Return the shape behind the join."""
         after = [through(path, s) for path, s in zip(self.paths, self.inputs(shape), strict=True)]
-        if self.join in ("Concat", "Split"):
+        if self.join in ("Concat", "ChannelSplit"):
             return sum(end[0] for end in after), *after[0][1:]
         return after[0]
 
     def inputs(self, shape: Shape) -> list[Shape]:
         """Return the input shape of each path."""
-        if self.join != "Split":
+        if self.join != "ChannelSplit":
             return [shape] * len(self.paths)
         return [(share, *shape[1:]) for share in shares(shape[0], len(self.paths))]
 

@@ -301,7 +301,7 @@ def _depthwise_mix(channels: int) -> Branches:
         return Conv2d(size, size, kernel, groups=size, dilation=dilation, bias=True)
 
     paths = ((), (depthwise(1, 3),), (depthwise(2, 7),), (Plain("BoxFilter"), depthwise(3, 7, 3)))
-    return Branches("Split", paths[: len(sizes)])
+    return Branches("ChannelSplit", paths[: len(sizes)])
 
 
 @dataclass(frozen=True, slots=True)

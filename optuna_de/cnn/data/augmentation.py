@@ -86,7 +86,7 @@ def crop_and_flip(images: PaddedImages, plan: Tensor) -> Tensor:
     return picked.view(len(plan), h, w, -1).permute(0, 3, 1, 2)
 
 
-def erase(images: Tensor, plan: Tensor, cutout: int) -> Tensor:
+def cutout(images: Tensor, plan: Tensor, cutout: int) -> Tensor:
     """Return normalised images (b, c, h, w) with a square of side ``cutout`` set to 0, the mean.
 
     The square is clipped at the edges, so less of some images is erased (DeVries and Taylor

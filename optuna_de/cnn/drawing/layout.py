@@ -200,7 +200,7 @@ def _branches(branches: Branches, shape: Shape, style: _Style) -> _Box:
     inputs = branches.inputs(shape)
     paths = zip(branches.paths, inputs, strict=True)
     match branches.join:
-        case "Split":
+        case "ChannelSplit":
             return _side_by_side(
                 [_row(p, s, style) if p else _block(s, style) for p, s in paths], 1
             )

@@ -3,7 +3,6 @@
 from optuna_de.cnn.evaluation.candidates import Candidate, Candidates, load_candidates
 from optuna_de.cnn.evaluation.comparison import Comparison, run_comparison
 from optuna_de.cnn.evaluation.final_training import run_final_training, score_final_training
-from optuna_de.cnn.evaluation.job import TrainingJob
 from optuna_de.cnn.evaluation.model_card import honesty
 from optuna_de.cnn.evaluation.results import (
     claim_result_folder,
@@ -12,6 +11,7 @@ from optuna_de.cnn.evaluation.results import (
     write_result,
     write_weights,
 )
+from optuna_de.cnn.evaluation.training_job import TrainingJob
 
 __all__ = [
     "Candidate",

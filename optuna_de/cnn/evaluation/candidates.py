@@ -12,8 +12,8 @@ from optuna_de.cnn.architecture.genomes import Genome, render, repair
 from optuna_de.cnn.architecture.zoo import ZOO, get_architecture
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.data.loading import DataChoice
-from optuna_de.cnn.evaluation.job import TrainingJob
 from optuna_de.cnn.evaluation.study_data import load_study_data
+from optuna_de.cnn.evaluation.training_job import TrainingJob
 from optuna_de.cnn.recipes import fit_recipe, get_recipe
 from optuna_de.cnn.study.setup import recorded_setup
 from optuna_de.cnn.study.trials import complete_trial, network_of, pareto_front

@@ -30,7 +30,6 @@ from optuna_de.cnn.evaluation.final_training import (
     run_final_training,
     score_final_training,
 )
-from optuna_de.cnn.evaluation.job import TrainingJob
 from optuna_de.cnn.evaluation.results import (
     check_disk,
     claim_result_folder,
@@ -39,6 +38,7 @@ from optuna_de.cnn.evaluation.results import (
     write_result,
     write_weights,
 )
+from optuna_de.cnn.evaluation.training_job import TrainingJob
 from optuna_de.cnn.export.model_folder import DESCRIPTION
 from optuna_de.cnn.training.epochs import Epoch
 

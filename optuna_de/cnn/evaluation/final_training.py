@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from optuna_de.cnn.data.dataset import ImageData, Split, moments
-from optuna_de.cnn.evaluation.job import TrainingJob
+from optuna_de.cnn.evaluation.training_job import TrainingJob
 from optuna_de.cnn.training.checkpoint import load_checkpoint, save_checkpoint
 from optuna_de.cnn.training.epochs import Epoch
 from optuna_de.cnn.training.evaluate import evaluate_in_memory

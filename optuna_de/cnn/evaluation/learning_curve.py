@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from optuna_de._files import csv_text, write_text
 from optuna_de.cnn.architecture.genomes import render
 from optuna_de.cnn.evaluation.final_training import FinalWeights
-from optuna_de.cnn.evaluation.job import TrainingJob
+from optuna_de.cnn.evaluation.training_job import TrainingJob
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

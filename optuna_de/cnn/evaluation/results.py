@@ -26,9 +26,9 @@ from optuna_de.cnn.architecture.cost import count_macs, count_parameters
 from optuna_de.cnn.architecture.layer_table import layer_csv
 from optuna_de.cnn.drawing.plots import draw_svg
 from optuna_de.cnn.evaluation.final_training import BEST, CHECKPOINT, FinalWeights
-from optuna_de.cnn.evaluation.job import TrainingJob
 from optuna_de.cnn.evaluation.learning_curve import write_curves
 from optuna_de.cnn.evaluation.model_card import model_card
+from optuna_de.cnn.evaluation.training_job import TrainingJob
 from optuna_de.cnn.export.model_folder import save_model, save_weights
 from optuna_de.cnn.training.checkpoint import discard_checkpoint
 

@@ -44,7 +44,7 @@ class Concat(Join):
         return torch.cat([branch(x) for branch in self.branches], dim=1)
 
 
-class Split(Join):
+class ChannelSplit(Join):
     """Join of paths, each on its share of the channels, concatenated by channel."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -76,6 +76,7 @@ class ChannelScale(nn.Module):
 
 
 CUSTOM_LAYERS: dict[str, type[nn.Module]] = {
-    layer.__name__: layer for layer in (Add, Multiply, Concat, Split, ChannelNorm, ChannelScale)
+    layer.__name__: layer
+    for layer in (Add, Multiply, Concat, ChannelSplit, ChannelNorm, ChannelScale)
 }
 """The classes by name, as :class:`optuna_de.cnn.architecture.layers.Call` spells them."""

@@ -18,7 +18,7 @@ from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.recipes import fit_recipe, get_recipe
 from optuna_de.cnn.search.objective import CNNObjective
-from optuna_de.cnn.study.setup import check_setup, setup_of
+from optuna_de.cnn.study.setup import check_setup, enqueue_once, setup_of
 from optuna_de.cnn.training.device import pick_device
 from optuna_de.halving import Halving
 from optuna_de.sampler.sampler import DESampler
@@ -219,7 +219,7 @@ class Search(DataChoice):
         """Open or create the study, refuse another setup, and enqueue the warm start.
 
         Raises:
-            ValueError: Where the study was begun with another setup, or cannot be one of ours.
+            ValueError: If the study has another setup, or cannot be one of ours.
         """
         networks, sampler = [self._fitted(text) for text in self.warm_start], self.sampler()
         try:
@@ -234,8 +234,7 @@ class Search(DataChoice):
             raise ValueError(f"Study {self.name!r} cannot be used: {error}") from error
         space = f"{self.preset}, evolved head" if self.evolve_head else self.preset
         check_setup(study, {"space": space, **setup_of(objective)}, redact(self.storage))
-        for params in networks:
-            study.enqueue_trial(params, skip_if_exists=True)
+        enqueue_once(study, networks)
         return study
 
     def _fitted(self, text: str) -> dict[str, Any]:

@@ -22,9 +22,10 @@ from types import FrameType
 import torch
 
 from optuna_de.cnn.search.search import Search
-from optuna_de.cnn.search.worker_process import GAVE_UP, SIGNALS, mask, run
+from optuna_de.cnn.search.worker_process import GAVE_UP, STUDY_DELETED, mask, run
 from optuna_de.cnn.training.device import pick_device
-from optuna_de.worker.optimize import TooManyFailuresError
+from optuna_de.worker.optimize import StudyDeletedError, TooManyFailuresError
+from optuna_de.worker.signals import stop_signals
 
 MAX_RESTARTS = 10
 _POLL = 0.5  # seconds
@@ -57,7 +58,8 @@ def work_together(
 ) -> int:
     """Run ``workers`` processes until the study is done; restart those that die.
 
-    SIGINT and SIGTERM are passed on, so that each worker finishes or gives back its trial.
+    SIGINT, SIGTERM and SIGHUP are passed on, so that each worker finishes or gives back its trial.
+    Workers also give it back when this process is killed.
 
     Args:
         search: The description.
@@ -69,8 +71,9 @@ def work_together(
         The exit code: 0, or 128 plus the signal that ended the search.
 
     Raises:
-        TooManyFailuresError: Workers died more than ``MAX_RESTARTS`` times, or the trials of one
-            failed one after another.
+        TooManyFailuresError: Workers died more than ``MAX_RESTARTS`` times, or the last trials of
+            one all failed.
+        StudyDeletedError: The study was deleted meanwhile.
     """
     cards = _cards(search.device)
     threads = max(1, cores() // workers)
@@ -100,7 +103,7 @@ def work_together(
             for index, process in enumerate(processes):
                 if not received and process.exitcode not in (None, 0):
                     restarts += 1
-                    _check_restarts(restarts, process.exitcode)
+                    _check_restarts(search.name, restarts, process.exitcode)
                     processes[index] = start(index)
                     _catch_up(received, [processes[index]])
     watch()
@@ -119,9 +122,11 @@ def _pass_on(number: int, processes: list[BaseProcess]) -> None:
             os.kill(process.pid, number)
 
 
-def _check_restarts(restarts: int, code: int | None) -> None:
+def _check_restarts(study: str, restarts: int, code: int | None) -> None:
+    if code == STUDY_DELETED:
+        raise StudyDeletedError(f"Study {study!r} was deleted while this search ran.")
     if code == GAVE_UP:
-        raise TooManyFailuresError("A worker's trials failed one after another; the search stops.")
+        raise TooManyFailuresError("The last trials of a worker all failed; the search stops.")
     if restarts > MAX_RESTARTS:
         raise TooManyFailuresError(
             f"Workers died {restarts} times, the last with exit code {code}; the search stops."
@@ -137,12 +142,12 @@ def _passing_on(processes: list[BaseProcess]) -> Iterator[list[int]]:
         received.append(number)
         _pass_on(number, processes)
 
-    old = {number: signal.signal(number, handle) for number in SIGNALS}
+    old = {number: signal.signal(number, handle) for number in stop_signals()}
     try:
         yield received
     finally:
         for number, handler in old.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         for process in processes:
             if process.is_alive():
                 process.terminate()

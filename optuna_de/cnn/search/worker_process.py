@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from multiprocessing import parent_process, resource_tracker
 from types import FrameType
@@ -15,11 +16,12 @@ import optuna
 from optuna_de._allocator import keep_memory
 from optuna_de.cnn.search.search import Search
 from optuna_de.cnn.training.device import use_threads
-from optuna_de.worker.optimize import TooManyFailuresError, optimize
+from optuna_de.worker.optimize import StudyDeletedError, TooManyFailuresError, optimize
+from optuna_de.worker.signals import signal_main_thread, stop_signals
 
 GAVE_BACK = 75  # EX_TEMPFAIL of sysexits.h: trying again makes sense
 GAVE_UP = 70  # EX_SOFTWARE: trying again does not
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STUDY_DELETED = 69  # EX_UNAVAILABLE
 _logger = logging.getLogger(__name__)
 
 
@@ -34,8 +36,8 @@ def work(
     """Work on the study in this process until it is done.
 
     Returns:
-        The exit code: 0; 128 plus the signal that ended it; ``GAVE_BACK`` where this process
-        cannot go on (its device is lost, or filled by others) and its trial is queued again.
+        The exit code: 0; 128 plus the signal that ended it; ``GAVE_BACK`` if this process cannot
+        go on (its device is lost, or filled by others) and its trial is queued again.
     """
     use_threads(threads)
     outcome = optimize(
@@ -51,29 +53,44 @@ def run(search: Search, threads: int, timeout: float | None) -> None:
     keep_memory()
     if hasattr(os, "setpgrp"):
         os.setpgrp()
-    for number in SIGNALS:
+    for number in stop_signals():
         signal.signal(number, _leave)
     mask(block=False)
+    _leave_with_launcher()
     _log()
+    code = _work_quietly(search, threads, timeout)
+    logging.shutdown()
+    os._exit(code)  # all is stored, and taking torch down costs a second of processor time
+
+
+def _work_quietly(search: Search, threads: int, timeout: float | None) -> int:
     study = optuna.load_study(
         study_name=search.name, storage=search.open(), sampler=search.sampler()
     )
     try:
-        code = work(search, study, threads=threads, timeout=timeout, callback=_leave_with_parent)
+        return work(search, study, threads=threads, timeout=timeout)
     except TooManyFailuresError as error:
         _logger.warning("%s", error)
-        code = GAVE_UP
-    raise SystemExit(code)
+        return GAVE_UP
+    except StudyDeletedError:
+        return STUDY_DELETED  # the launcher says it once
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _leave_with_parent(_study: optuna.Study, _trial: optuna.trial.FrozenTrial) -> None:
-    parent = parent_process()
-    if parent is not None and not parent.is_alive():
-        raise SystemExit(GAVE_BACK)
+def _leave_with_launcher() -> None:
+    """Stop as by SIGTERM when the launcher is gone, even by SIGKILL; the trial is given back."""
+    launcher = parent_process()
+    if launcher is None:
+        return
+
+    def wait() -> None:
+        launcher.join()  # its end of a pipe closes when it dies, on every system
+        signal_main_thread(signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def mask(*, block: bool) -> None:
@@ -84,7 +101,8 @@ def mask(*, block: bool) -> None:
     if hasattr(signal, "pthread_sigmask"):
         if block:
             resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK if block else signal.SIG_UNBLOCK, SIGNALS)
+        how = signal.SIG_BLOCK if block else signal.SIG_UNBLOCK
+        signal.pthread_sigmask(how, stop_signals())
 
 
 def _log() -> None:

@@ -10,7 +10,7 @@ from optuna_de.cnn.study.attributes import (
     record_violation,
 )
 from optuna_de.cnn.study.objectives import MACS, OBJECTIVES, Objective
-from optuna_de.cnn.study.setup import check_setup, recorded_setup, setup_of
+from optuna_de.cnn.study.setup import check_setup, enqueue_once, recorded_setup, setup_of
 from optuna_de.cnn.study.trials import (
     FINISHED,
     checkpoint_file,
@@ -34,6 +34,7 @@ __all__ = [
     "complete_trial",
     "count_finished",
     "ended_trials",
+    "enqueue_once",
     "network_of",
     "pareto_front",
     "read_attributes",

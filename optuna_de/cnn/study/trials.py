@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 from zlib import crc32
 
 import optuna
@@ -24,6 +27,8 @@ _ENDS = {
     TrialState.WAITING: "waits to be run",
 }
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+CHECKPOINT_KEY = "optuna_de:v1:checkpoint"
+"""System attribute of a trial and its retries: the name of their checkpoint."""
 
 
 def store_files(
@@ -40,18 +45,33 @@ def store_files(
 
 
 def checkpoint_file(trial: optuna.Trial, folder: Path | None) -> Path | None:
-    """Return the checkpoint of a trial and of all its retries; none without a folder."""
+    """Return the checkpoint of a trial and of all its retries; none without a folder.
+
+    Its random name stands in the trial, and retries inherit it, so no study that shares the
+    folder can touch it, whatever its name.
+    """
     if folder is None:
         return None
-    study = crc32(trial.study.study_name.encode())
-    return folder / f"{study:08x}-{_first_try(trial)}.pt"
+    attributes = _compat.frozen(trial).system_attrs
+    name = attributes.get(CHECKPOINT_KEY)
+    if isinstance(name, str) and re.fullmatch("[0-9a-f]{32}", name):  # a foreign one is a path
+        return folder / f"{name}.pt"
+    if (old := _old_checkpoint(trial, attributes, folder)) is not None:
+        return old
+    name = uuid4().hex
+    _compat.set_system_attr(trial.study, trial, CHECKPOINT_KEY, name)
+    return folder / f"{name}.pt"
 
 
-def _first_try(trial: optuna.Trial) -> int:
-    """Return the number of the trial that this one repeats, or its own."""
-    history = _compat.frozen(trial).system_attrs.get("retry_history")
+def _old_checkpoint(
+    trial: optuna.Trial, attributes: Mapping[str, Any], folder: Path
+) -> Path | None:
+    """Return what version 0.1.0 left for a retry: it named files by study name and number."""
+    history = attributes.get("retry_history")
     first = read_count(history[0]) if isinstance(history, list) and history else None
-    return trial.number if first is None else first
+    study = crc32(trial.study.study_name.encode())
+    old = None if first is None else folder / f"{study:08x}-{first}.pt"
+    return old if old is not None and old.exists() else None
 
 
 def complete_trial(study: optuna.Study, number: int) -> FrozenTrial:

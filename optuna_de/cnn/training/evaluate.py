@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from optuna_de.cnn.data import augmentation
 from optuna_de.cnn.training.device import autocast
-from optuna_de.cnn.training.memory import TrainingOutOfMemory, attempt
+from optuna_de.cnn.training.memory import TrainingOutOfMemory, try_within_memory
 
 if TYPE_CHECKING:
     from optuna_de.cnn.data.dataset import Split
@@ -80,7 +80,7 @@ def evaluate_in_memory(
         TrainingOutOfMemory: If none fits.
     """
     for batch_size in batch_sizes:
-        scores = attempt(
+        scores = try_within_memory(
             lambda size=batch_size: evaluate(  # type: ignore[misc]
                 model, split, mean, std, device=device, batch_size=size, bfloat16=bfloat16
             ),

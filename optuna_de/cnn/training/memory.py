@@ -111,7 +111,7 @@ def fitting_micro_batch(
     )
 
 
-def attempt(action: Callable[[], T], device: torch.device) -> tuple[T] | None:
+def try_within_memory(action: Callable[[], T], device: torch.device) -> tuple[T] | None:
     """Return what an action returns, or None if memory ran out.
 
     Returning, not raising, releases the frames that hold the failed action's tensors, so that
@@ -161,7 +161,7 @@ def build_fitting(
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        built = attempt(lambda: build(genome, shape, classes), device)
+        built = try_within_memory(lambda: build(genome, shape, classes), device)
     if built is None:
         raise TrainingOutOfMemory("The network's weights do not fit into memory.")
     return built[0]

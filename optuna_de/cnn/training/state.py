@@ -15,7 +15,7 @@ from optuna_de.cnn.data import augmentation
 from optuna_de.cnn.modules.channel_padding import block, copy_back, padded
 from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.training.device import uses_bfloat16
-from optuna_de.cnn.training.memory import TrainingOutOfMemory, attempt
+from optuna_de.cnn.training.memory import TrainingOutOfMemory, try_within_memory
 from optuna_de.cnn.training.optimizer import initialise, make_optimizer
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def make_train_state(
     Raises:
         TrainingOutOfMemory: If they do not fit.
     """
-    made = attempt(lambda: _start(model, data, recipe, device, seed, pad), device)
+    made = try_within_memory(lambda: _start(model, data, recipe, device, seed, pad), device)
     if made is None:
         raise TrainingOutOfMemory("The network, its gradients and the images do not fit.")
     return made[0]

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from optuna_de.cnn.data import augmentation
 from optuna_de.cnn.training.device import autocast
-from optuna_de.cnn.training.memory import TrainingOutOfMemory, attempt
+from optuna_de.cnn.training.memory import TrainingOutOfMemory, try_within_memory
 from optuna_de.cnn.training.state import TrainState
 
 _WARM_UP = 3
@@ -35,7 +35,7 @@ def train_step(state: TrainState, draws: Tensor, micro: int) -> None:
     for part in torch.split(draws, micro):
         images = state.normalise(augmentation.crop_and_flip(state.images, part))
         if state.recipe.cutout:
-            images = augmentation.erase(images, part, state.recipe.cutout)
+            images = augmentation.cutout(images, part, state.recipe.cutout)
         labels = state.labels.index_select(0, part[:, 0])
         with autocast(state.device, state.bfloat16):
             logits = state.model(images)
@@ -125,7 +125,7 @@ class Stepper:
         Raises:
             TrainingOutOfMemory: If half the micro-batch does not fit either.
         """
-        if attempt(lambda: self._take(draws), self._state.device):
+        if try_within_memory(lambda: self._take(draws), self._state.device):
             return
         self._step = None
         self._state.optimizer.zero_grad(set_to_none=True)

@@ -38,7 +38,7 @@ def test_erase_equals_torchvision(cutout: int) -> None:
     side = (12, 10)
     pool = images(100, side).float()
     plan = plan_for(100, side, 0)
-    ours = augment.erase(pool, plan, cutout)
+    ours = augment.cutout(pool, plan, cutout)
     for image, before, (*_, y, x) in zip(ours, pool, plan.tolist(), strict=True):
         top, left = y - cutout // 2, x - cutout // 2
         bottom, right = min(top + cutout, side[0]), min(left + cutout, side[1])
@@ -99,6 +99,6 @@ def test_inputs_are_left_alone() -> None:
         augment.crop_and_flip(augment.pad(pool, 2), plan)
     )
     kept = floats.clone()
-    augment.erase(floats, plan, 4)
+    augment.cutout(floats, plan, 4)
     assert torch.equal(pool, before)
     assert torch.equal(floats, kept)

@@ -12,7 +12,7 @@ from optuna_de.cnn import parse
 from optuna_de.cnn.data.dataset import Split
 from optuna_de.cnn.evaluation.candidates import Candidate
 from optuna_de.cnn.evaluation.comparison import Comparison, rank_correlation, run_comparison
-from optuna_de.cnn.evaluation.job import TrainingJob
+from optuna_de.cnn.evaluation.training_job import TrainingJob
 from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.training import Epoch
 from tests.cnn.training.kit import OTHER, SMALL, job

@@ -15,8 +15,8 @@ from optuna_de.cnn.evaluation.final_training import (
     run_final_training,
     score_final_training,
 )
-from optuna_de.cnn.evaluation.job import TrainingJob
 from optuna_de.cnn.evaluation.results import claim_result_folder
+from optuna_de.cnn.evaluation.training_job import TrainingJob
 from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.training import Epoch
 from tests.cnn.kit import digits

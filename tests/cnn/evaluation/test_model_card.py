@@ -11,8 +11,8 @@ import torch
 
 from optuna_de.cnn import count_macs, count_parameters
 from optuna_de.cnn.evaluation.final_training import run_final_training, score_final_training
-from optuna_de.cnn.evaluation.job import TrainingJob
 from optuna_de.cnn.evaluation.results import final_result, read_result, write_result, write_weights
+from optuna_de.cnn.evaluation.training_job import TrainingJob
 from optuna_de.cnn.export.model_folder import load_model
 from optuna_de.cnn.training.evaluate import evaluate
 from tests.cnn.training.kit import job, jumpy

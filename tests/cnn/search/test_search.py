@@ -102,7 +102,7 @@ def test_another_setup_is_refused_by_name(
     if "data" in changes:
         changes = {"data": str(paint(tmp_path / "folder", n=100)), "subset": None}
     other = make(url, study_name="s", **changes)
-    with pytest.raises(ValueError, match=f"was begun with .*{name}"):
+    with pytest.raises(ValueError, match=f" uses .*{name}"):
         other.study(other.objective())
     assert _dump(url) == before
 
@@ -135,7 +135,7 @@ def test_a_study_of_another_shape_is_refused(
     )
     before = _dump(url)
     search = make(url)
-    with pytest.raises(ValueError, match="does not minimise two objectives"):
+    with pytest.raises(ValueError, match="must minimise two objectives"):
         search.study(search.objective())
     assert _dump(url) == before
     assert SETUP_KEY not in study.user_attrs

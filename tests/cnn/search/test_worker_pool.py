@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from optuna_de.cnn.search import worker_pool as workers
 from optuna_de.cnn.search import worker_process as worker
 from optuna_de.cnn.search.search import Search
 from optuna_de.cnn.study.trials import count_finished
-from optuna_de.worker.optimize import TooManyFailuresError
+from optuna_de.worker.optimize import StudyDeletedError, TooManyFailuresError
+from tests import servers
 from tests.cli.kit import FAST, end, environment, interrupt, search, start, study_in
 
 LONG = [
@@ -30,6 +32,8 @@ LONG = [
     "--warm-start",
     "B16k3-B16k3-GAP",
 ]
+LEFT = 5.0  # seconds
+PATIENCE = 240.0
 TINY = ["--subset", "120", "--max-parameters", "10000"]
 
 
@@ -111,6 +115,39 @@ def test_a_signal_as_the_first_worker_starts_is_quiet_and_leaves_none(
     assert not any(t.state == TrialState.RUNNING for t in study_in(tmp_path).trials)
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /proc")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP], ids=["SIGKILL", "SIGHUP"])
+def test_f43_workers_leave_within_seconds_of_their_launcher(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    process = start(tmp_path, *LONG, "--workers", "2", "--trials", "4", "--epochs", "5000")
+    workers_of: list[int] = []
+
+    def training() -> bool:
+        workers_of[:] = _children(process.pid)
+        trials = study_in(tmp_path).trials if checkpointed(tmp_path) else []
+        return sum("seed" in trial.user_attrs for trial in trials) == 2
+
+    servers.wait_for(training, PATIENCE, "no trials")
+    process.send_signal(number)
+    sent = time.monotonic()
+    while any(map(_lives, workers_of)):
+        assert time.monotonic() - sent < LEFT
+        time.sleep(0.05)
+    code, _, _ = end(process)
+    assert code == (-number if number == signal.SIGKILL else 128 + number)
+    states = [t.state for t in study_in(tmp_path).trials]
+    assert states == [TrialState.FAIL] * 2 + [TrialState.WAITING] * 2
+
+
+def _lives(pid: int) -> bool:
+    """Return whether a process lives; an orphan that init has not waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def _children(parent: int) -> list[int]:
     """Return the workers of a search."""
     found = subprocess.run(
@@ -186,5 +223,7 @@ def test_a_worker_whose_trials_all_fail_says_so_and_is_not_started_again(tmp_pat
     )
     assert ended.returncode == worker.GAVE_UP
     assert ended.stderr.splitlines()[-1] == "The last 10 trials failed; the worker stops."
-    with pytest.raises(TooManyFailuresError, match="trials failed one after another; the search"):
-        workers._check_restarts(1, worker.GAVE_UP)
+    with pytest.raises(TooManyFailuresError, match="last trials of a worker all failed; the"):
+        workers._check_restarts("s", 1, worker.GAVE_UP)
+    with pytest.raises(StudyDeletedError, match="Study 's' was deleted while this search ran"):
+        workers._check_restarts("s", 1, worker.STUDY_DELETED)

@@ -8,7 +8,7 @@ import optuna
 from optuna.trial import TrialState, create_trial
 
 from optuna_de.cnn import get_recipe, parse
-from optuna_de.cnn.evaluation.job import TrainingJob
+from optuna_de.cnn.evaluation.training_job import TrainingJob
 from optuna_de.cnn.recipes import Recipe, fit_recipe
 from optuna_de.cnn.search.search import Search
 from tests.cnn.kit import digits

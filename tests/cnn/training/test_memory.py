@@ -8,10 +8,10 @@ from torch import nn
 from optuna_de.cnn.training.device import control_group_memory, device_memory
 from optuna_de.cnn.training.memory import (
     TrainingOutOfMemory,
-    attempt,
     estimate_memory,
     fitting_micro_batch,
     is_out_of_memory,
+    try_within_memory,
 )
 from tests.cnn.kit import equal, network, weights
 
@@ -112,11 +112,11 @@ def test_an_attempt_lets_go_of_what_it_held() -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     cpu = torch.device("cpu")
-    assert attempt(exhaust, cpu) is None
+    assert try_within_memory(exhaust, cpu) is None
     assert held[0]() is None
-    assert attempt(lambda: 0, cpu) == (0,)
+    assert try_within_memory(lambda: 0, cpu) == (0,)
     with pytest.raises(ZeroDivisionError):
-        attempt(lambda: 1 // 0, cpu)
+        try_within_memory(lambda: 1 // 0, cpu)
 
 
 def test_this_allocators_own_error_is_known() -> None:

@@ -1,0 +1,82 @@
+"""Searches whose output goes nowhere: row F44 of the fault list."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from optuna_de.cnn.study.trials import count_finished
+from tests.cli.kit import FAST, environment, search, study_in
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+OPTIONS = [*FAST, "--subset", "120", "--max-parameters", "8000"]
+COMMAND = " ".join([sys.executable, "-m", "optuna_de", "search", *OPTIONS])
+
+
+def shell(folder: Path, line: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", line],
+        capture_output=True,
+        check=False,
+        cwd=folder,
+        env={**environment(), **variables},
+        text=True,
+        timeout=240,
+    )
+
+
+@pytest.mark.parametrize(
+    "into",
+    ["| head -c 1", "2>&1 | head -c 1", "| true", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"],
+)
+def test_f44_output_that_nobody_reads_costs_nothing(tmp_path: Path, into: str) -> None:
+    done = shell(tmp_path, f"{COMMAND} --trials 2 {into}; exit ${{PIPESTATUS[0]}}")
+    assert done.returncode == 0, done.stderr
+    assert "Error" not in done.stderr
+    assert "Exception" not in done.stderr
+    assert count_finished(study_in(tmp_path)) == 2
+    assert (tmp_path / "study.db").read_bytes().startswith(b"SQLite format 3")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_f44_output_onto_a_full_disk_is_one_sentence_after_the_work(tmp_path: Path) -> None:
+    done = shell(tmp_path, f"{COMMAND} --trials 1 > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "Error: Standard output cannot be written: No space left on device."
+    )
+    assert "Traceback" not in done.stderr
+    assert count_finished(study_in(tmp_path)) == 1
+
+
+def test_f44_an_ascii_terminal_of_twenty_columns(tmp_path: Path) -> None:
+    name = "--study-name 'Küche-✓'"
+    variables = {"COLUMNS": "20", "PYTHONIOENCODING": "ascii"}
+    done = shell(tmp_path, f"{COMMAND} {name} --trials 1", **variables)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout.isascii()
+    assert count_finished(study_in(tmp_path, "Küche-✓")) == 1
+    for command in ("--help", "search --help"):
+        said = shell(tmp_path, f"{sys.executable} -m optuna_de {command}", **variables)
+        assert said.returncode == 0, said.stderr
+
+
+def test_f44_a_study_that_is_deleted_meanwhile_is_one_sentence(tmp_path: Path) -> None:
+    search(tmp_path, *OPTIONS, "--trials", "1")
+    deleting = (
+        "import optuna; from optuna_de.storage import open_storage;"
+        "optuna.delete_study(study_name='digits-modern',"
+        "storage=open_storage('sqlite:///study.db'))"
+    )
+    for workers in ("1", "2"):
+        line = f"{COMMAND} --epochs 2000 --trials 9 --no-halving --workers {workers}"
+        later = f'sleep 14; {sys.executable} -W ignore -c "{deleting}"'
+        done = shell(tmp_path, f"({later}) & {line}; code=$?; wait; exit $code")
+        assert done.returncode == 1, done.stderr
+        assert "Traceback" not in done.stderr
+        assert done.stderr.count("was deleted while") == 1
