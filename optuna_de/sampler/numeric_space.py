@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from json import dumps
 from math import isfinite
 from typing import Any
 
@@ -15,6 +16,9 @@ from optuna_de.evolution.population import Finished
 from optuna_de.evolution.variation import Catalog
 from optuna_de.sampler.plan import Plan
 
+NUMBER = 28  # characters of a number and its separators, at most
+LONGEST_PLAN = 60_000  # characters of sampled numbers: MySQL's TEXT holds 65,535 bytes
+
 
 @dataclass(frozen=True, slots=True)
 class NumericSpace:
@@ -25,7 +29,11 @@ class NumericSpace:
 
     @classmethod
     def of(cls, catalog: Catalog) -> NumericSpace | None:
-        """Return the space of a study; ``None`` where it has sequences or categories."""
+        """Return the space of a study.
+
+        ``None`` if it has sequences or categories, or so many parameters that the sampled numbers
+        do not fit a database's text.
+        """
         spans = {
             name: span
             for name, span in sorted(catalog.flat.items())
@@ -33,6 +41,8 @@ class NumericSpace:
         }
         choices = [span for span in catalog.flat.values() if not isinstance(span, Interval)]
         if not spans or choices or catalog.sequences:
+            return None
+        if sum(len(dumps(name)) + NUMBER for name in spans) > LONGEST_PLAN:
             return None
         return cls(spans, np.array([span.cell for span in spans.values()]))
 

@@ -1,5 +1,6 @@
 """Studies of one objective and numbers only: CMA-ES and a model, read back from the storage."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,17 @@ def test_several_objectives_without_numbers_are_searched_as_before() -> None:
         studies[-1].optimize(objective, n_trials=60)
     assert plans(studies[0]) == plans(studies[1])
     assert [t.params for t in studies[0].trials] == [t.params for t in studies[1].trials]
+
+
+@pytest.mark.parametrize(("name", "operator"), [("x", "cma"), ("x" * 400, "difference")])
+def test_plans_fit_the_text_of_every_database(name: str, operator: str) -> None:
+    box: dict[str, BaseDistribution] = {f"{name}{i}": FloatDistribution(-1, 1) for i in range(200)}
+    study = optuna.create_study(study_name="s", sampler=DESampler(seed=0))
+    for _ in range(14):
+        trial = study.ask(box)
+        study.tell(trial, sum(trial.params.values()))
+    assert operator in {plan.operator for plan in plans(study)}
+    assert max(len(json.dumps(t.system_attrs[PLAN_KEY])) for t in study.trials) < 65535
 
 
 def test_accepted_children_only() -> None:
