@@ -44,6 +44,7 @@ class ImageData:
         std: Deviation of each channel (c,), above 0; 1 for a channel that never varies.
         split_seed: The seed of the splits.
         fingerprint: 16 hexadecimal digits of the SHA-256 of images, labels, classes and splits.
+        summary: The source and its splits in one sentence; it depends on this machine's paths.
     """
 
     name: str
@@ -54,6 +55,7 @@ class ImageData:
     std: tuple[float, ...]
     split_seed: int
     fingerprint: str
+    summary: str = ""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
