@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import torch
 
 from optuna_de._checks import require
 from optuna_de._options import Option
-from optuna_de.cnn.data.dataset import ImageData, Split, fingerprint, moments
-from optuna_de.cnn.data.decoding import Labelled
+from optuna_de.cnn.data.dataset import ImageData, Split, image_data, make_split
 from optuna_de.cnn.data.images import DataError
 from optuna_de.cnn.data.sources import Source, open_source
 from optuna_de.cnn.data.splits import Indices, divide
@@ -135,8 +133,8 @@ def load_test(
     found = open_source(source, data_dir, download, image_size, max_bad_images)
     if found.test is not None:
         test = found.test()
-        return _split(test, np.arange(len(test.labels)))
-    return _split(found.train, _hold_out(found, split_seed)[1])
+        return make_split(*test[:2], np.arange(len(test.labels)))
+    return make_split(*found.train[:2], _hold_out(found, split_seed)[1])
 
 
 def _check(
@@ -164,31 +162,10 @@ def _hold_out(found: Source, seed: int) -> tuple[Indices, Indices]:
     return divide(everything, labels, classes, taken, seed, "the test split", keep=keep)
 
 
-def _split(part: Labelled, chosen: Indices) -> Split:
-    images = torch.from_numpy(part.images[chosen]).permute(0, 3, 1, 2)
-    return Split(
-        images.contiguous(memory_format=torch.channels_last), torch.from_numpy(part.labels[chosen])
-    )
-
-
 def _image_data(found: Source, train: Indices, validation: Indices, seed: int) -> ImageData:
     other = found.train if found.validation is None else found.validation
-    splits = [_split(found.train, train), _split(other, validation)]
-    mean, std = moments(splits[0].images)
-    return ImageData(
-        name=found.name,
-        classes=found.classes,
-        train=splits[0],
-        validation=splits[1],
-        mean=mean,
-        std=std,
-        split_seed=seed,
-        fingerprint=fingerprint(
-            found.classes,
-            [(part.images, part.labels) for part in splits],
-            (train, validation),
-        ),
-    )
+    parts = [(*found.train[:2], train), (*other[:2], validation)]
+    return image_data(found.name, found.classes, parts, seed)
 
 
 def _summary(found: Source, data: ImageData, held: int) -> str:
