@@ -22,6 +22,7 @@ from optuna_de.cnn.data.splits import Indices, divide
 
 MAX_BAD_IMAGES = 0.01
 _TEST_FRACTION = 0.2
+_FEW = 100  # images; fewer score so coarsely that it is said
 _GROUP = "Data"  # of command-line options
 
 
@@ -169,16 +170,29 @@ def _image_data(found: Source, train: Indices, validation: Indices, seed: int) -
 
 
 def _summary(found: Source, data: ImageData, held: int) -> str:
-    """Return in one sentence how the source was understood and divided."""
-    official = "official" if found.validation is not None else "drawn by the seed of the splits"
-    test = f"{held:,} drawn for the test" if found.test is None else "an official test split"
+    """Return how the source was understood and divided, and what a constant answer is worth."""
+    official = "drawn" if found.validation is None else "official"
     parts = (
-        f"{found.layout}, {len(found.classes):,} classes",
+        found.layout,
+        f"{len(found.classes):,} classes",
         f"{len(data.train.labels):,} images for training",
         f"{len(data.validation.labels):,} for validation ({official})",
-        test,
+        f"{held:,} for the test (drawn)" if found.test is None else "an official test split",
     )
-    return f"{found.name}: {'; '.join((', '.join(parts), *found.notes))}."
+    clauses = (", ".join(filter(None, parts)), *found.notes)
+    return f"{found.name}: {'; '.join(clauses)}. {_constant_answer(data)}"
+
+
+def _constant_answer(data: ImageData) -> str:
+    """Return the validation error of the commonest class, with few images also its spread."""
+    label = int(data.train.labels.bincount().argmax())
+    n = len(data.validation.labels)
+    error = float((data.validation.labels != label).float().mean())
+    coarse = f", with a standard error of {math.sqrt(error * (1 - error) / n):.1%}"
+    return (
+        f"Always answering {data.classes[label]!r} has a validation error of {error:.1%}"
+        f"{coarse if n < _FEW else ''}."
+    )
 
 
 @dataclass(frozen=True)

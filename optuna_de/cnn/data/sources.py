@@ -30,7 +30,7 @@ class Source:
         train: All images that are of no official split.
         test: Loads the official test split; None where there is none.
         validation: The official validation split; None where there is none.
-        layout: The source in words.
+        layout: The layout of a folder in words; empty for a set with a name.
         notes: What was left out, a clause each.
     """
 
@@ -39,7 +39,7 @@ class Source:
     train: Labelled
     test: Callable[[], Labelled] | None
     validation: Labelled | None = None
-    layout: str = "a data set with a name"
+    layout: str = ""
     notes: tuple[str, ...] = ()
 
 

@@ -110,7 +110,7 @@ def layout(tmp_path: Path, *parts: str) -> Path:
         ([""], (14, 2, 4), "a folder for each class, 2 classes, 14 images for training, 2 for"),
         (["train"], (14, 2, 4), "folders train/, 2 classes"),
         (["Train", "TEST"], (18, 2, 20), "folders Train/, TEST/, 2 classes"),
-        (["train", "val"], (16, 20, 4), "20 for validation (official), 4 drawn for the test."),
+        (["train", "val"], (16, 20, 4), "20 for validation (official), 4 for the test (drawn)."),
         (["train", "valid", "test"], (20, 20, 20), "(official), an official test split."),
         (["training", "validation", "testing"], (20, 20, 20), "folders training/, validation/"),
     ],
@@ -196,7 +196,7 @@ def test_a_flat_test_folder_has_no_labels(tmp_path: Path) -> None:
     Image.new("RGB", (6, 4)).save(folder / "test/1.png")
     data = load_data(folder)
     assert data.fingerprint == good
-    assert "4 drawn for the test; test/ ignored, as it has no folders of images" in data.summary
+    assert "4 for the test (drawn); test/ ignored, as it has no folders of images" in data.summary
 
 
 def test_classes_that_train_lacks_are_left_out_of_the_test(tmp_path: Path) -> None:
@@ -293,3 +293,16 @@ def test_few_images_are_told_a_fraction_that_works(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"\(--validation-fraction\) 0\.25 or more\."):
         load_data(folder)
     assert len(load_data(folder, validation_fraction=0.25).validation.labels) == 3
+
+
+def test_an_unbalanced_set_is_told_what_a_constant_answer_is_worth(tmp_path: Path) -> None:
+    folder = paint(paint(tmp_path, ["cat"], n=10), ["dog"], n=110)
+    told = load_data(folder).summary.partition(". ")[2]
+    assert told == (
+        "Always answering 'dog' has a validation error of 10.0%, with a standard error of 9.5%."
+    )
+    many = load_data("digits", validation_fraction=0.5).summary
+    assert many == (
+        "digits: 10 classes, 719 images for training, 719 for validation (drawn), 359 for the "
+        "test (drawn). Always answering '1' has a validation error of 89.8%."
+    )
