@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.common import page
 from benchmarks.common.results import Row, markdown
-from benchmarks.sampler import ablation, cold_start, continuous, overhead, workers
+from benchmarks.sampler import ablation, bbob, cold_start, continuous, overhead, workers
 from benchmarks.sampler.tables_regret import CHECKPOINTS, summary
 
 
@@ -27,6 +27,7 @@ SECTIONS: page.Sections = {
         "Numeric spaces",
         lambda head, rows: continuous.table(rows, head["budget"]),
     ),
+    "bbob": ("One objective: share of bbob's targets", lambda head, rows: bbob.table(rows)),
     "workers": ("Many workers", lambda head, rows: markdown(*workers.lines(rows))),
     "ablation": ("Defaults of DESampler: one option changed at a time", _ablation),
     "overhead": (

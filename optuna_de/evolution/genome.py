@@ -111,14 +111,22 @@ class Interval:
 
     def from_unit(self, unit: float) -> float:
         """Map a point of ``[0, 1]`` to the nearest value of the range."""
+        return self.clip(self.unrounded(unit))
+
+    def unrounded(self, unit: float) -> float:
+        """Map a point of ``[0, 1]`` to a number that :meth:`clip` rounds to a value."""
         low, high = self._edges()
         if self.log:
-            value = math.exp(math.log(low) + unit * (math.log(high) - math.log(low)))
-        elif math.isinf(high - low):
-            return 2 * self._halved().from_unit(unit)
-        else:
-            value = low + unit * (high - low)
-        return self.clip(value)
+            return math.exp(math.log(low) + unit * (math.log(high) - math.log(low)))
+        if math.isinf(high - low):
+            return 2 * self._halved().unrounded(unit)
+        return low + unit * (high - low)
+
+    @property
+    def cell(self) -> float:
+        """The mean distance of neighbouring values in ``[0, 1]``; 0 for a continuous range."""
+        step = self.step or (1.0 if self.integer else 0.0)
+        return 1 / (self.high / step - self.low / step + 1) if step else 0.0
 
     def clip(self, value: float) -> float:
         """Return the value of the range (and of its grid) that is nearest to ``value``."""

@@ -76,18 +76,19 @@ class Fold:
         self._populations: list[Population] = []
         self._incumbents: _Incumbents | None = None
 
-    def add(self, trial: Finished) -> None:
-        """Insert a trial at its place; :meth:`run` takes it in."""
+    def add(self, trial: Finished) -> int:
+        """Insert a trial at its place, and return the place; :meth:`run` takes it in."""
         if not self.finished or trial > self.finished[-1]:
             self.finished.append(trial)
-            return
+            return len(self.finished) - 1
         position = bisect(self.finished, trial)
         self.finished.insert(position, trial)
         self._forget_from(position)
+        return position
 
     def run(self) -> None:
         """Fold every block that is full."""
-        start, end = self._start(self.generation), self._start(self.generation + 1)
+        start, end = self.start_of(self.generation), self.start_of(self.generation + 1)
         while end <= len(self.finished):
             block = [t for t in self.finished[start:end] if t.losses is not None]
             self._populations.append(self._survivors(self.population, block))
@@ -106,9 +107,9 @@ class Fold:
     @property
     def under_way(self) -> Sequence[Finished]:
         """The finished trials of the block that is not full."""
-        return self.finished[self._start(self.generation) :]
+        return self.finished[self.start_of(self.generation) :]
 
-    def _start(self, block: int) -> int:
+    def start_of(self, block: int) -> int:
         """Return the position in completion order at which a block starts."""
         first, offspring = self.rules.first, self.rules.offspring
         return 0 if block == 0 else first + (block - 1) * offspring

@@ -25,6 +25,8 @@ from optuna_de.evolution.genome import (
     difference,
 )
 
+SCALE_LIMIT = 0.9  # F of a child with a base is uniform below it
+
 
 @dataclass(frozen=True, slots=True)
 class Alphabet:
@@ -89,17 +91,31 @@ def vary(
     variation: Variation,
     rng: np.random.Generator,
     *,
+    base: Genome | None = None,
     forced: int = 0,
 ) -> Genome:
-    """Return the child of ``(best, r1, r2)`` with ``forced`` more random edits than usual."""
+    """Return the child of ``(best, r1, r2)``.
+
+    Args:
+        parents: The genomes ``(best, r1, r2)``.
+        catalog: Ranges of all genes.
+        variation: Control parameters.
+        rng: The generator of the child.
+        base: A fourth genome: a flat numeric gene that takes part comes from
+            ``base + F (r1 - r2)``, with one ``F`` a child, uniform in ``(0, SCALE_LIMIT)``; the
+            others stay those of ``best`` (DE/rand/1/bin; F as in GDE3, Kukkonen and Lampinen,
+            2005). ``None``: it comes from ``best + scale (r1 - r2)``.
+        forced: Random edits more than usual.
+    """
     best, a, b = parents
+    moved = (best, variation.scale) if base is None else (base, SCALE_LIMIT * rng.random())
     names = list({**best.flat, **a.flat, **b.flat})
     sizes = [len(names), *(len(units) for units in best.sequences.values())]
     edits = iter(_choose_edits(sum(sizes), variation.mutation, forced, rng))
     flat = {
         name: draw(catalog.flat[name], rng)
         if next(edits) and name in catalog.flat
-        else _vary_value(name, parents, catalog, variation, rng)
+        else _vary_value(name, parents, moved, catalog, variation.crossover, rng)
         for name in names
     }
     sequences = {
@@ -126,16 +142,22 @@ def _choose_edits(size: int, expected: float, forced: int, rng: np.random.Genera
 def _vary_value(
     name: str,
     parents: tuple[Genome, Genome, Genome],
+    moved: tuple[Genome, float],
     catalog: Catalog,
-    variation: Variation,
+    crossover: float,
     rng: np.random.Generator,
 ) -> Value:
-    """Vary one flat gene; a conditional gene that some parent lacks is inherited whole."""
+    """Vary one flat gene; a conditional gene that some parent lacks is inherited whole.
+
+    ``moved`` are the genome whose numbers the difference moves, and the factor F.
+    """
     holders = [p.flat[name] for p in parents if name in p.flat]
-    if len(holders) < 3 or rng.random() >= variation.crossover:
+    if len(holders) < 3 or rng.random() >= crossover:
         return holders[0]
     best, a, b = holders
-    return combine(best, a, b, catalog.flat.get(name), variation.scale)
+    span, (base, scale) = catalog.flat.get(name), moved
+    start = base.flat.get(name, best) if isinstance(span, Interval) else best
+    return combine(start, a, b, span, scale)
 
 
 def _vary_sequence(

@@ -18,12 +18,14 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import _compat
+from optuna_de.evolution.cma_fold import CMAFold, Evaluation, RunRules
 from optuna_de.evolution.genome import Genome, Value
 from optuna_de.evolution.population import Finished, Fold, Population, Rules
 from optuna_de.evolution.variation import Catalog
 from optuna_de.halving import rungs_of
 from optuna_de.sampler.duplicates import FinishedGenomes, RunningGenomes, is_part
-from optuna_de.sampler.plan import PLAN_KEY, Candidate
+from optuna_de.sampler.numeric_space import NumericSpace
+from optuna_de.sampler.plan import PLAN_KEY, Candidate, stored_plan
 from optuna_de.search_space.distributions import Distributions, Params, hull, is_same
 from optuna_de.search_space.encoding import (
     Sequences,
@@ -73,6 +75,8 @@ class History:
         self._open: dict[int, tuple[int, Genome]] = {}  # index -> parameters known, genome
         self.plans: dict[int, Any] = {}  # number of a running trial -> its stored plan
         self.fold = Fold(self._rules)
+        self.is_violated = False  # whether a trial was infeasible
+        self._name_sets: set[frozenset[str]] = set()  # of finished trials
         self.memo: dict[Any, Any] = {}
         self._sequences: Sequences = {}
         self._forget_genomes()
@@ -80,6 +84,8 @@ class History:
     def _forget_genomes(self) -> None:
         """Drop all that depends on which sequences the study has."""
         self._catalog: Catalog | None = None
+        self._cma: CMAFold | None = None
+        self._space: NumericSpace
         self._genomes: dict[int, Genome] = {}
         self._unrecorded = list(self._finished)
         self._known = FinishedGenomes(self._read_finished)
@@ -155,11 +161,21 @@ class History:
         self._merge(trial.distributions)
         self._finished[trial.number] = trial
         self._unrecorded.append(trial.number)
-        if trial.state != TrialState.FAIL and trial.datetime_complete is not None:
-            losses = self._member_losses(trial)
-            violation = 0.0 if losses is None else violation_of(trial)
-            at = wall_clock(trial.datetime_complete)
-            self.fold.add(Finished(at, trial.number, losses, violation))
+        if trial.state == TrialState.FAIL:
+            return
+        if trial.params:
+            self._name_sets.add(frozenset(trial.params))
+        if trial.datetime_complete is not None:
+            self._fold(trial, trial.datetime_complete)
+
+    def _fold(self, trial: FrozenTrial, completed: datetime) -> None:
+        losses = self._member_losses(trial)
+        violation = 0.0 if losses is None else violation_of(trial)
+        self.is_violated |= violation > 0
+        finished = Finished(wall_clock(completed), trial.number, losses, violation)
+        position = self.fold.add(finished)
+        if self._cma is not None:
+            self._cma.insert(position, self._evaluation(finished))
 
     def _merge(self, distributions: Distributions) -> None:
         for name, distribution in distributions.items():
@@ -168,7 +184,7 @@ class History:
                 continue
             if known != distribution and (merged := hull(known, distribution)) != known:
                 self.distributions[name] = merged
-                self._catalog = None
+                self._catalog = self._cma = None
 
     def _member_losses(self, trial: FrozenTrial) -> tuple[float, ...] | None:
         """Return the losses of a trial that may be a member of a population."""
@@ -214,6 +230,32 @@ class History:
         if self._catalog is None:
             self._catalog = catalog(self.distributions, self._sequences)
         return self._catalog
+
+    @property
+    def repairs(self) -> bool:
+        """Whether genomes are repaired, and so may differ from what was sampled."""
+        return self._rules.repair is not None
+
+    @property
+    def numeric_space(self) -> NumericSpace | None:
+        """The unit cube of a study of numbers; ``None`` if a trial lacks one of them."""
+        if self._name_sets != {frozenset(self.distributions)}:
+            return None
+        return NumericSpace.of(self.catalog) if self._cma is None else self._space
+
+    def cma(self, space: NumericSpace) -> CMAFold:
+        """Return the runs of CMA-ES in the study's numeric space."""
+        if self._cma is None:
+            self._cma, self._space = CMAFold(RunRules(self._rules.first, space.cells)), space
+            for position, finished in enumerate(self.fold.finished):
+                self._cma.insert(position, self._evaluation(finished))
+        return self._cma
+
+    def _evaluation(self, finished: Finished) -> Evaluation | None:
+        trial = self._finished[finished.number]
+        plan = stored_plan(trial)
+        known = None if plan is None else self.fold.start_of(plan.generation)
+        return self._space.evaluation(finished, trial.params, plan, known)
 
     def genome(self, number: int) -> Genome | None:
         """Return the genome of a finished trial; it is read when it is first asked for."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from optuna_de.evolution.genome import Genome
+from optuna_de.evolution.genome import Genome, Interval
 from optuna_de.evolution.population import Finished
 from optuna_de.evolution.variation import Variation, draw, vary
 from optuna_de.sampler.history import History
@@ -192,6 +192,8 @@ def _attempt(
 ) -> Candidate:
     rng = np.random.default_rng((*key, attempt, 1))
     parents = _choose(history.population, settings.n_best, rng)
+    if _has_base(history, settings):
+        parents = (*parents, _another(history.population, parents, rng))
     numbers = tuple(member.number for member in parents)
     plan = Plan(history.generation, operator, numbers, (*key, attempt))
     genomes = [genome for n in numbers if (genome := history.genome(n)) is not None]
@@ -216,8 +218,11 @@ def _breed_one(history: History, key: Key, settings: Settings) -> Candidate:
 
 def replay(plan: Plan, history: History, settings: Settings, space: Distributions) -> Candidate:
     """Return what a stored plan describes, so that a retried trial keeps its genome."""
+    if plan.sampled and (cube := history.numeric_space) is not None:
+        params = cube.rounded(plan.sampled)
+        return Candidate(plan, history.read(params), params)
     parents = [genome for n in plan.parents if (genome := history.genome(n)) is not None]
-    if len(parents) != MIN_PARENTS:
+    if len(parents) != max(MIN_PARENTS, len(plan.parents)):
         return _draw_initial(plan, history, settings, space)
     return _make_child(plan, parents, history, settings.variation)
 
@@ -225,9 +230,10 @@ def replay(plan: Plan, history: History, settings: Settings, space: Distribution
 def _make_child(
     plan: Plan, parents: Sequence[Genome], history: History, variation: Variation
 ) -> Candidate:
-    best, a, b = parents
+    best, a, b, *bases = parents
+    base = bases[0] if bases else None
     forced = max(0, plan.key[-1] - ATTEMPTS // 2 + 1) if plan.operator == "edit" else 0
-    child = vary((best, a, b), history.catalog, variation, plan.rng(), forced=forced)
+    child = vary((best, a, b), history.catalog, variation, plan.rng(), base=base, forced=forced)
     params = write(child)
     repaired = history.repaired(params)
     if repaired == params:
@@ -245,3 +251,20 @@ def _choose(
     first = others.pop(int(rng.random() * len(others)))
     second = others[int(rng.random() * len(others))]
     return tuple(population[i] for i in (best, first, second))
+
+
+def _has_base(history: History, settings: Settings) -> bool:
+    """Return whether flat numbers move from a fourth member: if there are several objectives."""
+    if len(history.signs) == 1 or not settings.adaptive or settings.variation.scale == 0:
+        return False
+    has_numbers = any(isinstance(span, Interval) for span in history.catalog.flat.values())
+    return has_numbers and len(history.population) > MIN_PARENTS
+
+
+def _another(
+    population: tuple[Finished, ...], taken: tuple[Finished, ...], rng: np.random.Generator
+) -> Finished:
+    """Choose a member that is none of those taken."""
+    numbers = {member.number for member in taken}
+    others = [member for member in population if member.number not in numbers]
+    return others[int(rng.random() * len(others))]

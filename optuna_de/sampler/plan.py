@@ -6,7 +6,7 @@ A plan names parents, operator and random generator, so the child can be compute
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,17 @@ class Plan:
 
     Args:
         generation: Blocks folded when the trial was planned; 0 for the initial population.
-        operator: ``"initial"``, ``"difference"``, or ``"edit"`` (a difference, then an edit).
-        parents: Trial numbers of ``(best, r1, r2)``; empty for the initial population.
+        operator: ``"initial"``, ``"difference"``, ``"edit"`` (a difference, then an edit),
+            ``"cma"`` (drawn from the normal distribution of CMA-ES), or ``"model"`` (the minimum
+            of a quadratic model).
+        parents: Trial numbers of ``(best, r1, r2)``, or of ``(best, r1, r2, base)``; empty
+            where there are none.
         key: Non-negative integers that seed the generator.
         screened: Whether a model chose the child from a pool; the reason as text if it should
             have, but did not.
+        sampled: Of ``"cma"`` and ``"model"``, each parameter before it was rounded to its grid:
+            the distribution that it was drawn from may change where a trial arrives late.
+        run: The number of the run of CMA-ES that was under way, where the study has one.
     """
 
     generation: int
@@ -36,6 +42,8 @@ class Plan:
     parents: tuple[int, ...]
     key: tuple[int, ...]
     screened: bool | str = False
+    sampled: Mapping[str, float] = field(default_factory=dict)
+    run: int | None = None
 
     @classmethod
     def load(cls, stored: Any) -> Plan:
@@ -48,11 +56,17 @@ class Plan:
             generation, operator = int(stored["generation"]), str(stored["operator"])
             parents, key = (tuple(map(int, stored[name])) for name in ("parents", "key"))
             screened = stored.get("screened", False)
+            sampled = {str(name): float(v) for name, v in stored.get("sampled", {}).items()}
+            run = None if stored.get("run") is None else int(stored["run"])
         except (KeyError, TypeError, OverflowError, AttributeError) as error:
             raise ValueError(f"{str(stored)[:80]!r} is no plan of a trial.") from error
         if not 0 <= generation <= _LATEST or min((0, *parents, *key)) < 0:
             raise ValueError(f"{str(stored)[:80]!r} is no plan of a trial.")
-        return cls(generation, operator, parents, key, screened)
+        return cls(generation, operator, parents, key, screened, sampled, run)
+
+    def of_run(self, run: int) -> Plan:
+        """Return the plan with the run of CMA-ES that was under way."""
+        return replace(self, run=run)
 
     def rng(self, stream: int = 0) -> np.random.Generator:
         """Return one of the plan's generators."""

@@ -28,6 +28,7 @@ from optuna_de._checks import require
 from optuna_de.evolution.population import Repair, Rules
 from optuna_de.evolution.variation import Variation, draw
 from optuna_de.sampler.history import History
+from optuna_de.sampler.numeric_offspring import plan_numeric
 from optuna_de.sampler.offspring import (
     ATTEMPTS,
     MIN_PARENTS,
@@ -55,7 +56,12 @@ class DESampler(BaseSampler):
 
     A child is ``best + scale * (r1 - r2)`` (Storn and Price, 1997), gene by gene; sequences of
     units are recognised by their parameter names (:mod:`optuna_de.search_space`) and follow the
-    difference and add of the seed report. Survivors are chosen by Pareto rank and crowding
+    difference and add of the seed report. With several objectives a number that takes part is
+    ``base + F * (r1 - r2)`` instead, of a fourth member and with an F in (0, 0.9) drawn for each
+    child. A study of one objective and numbers only, in which no trial was infeasible, is
+    searched by CMA-ES (Hansen, 2016, arXiv:1604.00772), and every fourth child is the minimum of
+    a quadratic model (after Hansen, 2019); on a grid 30 % of the children stay differences. All
+    of it is read back from the stored trials. Survivors are chosen by Pareto rank and crowding
     distance, or by a weighted sum. Any number of workers may share a study: every finished trial
     enters the selection and none is waited for.
 
@@ -67,7 +73,8 @@ class DESampler(BaseSampler):
         weights: One non-negative weight per objective for a sum of min-max normalised losses;
             ``None`` selects by Pareto rank.
         n_best: ``best`` is drawn from this many best members, at least 1.
-        scale: Factor F on numeric differences, ``>= 0``.
+        scale: Factor F on numeric differences, ``>= 0``; 0 inherits numbers whole. With several
+            objectives F is drawn unless it is 0.
         crossover: Probability CR, in ``[0, 1]``, that a gene takes part in the difference.
         mutation: Expected number of genes of a child edited at random, ``>= 0``.
         space: Any object with ``initial``, ``repair``, ``accept`` and ``prices``
@@ -92,6 +99,8 @@ class DESampler(BaseSampler):
             :class:`optuna_de.screening.screening.Screening` sets how. ``None``: on if an
             objective is known before the evaluation and scikit-learn is installed; the choice is
             logged once.
+        adaptive: Whether CMA-ES, the model and the drawn F are used; ``False`` is the rule of
+            1997 in every study. Screening takes the place of CMA-ES and the model.
         seed: Non-negative integer; ``None`` draws one. With the study's name, if the user gave
             one, and a trial's number it seeds that trial.
 
@@ -120,6 +129,7 @@ class DESampler(BaseSampler):
         deduplicate: bool | Literal["generation"] = True,
         prices: Prices | None = None,
         screening: bool | Screening | None = None,
+        adaptive: bool = True,
         seed: int | None = None,
     ) -> None:
         require(seed is None or seed >= 0, "seed", seed, "None or at least 0")
@@ -146,6 +156,7 @@ class DESampler(BaseSampler):
             deduplicate,
             dict(prices or {}),
             Screening() if screening is True else screening or None,
+            adaptive,
         )
         self._decides_screening = screening is None
         self._seed = secrets.randbits(64) if seed is None else int(seed)
@@ -184,6 +195,7 @@ class DESampler(BaseSampler):
             accept=accept,
             deduplicate="generation",
             screening=False,
+            adaptive=False,
             seed=seed,
         )
 
@@ -298,6 +310,9 @@ class DESampler(BaseSampler):
         if stored is not None:
             return replay(stored, history, settings, search_space)
         key = self._key(history, trial)
+        numeric = plan_numeric(history, key, settings, search_space)
+        if numeric is not None:
+            return numeric
         if len(history.population) < MIN_PARENTS:
             return start(history, key, settings, search_space)
         return breed_offspring(history, key, settings)

@@ -37,6 +37,7 @@ class Settings:
     deduplicate: bool | Literal["generation"]
     prices: Prices = field(default_factory=dict)
     screening: Screening | None = None
+    adaptive: bool = True
 
     def __post_init__(self) -> None:
         require(self.n_best >= 1, "n_best", self.n_best, "at least 1")

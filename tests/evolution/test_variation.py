@@ -138,3 +138,22 @@ def test_draws_cover_ranges() -> None:
     assert {draw(Interval(1, 7, 2, False, True), rng) for _ in range(100)} == {1, 3, 5, 7}
     assert {random_unit(0, ALPHABET, rng).kind for _ in range(20)} == {"conv"}
     assert {random_unit(1, ALPHABET, rng).kind for _ in range(50)} == {"conv", "pool"}
+
+
+def test_with_a_base_numbers_move_from_it_and_all_others_stay_with_the_best() -> None:
+    catalog = Catalog({"x": Interval(0, 1), "c": Choices(("a", "b", "d"))}, {})
+    parents = tuple(Genome({"x": x, "c": "d"}, {}) for x in (0.1, 0.5, 0.5))
+    base = Genome({"x": 0.8, "c": "a"}, {})
+    rng = np.random.default_rng(0)
+    best, a, b = parents
+    whole = vary((best, a, b), catalog, Variation(0.7, 1.0, 0.0), rng, base=base)
+    assert whole.flat == {"x": 0.8, "c": "d"}
+    kept = vary((best, a, b), catalog, Variation(0.7, 0.0, 0.0), rng, base=base)
+    assert kept == best
+    apart = Genome({"x": 0.4, "c": "d"}, {})
+    moves = [
+        vary((best, a, apart), catalog, Variation(0.7, 1.0, 0.0), rng, base=base).flat["x"]
+        for _ in range(200)
+    ]
+    assert 0.8 <= min(moves) < 0.81  # type: ignore[operator,type-var]
+    assert 0.88 < max(moves) <= 0.89 + 1e-12  # type: ignore[operator,type-var]

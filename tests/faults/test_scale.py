@@ -160,14 +160,14 @@ def test_f30_many_ids_and_many_parameters_fit(url: str) -> None:
 
 def test_f30_a_population_of_a_thousand_breeds(url: str) -> None:
     study = study_of(url, **CALM)
-    study.sampler = DESampler(seed=0, population_size=1000)
+    study.sampler = DESampler(seed=0, population_size=1000, adaptive=False)
     study.add_trials(
         create_trial(params={"x": i / 16}, distributions={"x": BOX}, value=i / 16)
         for i in range(16)
     )
     double(study, 6)
     study = study_of(url, **CALM)
-    study.sampler = DESampler(seed=0, population_size=1000)
+    study.sampler = DESampler(seed=0, population_size=1000, adaptive=False)
     one(study)
     last = study.trials[-1]
     assert last.state == TrialState.COMPLETE

@@ -185,7 +185,7 @@ def test_plans_name_parents_that_were_in_the_population() -> None:
     assert [p.operator for p in plans[:10]] == ["initial"] * 10
     for trial, plan in zip(study.trials[10:], plans[10:], strict=True):
         assert plan.operator in ("difference", "edit")
-        assert len(set(plan.parents)) == 3
+        assert len(set(plan.parents)) == 4  # (best, r1, r2, base): two objectives
         assert all(n < trial.number for n in plan.parents)
         assert plan.generation == trial.number - 9
 
@@ -269,7 +269,7 @@ def test_failing_trials_neither_stall_nor_distort(share: float) -> None:
 
 def test_hyperband_runs_and_uses_complete_trials_only() -> None:
     study = optuna.create_study(
-        sampler=DESampler(seed=0, population_size=5),
+        sampler=DESampler(seed=0, population_size=5, adaptive=False),
         pruner=optuna.pruners.HyperbandPruner(min_resource=1, max_resource=9),
     )
 
@@ -314,7 +314,7 @@ def test_trials_that_failed_before_they_suggested_anything_bar_nothing() -> None
     def objective(trial: optuna.Trial) -> float:
         return sum(trial.suggest_float(f"x{i}", -5, 5) ** 2 for i in range(3))
 
-    study = optuna.create_study(sampler=DESampler(seed=0))
+    study = optuna.create_study(sampler=DESampler(seed=0, adaptive=False))
     study.tell(study.ask(), state=TrialState.FAIL)
     study.optimize(objective, n_trials=60)
     operators = [t.system_attrs[PLAN_KEY]["operator"] for t in study.trials[30:]]

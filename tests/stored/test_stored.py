@@ -10,6 +10,7 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 from optuna_de import DESampler, open_storage, optimize
 from optuna_de.cnn import render
@@ -69,24 +70,35 @@ def test_a_dead_workers_trial_goes_on_from_its_checkpoint(search: Search) -> Non
     assert len(curve) == len(expected["last"]["curve"])
 
 
-def test_a_journal_of_numbers_goes_on_as_it_would_have(tmp_path: Path) -> None:
+def flat_study(tmp_path: Path, *, adaptive: bool) -> optuna.Study:
     shutil.copy(HERE / "flat.journal", tmp_path / "flat.journal")
-    study = optuna.load_study(
+    return optuna.load_study(
         study_name="flat",
         storage=open_storage(f"journal://{tmp_path}/flat.journal"),
-        sampler=DESampler(seed=FLAT["seed"]),
+        sampler=DESampler(seed=FLAT["seed"], adaptive=adaptive),
     )
 
-    def objective(trial: optuna.Trial) -> tuple[float, float]:
-        boxes = {"x0": (0.0, 1.0), "x1": (-5.0, 5.0), "x2": (0.0, 1.0)}
-        x = [trial.suggest_float(name, *box) for name, box in boxes.items()]
-        n = trial.suggest_int("n", 1, 100, log=True)
-        return (x[0] - 0.3) ** 2 + x[1] ** 2 / 25 + n / 100, x[0] + x[2] - abs(x[1]) / 5
 
-    optimize(study, objective, total=30)
+def flat_objective(trial: optuna.Trial) -> tuple[float, float]:
+    boxes = {"x0": (0.0, 1.0), "x1": (-5.0, 5.0), "x2": (0.0, 1.0)}
+    x = [trial.suggest_float(name, *box) for name, box in boxes.items()]
+    n = trial.suggest_int("n", 1, 100, log=True)
+    return (x[0] - 0.3) ** 2 + x[1] ** 2 / 25 + n / 100, x[0] + x[2] - abs(x[1]) / 5
+
+
+def test_a_journal_of_numbers_goes_on_as_it_would_have(tmp_path: Path) -> None:
+    """By the rule of 0.1.0; the default rule of today draws other numbers."""
+    study = flat_study(tmp_path, adaptive=False)
+    optimize(study, flat_objective, total=30)
     found = study.get_trials(deepcopy=False)[20:]
     assert [t.params for t in found] == [row["params"] for row in FLAT["next"]]
     assert [t.values for t in found] == [row["values"] for row in FLAT["next"]]
+
+
+def test_a_journal_of_numbers_goes_on_by_the_rule_of_today(tmp_path: Path) -> None:
+    study = flat_study(tmp_path, adaptive=True)
+    optimize(study, flat_objective, total=30)
+    assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 30
 
 
 def test_a_finished_training_is_read(tmp_path: Path) -> None:
