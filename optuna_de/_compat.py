@@ -165,7 +165,7 @@ def is_queued(trial: optuna.Trial) -> bool:
 def is_deleted(study: optuna.Study) -> bool:
     """Return whether the study is gone; a storage that does not answer has it still."""
     try:
-        study._storage.get_study_name_from_id(study._study_id)
+        study._storage.get_study_user_attrs(study._study_id)  # never answered from a cache
     except KeyError:
         return True
     except Exception:

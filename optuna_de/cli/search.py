@@ -50,12 +50,8 @@ def run_search(search: Search, workers: int | None, timeout: float | None) -> in
     objective = search.objective()
     count = min(workers or default_workers(search.device), search.total)
     study = search.study(objective)
-    data = search.image_data
-    say(
-        f"Study {study.study_name} in {redact(search.storage)}: {data.name}, "
-        f"{len(data.train.labels):,} training images, "
-        f"{len(data.validation.labels):,} validation images."
-    )
+    say(f"Study {study.study_name} in {redact(search.storage)}.")
+    say(f"Data {search.image_data.summary}")
     code, done = 0, count_finished(study)
     if done >= search.total:
         say(f"All {search.total} trials are finished. To continue, give a larger --trials.")

@@ -25,7 +25,10 @@ def test_search_continues_joins_and_tells_when_it_is_done(tmp_path: Path) -> Non
     small = [*FAST, *SMALL, "--subset", "200"]
     code, out, err = search(tmp_path, *small, "--trials", "2")
     assert code == 0
-    assert out.startswith("Study digits-modern in sqlite:///study.db: digits, 180 training images")
+    assert out.startswith(
+        "Study digits-modern in sqlite:///study.db.\n"
+        "Data digits: 10 classes, 180 images for training, 20 for validation (drawn), 359 for the "
+    )
     assert "Pareto front of digits-modern" in out
     assert all(name in out for name in ("trial", "architecture", "error", "parameters", "MACs"))
     assert [line.split(":")[0] for line in err.splitlines()] == ["1 of 2", "2 of 2"]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 import warnings
 from pathlib import Path
+from typing import Any
 
+import optuna
 import torch
 
 from optuna_de.cnn.search.search import Search
@@ -29,9 +32,21 @@ def warm(task: tuple[list[str], str, int]) -> list[str]:
 def _launch(urls: list[str], search: Search) -> list[str]:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
+    optuna.Study.get_trials = _slowly(optuna.Study.get_trials)  # type: ignore[method-assign]
     small = dataclasses.replace(search, subset=150, population=4, device="cpu")
     objective = small.objective()
     return [_join(dataclasses.replace(small, storage=url), objective) for url in urls]
+
+
+def _slowly(read: Any) -> Any:
+    """Return a read after which others have time to write: whoever reads, then writes, loses."""
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        found = read(*args, **kwargs)
+        time.sleep(0.5)
+        return found
+
+    return slow
 
 
 def _join(search: Search, objective: object) -> str:

@@ -7,11 +7,24 @@ import pytest
 from optuna.trial import Trial
 
 from optuna_de.worker import StudyDeletedError, optimize
-from tests.faults.storage_worker import study_of
+from tests.faults import storage_worker
 
 pytest_plugins = ["tests.databases"]
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 SENTENCE = "Study 's' was deleted while this worker ran."
+
+
+def delete_elsewhere(study: optuna.Study) -> None:
+    """Delete the study as another process would, whose caches are not this one's."""
+    url = study.user_attrs.get("url")
+    storage = study._storage if url is None else storage_worker.study_of(url)._storage
+    optuna.delete_study(study_name="s", storage=storage)
+
+
+def shared(url: str) -> optuna.Study:
+    study = storage_worker.study_of(url)
+    study.set_user_attr("url", url)
+    return study
 
 
 @pytest.fixture(name="study", params=["sqlite", "postgres", "journal", "memory"])
@@ -22,15 +35,15 @@ def fixture_study(
     if request.param == "memory":
         return optuna.create_study(study_name="s")
     if request.param == "postgres":
-        return study_of(request.getfixturevalue("postgres").database())
-    return study_of(f"{request.param}:///{folder}/study")
+        return shared(request.getfixturevalue("postgres").database())
+    return shared(f"{request.param}:///{folder}/study")
 
 
 def test_f44_deleted_before_a_suggestion(
     study: optuna.Study, caplog: pytest.LogCaptureFixture
 ) -> None:
     def delete(trial: Trial) -> float:
-        optuna.delete_study(study_name="s", storage=trial.storage)
+        delete_elsewhere(trial.study)
         return trial.suggest_float("x", 0, 1)
 
     with pytest.raises(StudyDeletedError, match=SENTENCE):
@@ -41,7 +54,7 @@ def test_f44_deleted_before_a_suggestion(
 def test_f44_deleted_before_the_tell(study: optuna.Study) -> None:
     def delete(trial: Trial) -> float:
         x = trial.suggest_float("x", 0, 1)
-        optuna.delete_study(study_name="s", storage=trial.storage)
+        delete_elsewhere(trial.study)
         return x
 
     with pytest.raises(StudyDeletedError, match=SENTENCE):
@@ -50,7 +63,7 @@ def test_f44_deleted_before_the_tell(study: optuna.Study) -> None:
 
 def test_f44_deleted_between_trials(study: optuna.Study) -> None:
     def delete(study: optuna.Study, _: object) -> None:
-        optuna.delete_study(study_name="s", storage=study._storage)
+        delete_elsewhere(study)
 
     with pytest.raises(StudyDeletedError, match=SENTENCE):
         optimize(study, lambda trial: trial.suggest_float("x", 0, 1), total=2, callback=delete)

@@ -13,6 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from optuna_de._checks import require
+from optuna_de.cnn.data.arrays import Channels, as_images, as_labels, read_dataset
+from optuna_de.cnn.data.splits import Indices, divide
+
+_SHARE = "above 0 and below 1"
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -44,6 +50,7 @@ class ImageData:
         std: Deviation of each channel (c,), above 0; 1 for a channel that never varies.
         split_seed: The seed of the splits.
         fingerprint: 16 hexadecimal digits of the SHA-256 of images, labels, classes and splits.
+        summary: The source and its splits in one sentence; it depends on this machine's paths.
     """
 
     name: str
@@ -54,6 +61,96 @@ class ImageData:
     std: tuple[float, ...]
     split_seed: int
     fingerprint: str
+    summary: str = ""
+
+    def __post_init__(self) -> None:
+        shape = self.train.images.shape[1:]
+        for name in ("train", "validation"):
+            _check_split(getattr(self, name), name, shape, len(self.classes))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: object,
+        labels: object,
+        *,
+        classes: Sequence[str] | None = None,
+        channels: Channels | None = None,
+        name: str = "arrays",
+        validation_fraction: float = 0.1,
+        split_seed: int = 0,
+    ) -> ImageData:
+        """Return a set of arrays; images for a test stay with the caller.
+
+        Args:
+            images: Whole numbers in [0, 255] of shape (n, h, w), (n, h, w, c) or (n, c, h, w).
+            labels: Indices of classes, 0 to k - 1, or names of classes, of shape (n,).
+            classes: Names of the k classes; None names them by their labels.
+            channels: "first" or "last"; None recognises 1 or 3 channels.
+            name: The set's name in a study.
+            validation_fraction: Part of the images to score on, above 0 and below 1.
+            split_seed: Seed of the splits, in [0, 2**32 - 1].
+
+        Raises:
+            ValueError: If anything is wrong with these.
+
+        Example:
+            >>> digits = sklearn.datasets.load_digits()
+            >>> images = (digits.images * 255 / 16).astype("uint8")
+            >>> data = ImageData.from_arrays(images, digits.target, name="digits")
+        """
+        require(0 < validation_fraction < 1, "validation_fraction", validation_fraction, _SHARE)
+        require(0 <= split_seed < 2**32, "split_seed", split_seed, "in [0, 2**32 - 1]")
+        pixels = as_images(images, channels)
+        indices, names = as_labels(labels, len(pixels), classes)
+        taken = round(validation_fraction * len(pixels))
+        what = f"validation_fraction {validation_fraction}"
+        pool = np.arange(len(pixels))
+        parts = divide(pool, indices, names, taken, split_seed, what)
+        divided = [(pixels, indices, chosen) for chosen in parts]
+        return image_data(name, names, divided, split_seed)
+
+    @classmethod
+    def from_dataset(
+        cls,
+        dataset: object,
+        *,
+        image_size: int | None = None,
+        image_column: str | None = None,
+        label_column: str | None = None,
+        name: str | None = None,
+        validation_fraction: float = 0.1,
+        split_seed: int = 0,
+    ) -> ImageData:
+        """Return the images of a ``torch.utils.data.Dataset``, or one of Hugging Face, as a set.
+
+        Args:
+            dataset: Gives an image (of Pillow, or an array as :meth:`from_arrays` takes it) and a
+                label, as a pair or a mapping. Transforms that give floats are refused.
+            image_size: Side to bring Pillow's images to; None leaves them.
+            image_column: Name of the image in a mapping; None takes the only one.
+            label_column: Name of the label in a mapping; None takes the only whole number.
+            name: The set's name in a study; None is the name of the class of ``dataset``.
+            validation_fraction: As in :meth:`from_arrays`.
+            split_seed: As in :meth:`from_arrays`.
+
+        Raises:
+            ValueError: If anything is wrong with these.
+
+        Example:
+            >>> flowers = torchvision.datasets.Flowers102("data", download=True)
+            >>> data = ImageData.from_dataset(flowers, image_size=64)
+        """
+        images, labels, classes = read_dataset(dataset, image_size, image_column, label_column)
+        return cls.from_arrays(
+            images,
+            labels,
+            classes=classes,
+            channels="last",
+            name=name or type(dataset).__name__,
+            validation_fraction=validation_fraction,
+            split_seed=split_seed,
+        )
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -64,6 +161,57 @@ class ImageData:
     def to(self, device: torch.device | str) -> ImageData:
         """Return the set with its images and labels on a device."""
         return replace(self, train=self.train.to(device), validation=self.validation.to(device))
+
+
+def _check_split(split: Split, name: str, shape: Sequence[int], classes: int) -> None:
+    """Check types and ranges; mistakes here train without an error, on nonsense.
+
+    Raises:
+        ValueError: If one is wrong.
+    """
+    images, labels = split.images, split.labels
+    kind = f"{name} images"
+    require(images.dtype == torch.uint8, kind, images.dtype, "torch.uint8 in [0, 255]")
+    right = images.ndim == 4 and images.shape[1:] == shape
+    require(right, kind, tuple(images.shape), f"of the shape (n, c, h, w) of {tuple(shape)}")
+    require(labels.dtype == torch.int64, f"{name} labels", labels.dtype, "torch.int64")
+    right = labels.shape == images.shape[:1] and len(labels) > 0
+    require(right, f"{name} labels", tuple(labels.shape), f"of the shape ({len(images)},)")
+    if labels.device.type != "meta":
+        ends = int(labels.min()), int(labels.max())
+        right = ends[0] >= 0 and ends[1] < classes
+        require(right, f"{name} labels", ends, f"in [0, {classes - 1}]")
+
+
+def make_split(images: NDArray[np.uint8], labels: NDArray[np.int64], chosen: Indices) -> Split:
+    """Return the chosen of images (n, h, w, c) and labels (n,) as a split."""
+    pixels = torch.from_numpy(images[chosen]).permute(0, 3, 1, 2)
+    return Split(
+        pixels.contiguous(memory_format=torch.channels_last), torch.from_numpy(labels[chosen])
+    )
+
+
+def image_data(
+    name: str,
+    classes: tuple[str, ...],
+    parts: Sequence[tuple[NDArray[np.uint8], NDArray[np.int64], Indices]],
+    seed: int,
+) -> ImageData:
+    """Return a set of two parts: images (n, h, w, c), labels (n,), and which of them."""
+    splits = [make_split(*part) for part in parts]
+    mean, std = moments(splits[0].images)
+    return ImageData(
+        name=name,
+        classes=classes,
+        train=splits[0],
+        validation=splits[1],
+        mean=mean,
+        std=std,
+        split_seed=seed,
+        fingerprint=fingerprint(
+            classes, [(s.images, s.labels) for s in splits], [chosen for _, _, chosen in parts]
+        ),
+    )
 
 
 def moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:

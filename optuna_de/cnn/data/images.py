@@ -98,7 +98,9 @@ def read_header(path: Path) -> tuple[int, int, int]:
     """
     with open_image(path) as image:
         width, height = image.size
-        if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
+        # Pillow decodes a whole PNG to find an Exif chunk behind the pixels.
+        known = image.format != "PNG" or "exif" in image.info
+        if known and image.getexif().get(_ORIENTATION) in _SIDEWAYS:
             width, height = height, width
         return height, width, 1 if _is_grey(image) else 3
 

@@ -6,21 +6,23 @@ splits a search saw. :func:`load_data` returns no test split: the objective cann
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import torch
 
+from optuna_de._checks import require
 from optuna_de._options import Option
-from optuna_de.cnn.data.dataset import ImageData, Split, fingerprint, moments
-from optuna_de.cnn.data.image_folder import Labelled
+from optuna_de.cnn.data.dataset import ImageData, Split, image_data, make_split
 from optuna_de.cnn.data.images import DataError
 from optuna_de.cnn.data.sources import Source, open_source
 from optuna_de.cnn.data.splits import Indices, divide
 
+MAX_BAD_IMAGES = 0.01
 _TEST_FRACTION = 0.2
+_FEW = 100  # images; fewer score so coarsely that it is said
 _GROUP = "Data"  # of command-line options
 
 
@@ -33,38 +35,80 @@ def load_data(
     split_seed: int = 0,
     subset: int | None = None,
     image_size: int | None = None,
+    max_bad_images: float = MAX_BAD_IMAGES,
 ) -> ImageData:
     """Return the training and validation splits of a set; its test images stay untouched.
 
     Args:
         source: "digits", "CIFAR10", "CIFAR100", "MNIST", "FashionMNIST" or "SVHN" (whatever the
-            case), or a folder that holds ``train/<class>/`` and perhaps ``test/<class>/``. A
-            ``Path`` is always a folder. Where there is no test split, 20 % become one
-            (at least one image of each class).
+            case), or a folder: ``<class>/``, or ``train/<class>/`` with ``val/`` or ``test/`` as
+            :data:`optuna_de.cnn.data.image_folder.SPLITS` has them, each class a tree of images.
+            A ``Path`` is always a folder. A split that has no folder is drawn from ``train``: 20 %
+            for the test (at least one image of each class), ``validation_fraction`` of the rest.
         data_dir: Folder of torchvision's sets; None is "data" in the current folder.
         download: Whether to fetch one of torchvision's sets that is not there.
-        validation_fraction: Part of the images to score on, above 0 and below 1.
+        validation_fraction: Part of the images to score on, above 0 and below 1; without effect
+            where there is an official validation split.
         split_seed: Seed of all splits, in [0, 2**32 - 1].
         subset: Number of images of both splits together, in the proportions of the classes; None
             takes all.
         image_size: Side to bring images to (the smaller side resized, the centre cropped); None
             leaves them.
+        max_bad_images: Share of each split's images, in [0, 1], that may be unreadable and are
+            skipped.
 
     Raises:
-        DataError: Where anything is wrong with these or with the files.
+        DataError: If anything is wrong with these or with the files; of an official test split,
+            with names and headers.
     """
-    _check(validation_fraction, split_seed, image_size)
-    found = open_source(source, data_dir, download, image_size)
-    pool, _ = _hold_out(found, split_seed)
+    _check(validation_fraction, split_seed, image_size, max_bad_images)
+    found = open_source(source, data_dir, download, image_size, max_bad_images)
+    pool, held = _hold_out(found, split_seed)
+    if found.validation is not None:
+        train, validation = _official(found, pool, subset, split_seed)
+    else:
+        train, validation = _drawn(found, pool, subset, split_seed, validation_fraction)
+    data = _image_data(found, train, validation, split_seed)
+    return replace(data, summary=_summary(found, data, len(held)))
+
+
+def _drawn(
+    found: Source, pool: Indices, subset: int | None, seed: int, fraction: float
+) -> tuple[Indices, Indices]:
+    """Divide the pool into images for training and for validation."""
     labels = found.train.labels
     if subset is not None:
-        _, pool = divide(
-            pool, labels, found.classes, subset, split_seed, f"subset {subset}", least=2, keep=0
-        )
-    taken = round(validation_fraction * len(pool))
-    what = f"validation_fraction {validation_fraction}"
-    train, validation = divide(pool, labels, found.classes, taken, split_seed, what)
-    return _image_data(found, train, validation, split_seed)
+        what = f"subset {subset}"
+        _, pool = divide(pool, labels, found.classes, subset, seed, what, least=2, keep=0)
+    what, taken = f"validation_fraction {fraction}", round(fraction * len(pool))
+    try:
+        return divide(pool, labels, found.classes, taken, seed, what)
+    except DataError as error:
+        least = math.ceil(100 * len(found.classes) / len(pool)) / 100
+        if fraction >= least or least > 0.5:
+            raise
+        hint = f"give validation_fraction (--validation-fraction) {least} or more"
+        raise DataError(f"{str(error)[:-1]}; {hint}.") from error
+
+
+def _official(
+    found: Source, pool: Indices, subset: int | None, seed: int
+) -> tuple[Indices, Indices]:
+    """Return the images for training, and those of the official validation split."""
+    assert found.validation is not None
+    every = np.arange(len(found.validation.labels))
+    if subset is None:
+        return pool, every
+    total = len(pool) + len(every)
+    low = 2 * len(found.classes)
+    if not low <= subset <= total:
+        raise DataError(f"subset is {subset}, but must be {low} to {total}.")
+    taken = max(round(subset * len(pool) / total), len(found.classes))
+    what, classes = f"subset {subset}", found.classes
+    _, train = divide(pool, found.train.labels, classes, taken, seed, what, keep=0)
+    labels, rest = found.validation.labels, subset - taken
+    _, chosen = divide(every, labels, classes, rest, seed, what, least=0, keep=0)
+    return train, chosen
 
 
 def load_test(
@@ -76,6 +120,7 @@ def load_test(
     split_seed: int = 0,
     subset: int | None = None,
     image_size: int | None = None,
+    max_bad_images: float = MAX_BAD_IMAGES,
 ) -> Split:
     """Return the test split that belongs to :func:`load_data` with the same arguments.
 
@@ -85,15 +130,18 @@ def load_test(
     Raises:
         DataError: As :func:`load_data`.
     """
-    _check(validation_fraction, split_seed, image_size)
-    found = open_source(source, data_dir, download, image_size)
+    _check(validation_fraction, split_seed, image_size, max_bad_images)
+    found = open_source(source, data_dir, download, image_size, max_bad_images)
     if found.test is not None:
         test = found.test()
-        return _split(test, np.arange(len(test.labels)))
-    return _split(found.train, _hold_out(found, split_seed)[1])
+        return make_split(*test[:2], np.arange(len(test.labels)))
+    return make_split(*found.train[:2], _hold_out(found, split_seed)[1])
 
 
-def _check(validation_fraction: float, split_seed: int, image_size: int | None) -> None:
+def _check(
+    validation_fraction: float, split_seed: int, image_size: int | None, max_bad_images: float
+) -> None:
+    require(0 <= max_bad_images <= 1, "max_bad_images", max_bad_images, "in [0, 1]")
     if not 0 < validation_fraction < 1:
         raise DataError(
             f"validation_fraction is {validation_fraction}, but must be above 0 and below 1."
@@ -111,32 +159,39 @@ def _hold_out(found: Source, seed: int) -> tuple[Indices, Indices]:
         return everything, everything[:0]
     labels, classes = found.train.labels, found.classes
     taken = max(round(_TEST_FRACTION * len(everything)), len(classes))
-    return divide(everything, labels, classes, taken, seed, "the test split", keep=2)
-
-
-def _split(part: Labelled, chosen: Indices) -> Split:
-    images = torch.from_numpy(part.images[chosen]).permute(0, 3, 1, 2)
-    return Split(
-        images.contiguous(memory_format=torch.channels_last), torch.from_numpy(part.labels[chosen])
-    )
+    keep = 2 if found.validation is None else 1
+    return divide(everything, labels, classes, taken, seed, "the test split", keep=keep)
 
 
 def _image_data(found: Source, train: Indices, validation: Indices, seed: int) -> ImageData:
-    splits = [_split(found.train, chosen) for chosen in (train, validation)]
-    mean, std = moments(splits[0].images)
-    return ImageData(
-        name=found.name,
-        classes=found.classes,
-        train=splits[0],
-        validation=splits[1],
-        mean=mean,
-        std=std,
-        split_seed=seed,
-        fingerprint=fingerprint(
-            found.classes,
-            [(part.images, part.labels) for part in splits],
-            (train, validation),
-        ),
+    other = found.train if found.validation is None else found.validation
+    parts = [(*found.train[:2], train), (*other[:2], validation)]
+    return image_data(found.name, found.classes, parts, seed)
+
+
+def _summary(found: Source, data: ImageData, held: int) -> str:
+    """Return how the source was understood and divided, and what a constant answer is worth."""
+    official = "drawn" if found.validation is None else "official"
+    parts = (
+        found.layout,
+        f"{len(found.classes):,} classes",
+        f"{len(data.train.labels):,} images for training",
+        f"{len(data.validation.labels):,} for validation ({official})",
+        f"{held:,} for the test (drawn)" if found.test is None else "an official test split",
+    )
+    clauses = (", ".join(filter(None, parts)), *found.notes)
+    return f"{found.name}: {'; '.join(clauses)}. {_constant_answer(data)}"
+
+
+def _constant_answer(data: ImageData) -> str:
+    """Return the validation error of the commonest class, with few images also its spread."""
+    label = int(data.train.labels.bincount().argmax())
+    n = len(data.validation.labels)
+    error = float((data.validation.labels != label).float().mean())
+    coarse = f", with a standard error of {math.sqrt(error * (1 - error) / n):.1%}"
+    return (
+        f"Always answering {data.classes[label]!r} has a validation error of {error:.1%}"
+        f"{coarse if n < _FEW else ''}."
     )
 
 
@@ -151,8 +206,8 @@ class DataChoice:
     data: Annotated[
         str | None,
         Option(
-            "digits, CIFAR10, CIFAR100, MNIST, FashionMNIST, SVHN, or a folder with "
-            "train/<class>/ (default: digits; train, compare: the study's).",
+            "digits, CIFAR10, CIFAR100, MNIST, FashionMNIST, SVHN, or a folder of images, one "
+            "folder a class (default: digits; train, compare: the study's).",
             _GROUP,
         ),
     ] = None
@@ -165,6 +220,9 @@ class DataChoice:
         int | None, Option("Number of images to use, stratified by class (default: all).", _GROUP)
     ] = None
     validation_fraction: Annotated[float, Option("Share of images for validation.", _GROUP)] = 0.1
+    max_bad_images: Annotated[
+        float, Option("Share of unreadable images that are skipped.", _GROUP)
+    ] = MAX_BAD_IMAGES
     split_seed: Annotated[
         int | None, Option("Seed of the splits (default: 0; train, compare: the study's).", _GROUP)
     ] = None
@@ -184,6 +242,7 @@ class DataChoice:
             split_seed=self.split_seed or 0,
             subset=self.subset,
             image_size=self.image_size,
+            max_bad_images=self.max_bad_images,
         )
 
     def load_test(self) -> Split:
@@ -194,4 +253,5 @@ class DataChoice:
             download=self.download,
             split_seed=self.split_seed or 0,
             image_size=self.image_size,
+            max_bad_images=self.max_bad_images,
         )

@@ -1,24 +1,23 @@
-"""Where image sets come from: scikit-learn's digits, torchvision's sets, folders.
+"""Sources of images: sets by name (scikit-learn's digits, torchvision's), and folders.
 
-Knows how to get labelled arrays; the splits are :mod:`optuna_de.cnn.data.loading`'s.
+Labelled arrays only; the splits are drawn by :mod:`optuna_de.cnn.data.loading`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from optuna_de.cnn.data.image_folder import Labelled, check_name, list_images, load_images
+from optuna_de.cnn.data.decoding import Labelled, check_headers, load_images
+from optuna_de.cnn.data.image_folder import list_splits
 from optuna_de.cnn.data.images import DataError, fit
-
-TORCHVISION = ("CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "SVHN")
-NAMES = ("digits", *TORCHVISION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,29 +27,39 @@ class Source:
     Args:
         name: Name of the set.
         classes: Names of the classes.
-        train: All images that are not an official test split.
+        train: All images that are of no official split.
         test: Loads the official test split; None where there is none.
+        validation: The official validation split; None where there is none.
+        layout: The layout of a folder in words; empty for a set with a name.
+        notes: What was left out, a clause each.
     """
 
     name: str
     classes: tuple[str, ...]
     train: Labelled
     test: Callable[[], Labelled] | None
+    validation: Labelled | None = None
+    layout: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def open_source(
-    source: str | Path, data_dir: Path | None, download: bool, image_size: int | None
+    source: str | Path,
+    data_dir: Path | None,
+    download: bool,
+    image_size: int | None,
+    max_bad_images: float = 0.0,
 ) -> Source:
     """Return the set of that name (whatever the case), else the one in that folder.
 
     Raises:
-        DataError: Where there is none, or it cannot be read.
+        DataError: If there is none, or it cannot be read.
     """
     known = {name.lower(): name for name in NAMES}
     name = known.get(source.lower()) if isinstance(source, str) else None
     if name is None:
-        return _folder(_existing(source), image_size)
-    found = _digits() if name == "digits" else _torchvision(name, data_dir, download)
+        return _folder(_existing(source), image_size, max_bad_images)
+    found = DATA_SETS[name](Path("data") if data_dir is None else data_dir, download)
     return found if image_size is None else _resized(found, image_size)
 
 
@@ -59,38 +68,39 @@ def _existing(source: str | Path) -> Path:
     if path.is_dir():
         return path
     if path.exists():
-        raise DataError(
-            f"{path} is a file, but the data must be a folder that holds train/<class>/."
-        )
+        raise DataError(f"{path} is a file, but the data must be a folder.")
     if isinstance(source, Path) or os.sep in source or "/" in source:
         raise DataError(f"There is no folder {path}.")
     raise DataError(
         f"There is no data set or folder {source!r}; choose from {', '.join(NAMES)}, or give the "
-        f"path of a folder that holds train/<class>/."
+        "path of a folder with one folder of images for each class."
     )
 
 
-def _folder(root: Path, image_size: int | None) -> Source:
-    if not (root / "train").is_dir():
-        raise DataError(f"The folder {root} holds no folder train with one folder a class.")
-    listing = list_images(root / "train")
-    name = root.resolve().name
-    check_name(name, root.resolve().parent)
-    if not (root / "test").is_dir():
-        return Source(name, listing.classes, load_images(listing, image_size), None)
-    other = list_images(root / "test")
-    if other.classes != listing.classes:
-        odd = sorted(set(other.classes) ^ set(listing.classes))
-        raise DataError(
-            f"{root / 'train'} and {root / 'test'} must hold the same classes, but only one of "
-            f"them has {', '.join(map(repr, odd))}."
-        )
-    train = load_images(listing, image_size)
+def _folder(root: Path, image_size: int | None, max_bad_images: float) -> Source:
+    found = list_splits(root)
+    train = load_images(found.train, image_size, None, max_bad_images)
     shape = train.images.shape[1:]
-    return Source(name, listing.classes, train, lambda: load_images(other, image_size, shape))
+    validation = None
+    if found.validation is not None:
+        validation = load_images(found.validation, image_size, shape, max_bad_images)
+    test = found.test
+    if test is not None:
+        check_headers(test, image_size, shape, max_bad_images)
+    return Source(
+        name=root.resolve().name,
+        classes=found.train.classes,
+        train=train,
+        test=None
+        if test is None
+        else partial(load_images, test, image_size, shape, max_bad_images),
+        validation=validation,
+        layout=found.layout,
+        notes=(*found.notes, *train.notes, *(validation.notes if validation else ())),
+    )
 
 
-def _digits() -> Source:
+def _digits(data_dir: Path, download: bool) -> Source:
     """Return scikit-learn's digits: 1,797 images of 8x8 with values 0..16, brought to 0..255."""
     from sklearn.datasets import load_digits
 
@@ -100,11 +110,9 @@ def _digits() -> Source:
     return Source("digits", tuple(map(str, bunch.target_names)), train, None)
 
 
-def _torchvision(name: str, data_dir: Path | None, download: bool) -> Source:
-    root = Path("data") if data_dir is None else data_dir
-
+def _torchvision(name: str, data_dir: Path, download: bool) -> Source:
     def load(part: str) -> Any:
-        return _torchvision_set(name, root, part, download)
+        return _torchvision_set(name, data_dir, part, download)
 
     train = load("train")
     classes = tuple(map(str, getattr(train, "classes", range(10))))  # SVHN has no names
@@ -147,3 +155,17 @@ def _resized(source: Source, image_size: int) -> Source:
     return replace(
         source, train=resize(source.train), test=None if test is None else lambda: resize(test())
     )
+
+
+DATA_SETS: Mapping[str, Callable[[Path, bool], Source]] = {
+    "digits": _digits,
+    **{
+        name: partial(_torchvision, name)
+        for name in ("CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "SVHN")
+    },
+}
+"""Sets with a name; each row opens one, given torchvision's folder and whether to download.
+
+Sets without a name are folders: see :data:`optuna_de.cnn.data.image_folder.LAYOUTS`.
+"""
+NAMES = tuple(DATA_SETS)

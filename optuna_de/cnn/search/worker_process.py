@@ -64,16 +64,19 @@ def run(search: Search, threads: int, timeout: float | None) -> None:
 
 
 def _work_quietly(search: Search, threads: int, timeout: float | None) -> int:
-    study = optuna.load_study(
-        study_name=search.name, storage=search.open(), sampler=search.sampler()
-    )
+    try:
+        study = optuna.load_study(
+            study_name=search.name, storage=search.open(), sampler=search.sampler()
+        )
+    except KeyError:
+        return STUDY_DELETED  # the launcher says it once
     try:
         return work(search, study, threads=threads, timeout=timeout)
     except TooManyFailuresError as error:
         _logger.warning("%s", error)
         return GAVE_UP
     except StudyDeletedError:
-        return STUDY_DELETED  # the launcher says it once
+        return STUDY_DELETED
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

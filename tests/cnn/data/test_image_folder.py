@@ -1,8 +1,7 @@
 """Folders of images: decoding, the cache beside them, and what is wrong with them."""
 
-import logging
-import os
-from collections.abc import Callable
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +13,6 @@ from optuna_de.cnn.data import DataError
 from optuna_de.cnn.data.dataset import Split
 from optuna_de.cnn.data.loading import load_data, load_test
 from tests.cnn.data.kit import paint
-
-
-def swap_unseen(file: Path, other: Path) -> None:
-    """Replace a file's bytes but neither its size nor its time of modification."""
-    stat = file.stat()
-    file.write_bytes(other.read_bytes()[: stat.st_size].ljust(stat.st_size, b"\0"))
-    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-
-
-def cache_of(folder: Path) -> Path:
-    (cache,) = folder.glob(".optuna_de*")
-    return cache
 
 
 def rows(split: Split) -> set[bytes]:
@@ -51,7 +38,8 @@ def test_a_test_folder_is_the_test_split_and_is_not_decoded_for_a_search(tmp_pat
     assert (
         sum(len(s.labels) for s in (load_data(folder).train, load_data(folder).validation)) == 20
     )
-    (folder / "test/bee/1.png").write_bytes(b"no image")
+    file = folder / "test/bee/1.png"
+    file.write_bytes(file.read_bytes()[:70])  # the header is whole
     load_data(folder)
     with pytest.raises(DataError, match=r"test/bee/1\.png cannot be read"):
         load_test(folder)
@@ -79,7 +67,7 @@ def test_a_grey_test_image_joins_a_coloured_set_but_not_the_reverse(tmp_path: Pa
 
 def test_mixed_sizes_need_image_size(tmp_path: Path) -> None:
     folder = paint(paint(tmp_path, ["ant"]), ["bee"], side=(5, 9))
-    with pytest.raises(DataError, match=r"bee/0\.png has 5x9 .*ant/0\.png has 6x4.*image_size"):
+    with pytest.raises(DataError, match=r"bee/0\.png has 5x9 .* have 6x4; give image_size"):
         load_data(folder)
     assert load_data(folder, image_size=4).image_shape == (3, 4, 4)
 
@@ -99,84 +87,6 @@ def test_photos_are_turned_upright(tmp_path: Path) -> None:
     assert load_data(folder).image_shape == (3, 4, 6)
 
 
-def test_the_second_start_reads_the_cache(tmp_path: Path) -> None:
-    folder = paint(tmp_path)
-    first = load_data(folder)
-    file = folder / "train/ant/3.png"
-    swap_unseen(file, folder / "train/bee/1.png")
-    assert load_data(folder).fingerprint == first.fingerprint
-    os.utime(file)
-    assert load_data(folder).fingerprint != first.fingerprint
-
-
-@pytest.mark.parametrize("change", ["added", "removed", "renamed"])
-def test_a_changed_file_list_is_decoded_anew(tmp_path: Path, change: str) -> None:
-    folder = paint(tmp_path)
-    old = load_data(folder).fingerprint
-    file = folder / "train/ant/3.png"
-    if change == "added":
-        Image.new("RGB", (6, 4)).save(file.with_name("new.png"))
-    elif change == "removed":
-        file.unlink()
-    else:
-        file.rename(file.with_name("z.png"))
-    cached = load_data(folder).fingerprint
-    cache_of(folder).unlink()
-    assert old != cached == load_data(folder).fingerprint
-
-
-def test_each_image_size_has_its_cache(tmp_path: Path) -> None:
-    folder = paint(tmp_path)
-    shapes = [load_data(folder, image_size=size).image_shape for size in (None, 3, None, 5)]
-    assert shapes == [(3, 4, 6), (3, 3, 3), (3, 4, 6), (3, 5, 5)]
-    assert len(list(folder.glob(".optuna_de*"))) == 3
-
-
-def halve(whole: bytes) -> bytes:
-    return whole[: len(whole) // 2]
-
-
-def flip_a_pixel(whole: bytes) -> bytes:
-    middle = len(whole) // 2
-    return whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
-
-
-@pytest.mark.parametrize("damage", [halve, flip_a_pixel, lambda whole: b"", lambda whole: b"PK"])
-def test_a_damaged_cache_is_rebuilt(
-    tmp_path: Path, damage: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
-) -> None:
-    folder = paint(tmp_path)
-    good = load_data(folder).fingerprint
-    cache = cache_of(folder)
-    whole = cache.read_bytes()
-    cache.write_bytes(damage(whole))
-    assert load_data(folder).fingerprint == good
-    assert "decoded anew" in caplog.text
-    assert cache.read_bytes()[-100:] == whole[-100:]
-
-
-def test_a_pickled_cache_is_never_opened(tmp_path: Path) -> None:
-    folder = paint(tmp_path)
-    good = load_data(folder).fingerprint
-    cache = cache_of(folder)
-    np.savez(cache, key=np.array({"a": 1}, dtype=object))
-    assert load_data(folder).fingerprint == good
-
-
-def test_no_room_for_a_cache_costs_the_cache_only(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    folder = paint(tmp_path)
-    good = load_data(folder).fingerprint
-    cache = cache_of(folder)
-    cache.unlink()
-    cache.mkdir()
-    with caplog.at_level(logging.WARNING):
-        assert load_data(folder).fingerprint == good
-    assert "No cache is kept" in caplog.text
-    assert list(folder.glob("*.tmp")) == []
-
-
 def test_hidden_and_other_files_do_not_count(tmp_path: Path) -> None:
     folder = paint(tmp_path)
     (folder / "train/.trash").mkdir()
@@ -185,3 +95,214 @@ def test_hidden_and_other_files_do_not_count(tmp_path: Path) -> None:
     data = load_data(folder)
     assert data.classes == ("ant", "bee")
     assert len(rows(data.train) | rows(data.validation)) == 16
+
+
+def layout(tmp_path: Path, *parts: str) -> Path:
+    """Write ten images a class in each folder; an empty name is the folder itself."""
+    for seed, part in enumerate(parts):
+        paint(tmp_path, part=part, seed=seed)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("parts", "sizes", "words"),
+    [
+        ([""], (14, 2, 4), "a folder for each class, 2 classes, 14 images for training, 2 for"),
+        (["train"], (14, 2, 4), "folders train/, 2 classes"),
+        (["Train", "TEST"], (18, 2, 20), "folders Train/, TEST/, 2 classes"),
+        (["train", "val"], (16, 20, 4), "20 for validation (official), 4 for the test (drawn)."),
+        (["train", "valid", "test"], (20, 20, 20), "(official), an official test split."),
+        (["training", "validation", "testing"], (20, 20, 20), "folders training/, validation/"),
+    ],
+)
+def test_layouts(
+    tmp_path: Path, parts: list[str], sizes: tuple[int, int, int], words: str
+) -> None:
+    folder = layout(tmp_path / "pets", *parts)
+    data, test = load_data(folder), load_test(folder)
+    assert tuple(len(s.labels) for s in (data.train, data.validation, test)) == sizes
+    assert data.summary.startswith("pets: ")
+    assert words in data.summary
+
+
+def test_an_official_validation_split_is_that_folder(tmp_path: Path) -> None:
+    folder = layout(tmp_path, "train", "val", "test")
+    data = load_data(folder)
+    for part, split in (
+        ("train", data.train),
+        ("val", data.validation),
+        ("test", load_test(folder)),
+    ):
+        files = sorted((folder / part).rglob("*.png"))
+        pixels = [np.asarray(Image.open(file)).transpose(2, 0, 1) for file in files]
+        np.testing.assert_array_equal(split.images.numpy(), np.stack(pixels))
+        assert split.labels.tolist() == [0] * 10 + [1] * 10
+
+
+def test_class_folders_are_the_same_set_with_and_without_train(tmp_path: Path) -> None:
+    bare, train = paint(tmp_path / "a", part=""), tmp_path / "b/train"
+    shutil.copytree(bare, train)
+    assert load_data(bare).fingerprint == load_data(train.parent).fingerprint
+    (bare / "ant/deep/er").mkdir(parents=True)
+    (bare / "ant/7.png").rename(bare / "ant/deep/er/7.png")
+    assert len(load_data(bare).train.labels) == 14
+    assert load_data(bare).train.labels.sum() == 7
+
+
+OLD = ["9412f4a964ca5f8e", "837778fed72818be", "f626e11128e9977c"]
+
+
+def test_stored_studies_accept_their_folders() -> None:
+    """The fingerprint that version 0.1.0 gave to these images."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = paint(paint(Path(place)), part="test")
+        plain = [
+            load_data(folder),
+            load_data(folder, image_size=3),
+            load_data(folder, split_seed=7),
+        ]
+    assert [data.fingerprint for data in plain] == OLD
+
+
+def test_a_subset_of_official_splits_keeps_their_proportion(tmp_path: Path) -> None:
+    folder = layout(tmp_path, "train", "val")
+    data = load_data(folder, subset=18)
+    assert (len(data.train.labels), len(data.validation.labels)) == (8, 10)
+    assert data.train.labels.tolist() == [0] * 4 + [1] * 4
+    assert load_data(folder, subset=36).fingerprint == load_data(folder).fingerprint
+    for subset in (3, 37):
+        with pytest.raises(DataError, match=f"subset is {subset}, but must be 4 to 36"):
+            load_data(folder, subset=subset)
+
+
+def test_what_is_odd_is_left_out_and_told(tmp_path: Path) -> None:
+    folder = layout(tmp_path, "train", "test")
+    good = load_data(folder).fingerprint
+    for name in ("train/Thumbs.db", "train/ant/notes.txt", "train/.DS_Store", "readme.md"):
+        (folder / name).write_text("no image")
+    for name in ("train/__MACOSX/ant", "train/cow", "train/bee/__MACOSX", "extra"):
+        (folder / name).mkdir(parents=True)
+    (folder / "train/__MACOSX/ant/._1.png").write_bytes(b"no image")
+    (folder / "train/__MACOSX/ant/1.png").write_bytes(b"no image")
+    data = load_data(folder)
+    assert (data.fingerprint, data.classes) == (good, ("ant", "bee"))
+    assert "; 5 other files ignored ('Thumbs.db', '__MACOSX', " in data.summary
+
+
+def test_a_flat_test_folder_has_no_labels(tmp_path: Path) -> None:
+    folder = layout(tmp_path, "train")
+    good = load_data(folder).fingerprint
+    (folder / "test").mkdir()
+    Image.new("RGB", (6, 4)).save(folder / "test/1.png")
+    data = load_data(folder)
+    assert data.fingerprint == good
+    assert "4 for the test (drawn); test/ ignored, as it has no folders of images" in data.summary
+
+
+def test_classes_that_train_lacks_are_left_out_of_the_test(tmp_path: Path) -> None:
+    folder = paint(paint(tmp_path), ["bee", "cow"], part="test")
+    assert load_test(folder).labels.tolist() == [1] * 10
+    told = "10 images of test/ left out, as train lacks 'cow'"
+    assert told in load_data(folder).summary
+    with pytest.raises(DataError, match="test holds no class of the training images"):
+        load_data(paint(paint(tmp_path / "b"), ["cow"], part="test"))
+
+
+@pytest.mark.parametrize(
+    ("parts", "why"),
+    [
+        (
+            ["train", "training"],
+            "holds 'train' and 'training', but must hold one folder for train",
+        ),
+        (["train", "val", "valid"], "must hold one folder for validation"),
+        (["", "test"], "holds the folder 'test' beside folders of classes"),
+        (["a/b/c"], "holds only the class 'a', but there must be two classes or more"),
+    ],
+)
+def test_layouts_that_cannot_be_understood(tmp_path: Path, parts: list[str], why: str) -> None:
+    with pytest.raises(DataError, match=why):
+        load_data(layout(tmp_path, *parts))
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"holds no images; it must hold one folder of images for"):
+        load_data(tmp_path)
+
+
+def test_a_few_bad_images_are_skipped_and_named(tmp_path: Path, own_cache: Path) -> None:
+    folder = paint(paint(tmp_path, n=100), part="val")
+    for name in ("ant/0.png", "bee/3.png"):
+        (folder / "train" / name).write_bytes(b"no image")
+    for _ in range(2):  # decoded, then from the cache
+        data = load_data(folder)
+        assert len(data.train.labels) + len(load_test(folder).labels) == 198
+        assert "2 of 200 images in train/ unreadable, named in " in data.summary
+        (log,) = own_cache.glob("*.txt")
+        lines = log.read_text().splitlines()
+        assert [line.partition(" ")[0] for line in lines] == [
+            str(folder / "train" / name) for name in ("ant/0.png", "bee/3.png")
+        ]
+    with pytest.raises(
+        DataError, match=r"ant/0\.png cannot .* 2 of 200 .* allows 0\.9%; they are named"
+    ):
+        load_data(folder, max_bad_images=0.009)
+    with pytest.raises(ValueError, match=r"max_bad_images must be in \[0, 1\], but is 2"):
+        load_data(folder, max_bad_images=2)
+    kept = {image.numpy().tobytes() for s in (data.train, load_test(folder)) for image in s.images}
+    files = [f for f in (folder / "train").rglob("*.png") if str(f) not in log.read_text()]
+    assert kept == {np.asarray(Image.open(file)).transpose(2, 0, 1).tobytes() for file in files}
+
+
+def test_a_set_of_bad_images_only(tmp_path: Path) -> None:
+    folder = paint(tmp_path)
+    for file in folder.rglob("*.png"):
+        file.write_bytes(b"no image")
+    with pytest.raises(DataError, match="20 of 20 images"):
+        load_data(folder, max_bad_images=1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "side", "why"),
+    [
+        ("RGB", (6, 4), "holds coloured images, but the training images are grey"),
+        ("L", (5, 4), r"0\.png has 5x4 pixels where the training images have 6x4"),
+        (None, (6, 4), r"3\.png cannot be read as an image"),
+    ],
+)
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_other_splits_are_checked_before_a_training(
+    tmp_path: Path, part: str, mode: str | None, side: tuple[int, int], why: str
+) -> None:
+    folder = paint(paint(tmp_path, mode="L"), part=part, mode=mode or "L", side=side)
+    if mode is None:
+        (folder / part / "bee/3.png").write_bytes(b"no image")
+    for _ in range(2):
+        with pytest.raises(DataError, match=why):
+            load_data(folder)
+
+
+def test_sizes_of_a_test_split_do_not_matter_with_image_size(tmp_path: Path) -> None:
+    folder = paint(paint(tmp_path), part="test", side=(9, 7))
+    assert load_data(folder, image_size=3).image_shape == (3, 3, 3)
+    assert load_test(folder, image_size=3).images.shape == (20, 3, 3, 3)
+
+
+def test_few_images_are_told_a_fraction_that_works(tmp_path: Path) -> None:
+    folder = paint(tmp_path, ["a", "b", "c"], n=5)
+    with pytest.raises(DataError, match=r"\(--validation-fraction\) 0\.25 or more\."):
+        load_data(folder)
+    assert len(load_data(folder, validation_fraction=0.25).validation.labels) == 3
+
+
+def test_an_unbalanced_set_is_told_what_a_constant_answer_is_worth(tmp_path: Path) -> None:
+    folder = paint(paint(tmp_path, ["cat"], n=10), ["dog"], n=110)
+    told = load_data(folder).summary.partition(". ")[2]
+    assert told == (
+        "Always answering 'dog' has a validation error of 10.0%, with a standard error of 9.5%."
+    )
+    many = load_data("digits", validation_fraction=0.5).summary
+    assert many == (
+        "digits: 10 classes, 719 images for training, 719 for validation (drawn), 359 for the "
+        "test (drawn). Always answering '1' has a validation error of 89.8%."
+    )

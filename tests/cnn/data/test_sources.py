@@ -131,34 +131,15 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
         load_data(tmp_path / "set.zip")
 
 
-def test_a_folder_without_train(tmp_path: Path) -> None:
-    paint(tmp_path, part="training")
-    with pytest.raises(DataError, match="holds no folder train"):
-        load_data(tmp_path)
-
-
 def test_a_folder_without_classes(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
-    with pytest.raises(DataError, match="train holds no folders of classes"):
+    with pytest.raises(DataError, match="train holds no folders of images"):
         load_data(tmp_path)
 
 
 def test_a_folder_of_one_class(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="train holds only the class 'ant'"):
         load_data(paint(tmp_path, ["ant"]))
-
-
-def test_an_empty_class(tmp_path: Path) -> None:
-    (paint(tmp_path) / "train/cow").mkdir()
-    with pytest.raises(DataError, match=r"train/cow holds no images \(avif, .*png"):
-        load_data(tmp_path)
-
-
-@pytest.mark.parametrize("load", [load_data, load_test])
-def test_classes_that_differ_between_train_and_test(tmp_path: Path, load: Any) -> None:
-    folder = paint(paint(tmp_path), ["ant", "cow"], part="test")
-    with pytest.raises(DataError, match="only one of them has 'bee', 'cow'"):
-        load(folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", None])
@@ -171,5 +152,5 @@ def test_an_unreadable_image(tmp_path: Path, content: bytes | None) -> None:
 
 def test_a_link_to_nowhere(tmp_path: Path) -> None:
     (paint(tmp_path) / "train/bee/x.png").symlink_to(tmp_path / "nowhere.png")
-    with pytest.raises(DataError, match=r"cannot be read.*x\.png"):
+    with pytest.raises(DataError, match=r"x\.png leads to no file"):
         load_data(tmp_path)

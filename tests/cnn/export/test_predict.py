@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from optuna_de.cnn.data.image_folder import list_images, load_images
+from optuna_de.cnn.data.decoding import load_images
+from optuna_de.cnn.data.image_folder import list_images
 from optuna_de.cnn.data.images import read_image
 from optuna_de.cnn.export.classifier import ModelMetadata, OpenModel
 from optuna_de.cnn.export.formats import open_model
