@@ -50,7 +50,7 @@ def test_an_interrupted_training_goes_on_where_it_was(
     code, out, err = end(process)
     assert code == 128 + number
     assert "has no finished network yet" in out
-    assert "Interrupted: trials in flight are queued again" in err
+    assert "Interrupted: running trials are queued again" in err
     first, clone = study_in(tmp_path).trials
     assert (first.state, clone.state) == (TrialState.FAIL, TrialState.WAITING)
     done = _history(tmp_path)
