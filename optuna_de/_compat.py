@@ -18,6 +18,7 @@ from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
 from optuna.storages._rdb import models
 from optuna.storages.journal._storage import JournalStorageReplayResult
 from optuna.study._multi_objective import _is_pareto_front
+from optuna.study._tell import _check_values_are_feasible
 from optuna.trial import FrozenTrial, TrialState
 
 
@@ -204,3 +205,9 @@ def missing_creations(records: Iterable[dict[str, Any]]) -> tuple[bool, bool]:
         trials = trials or record.get("trial_id", -1) >= len(replay._trials)
         replay.apply_logs([record])
     return studies, trials
+
+
+def unusable_values(study: optuna.Study, values: Any) -> str | None:
+    """Return why a study cannot take the values of a trial; None if it can."""
+    several = values if isinstance(values, Sequence) else [values]
+    return _check_values_are_feasible(study, several)

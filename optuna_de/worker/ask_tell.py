@@ -48,6 +48,17 @@ def ask(study: optuna.Study, total: int | None) -> Trial | None:
     return None
 
 
+def refuse_unusable(study: optuna.Study, values: object) -> None:
+    """Refuse values that are no numbers, or not as many as the objectives.
+
+    Raises:
+        ValueError: If they are, with Optuna's sentence.
+    """
+    reason = _compat.unusable_values(study, values)
+    if reason is not None:
+        raise ValueError(reason)
+
+
 def refuse_endless(study: optuna.Study, values: object) -> None:
     """Refuse an infinitely good value: no trial could ever beat it.
 

@@ -31,6 +31,7 @@ from optuna_de.worker.ask_tell import (
     has_room,
     is_done,
     refuse_endless,
+    refuse_unusable,
     tell,
 )
 from optuna_de.worker.heartbeat import beating
@@ -187,6 +188,7 @@ def _run(study: optuna.Study, trial: Trial, objective: Objective, stop: Stop) ->
     try:
         with stop.interrupting():
             values = objective(trial)
+        refuse_unusable(study, values)
         refuse_endless(study, values)
     except TrialPruned:
         return _count(trial, tell(study, trial, state=TrialState.PRUNED))
