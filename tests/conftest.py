@@ -6,6 +6,8 @@ from pathlib import Path
 import optuna
 import pytest
 
+from optuna_de._files import warn_once
+
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 # A shell's background jobs inherit an ignored Ctrl-C, and so would the processes tests interrupt.
@@ -18,3 +20,9 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     folder = tmp_path_factory.mktemp("cache") / "images"
     monkeypatch.setenv("OPTUNA_DE_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def fresh_warnings() -> None:
+    """Let each test see the warnings that a process logs once."""
+    warn_once.cache_clear()
