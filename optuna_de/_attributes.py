@@ -40,6 +40,18 @@ def read_count(value: object) -> int | None:
     return value if 0 <= value <= LARGEST else None
 
 
+REFERENCE_KEY = "optuna_de:reference"
+"""User attribute of a study: its reference point, one number per objective."""
+
+
+def read_reference(value: object, objectives: int) -> tuple[float, ...] | None:
+    """Return an attribute as a reference point of so many objectives; None for anything else."""
+    if not isinstance(value, list | tuple) or len(value) != objectives:
+        return None
+    numbers = tuple(_finite(number) for number in value)
+    return None if any(map(math.isnan, numbers)) else numbers
+
+
 def read_curve(value: object) -> Curve | None:
     """Return an attribute as a curve: rows of (epoch, training loss, validation error).
 

@@ -52,6 +52,8 @@ def run_search(search: Search, workers: int | None, timeout: float | None) -> in
     study = search.study(objective)
     say(f"Study {study.study_name} in {redact(search.storage)}.")
     say(f"Data {search.image_data.summary}")
+    if search.region is not None:
+        say(f"Looks for networks of {search.region.text} (--between, --max-error).")
     code, done = 0, count_finished(study)
     if done >= search.total:
         say(f"All {search.total} trials are finished. To continue, give a larger --trials.")

@@ -11,11 +11,14 @@ from bisect import bisect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import isnan
 from typing import NamedTuple
 
 from optuna_de._checks import require, require_weights
 from optuna_de.evolution import selection
 from optuna_de.evolution.genome import Value
+from optuna_de.evolution.pareto import Point
+from optuna_de.evolution.reference import excess, reachable_reference
 
 Repair = Callable[[Mapping[str, Value]], Mapping[str, Value]]
 
@@ -33,6 +36,7 @@ class Rules:
     weights: tuple[float, ...] | None = None
     repair: Repair | None = None
     startup: int | None = None
+    reference: Point | None = None
 
     def __post_init__(self) -> None:
         size, first = self.population_size, self.first
@@ -40,6 +44,8 @@ class Rules:
         require(first >= 4, "n_startup_trials", first, "at least 4")
         require(self.offspring >= 1, "offspring", self.offspring, "at least 1")
         require_weights(self.weights)
+        right = self.reference is None or not any(map(isnan, self.reference))
+        require(right, "reference", self.reference, "None or numbers")
 
     @property
     def first(self) -> int:
@@ -75,6 +81,7 @@ class Fold:
         self.finished: list[Finished] = []
         self._populations: list[Population] = []
         self._incumbents: _Incumbents | None = None
+        self._reached: list[Point] = []  # the reference point, once the first block is full
 
     def add(self, trial: Finished) -> int:
         """Insert a trial at its place, and return the place; :meth:`run` takes it in."""
@@ -90,7 +97,8 @@ class Fold:
         """Fold every block that is full."""
         start, end = self.start_of(self.generation), self.start_of(self.generation + 1)
         while end <= len(self.finished):
-            block = [t for t in self.finished[start:end] if t.losses is not None]
+            block = [*map(self._judged, self.finished[start:end])]
+            block = [t for t in block if t.losses is not None]
             self._populations.append(self._survivors(self.population, block))
             start, end = end, end + self.rules.offspring
 
@@ -103,6 +111,13 @@ class Fold:
     def generation(self) -> int:
         """The number of blocks folded so far."""
         return len(self._populations)
+
+    @property
+    def reference(self) -> Point | None:
+        """The reference point, as the first block reaches it; None if there is none yet."""
+        if self.rules.reference is None or not self._reached:
+            return None
+        return self._reached[0]
 
     @property
     def under_way(self) -> Sequence[Finished]:
@@ -119,6 +134,18 @@ class Fold:
         first, offspring = self.rules.first, self.rules.offspring
         block = 0 if position < first else 1 + (position - first) // offspring
         del self._populations[block:]
+        del self._reached[block:]
+
+    def _judged(self, trial: Finished) -> Finished:
+        """Return a trial whose losses beyond the reference point count as a violation."""
+        if self.rules.reference is None or trial.losses is None:
+            return trial
+        if not self._reached:
+            block = (t.losses for t in self.finished[: self.rules.first])
+            first = [losses for losses in block if losses is not None]
+            self._reached = [reachable_reference(self.rules.reference, first)]
+        beyond = excess(trial.losses, self._reached[0])
+        return trial._replace(violation=trial.violation + beyond) if beyond else trial
 
     def _survivors(self, population: Population, block: Sequence[Finished]) -> Population:
         """Select from a population and a block; most blocks of a long study come last."""

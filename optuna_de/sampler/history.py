@@ -59,10 +59,17 @@ class History:
                 f"The weights {rules.weights} are {len(rules.weights)}, but the study has "
                 f"{len(directions)} objectives; one weight per objective is needed."
             )
+        if rules.reference is not None and len(rules.reference) != len(directions):
+            raise ValueError(
+                f"The reference {rules.reference} has {len(rules.reference)} values, but the "
+                f"study has {len(directions)} objectives; one value per objective is needed."
+            )
         self.study_name = study_name
         self.planned: dict[int, Candidate] = {}
         self._rules = rules
         self.signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions]
+        if rules.reference is not None:
+            self._rules = replace(rules, reference=tuple(map(mul, self.signs, rules.reference)))
         self._minimises = all(sign > 0 for sign in self.signs)
         self._reset()
 

@@ -26,6 +26,7 @@ from optuna_de.search_space.encoding import write
 
 ATTEMPTS = 100
 MIN_PARENTS = 3
+_GOLDEN = (5**0.5 - 1) / 2
 Key = tuple[int, ...]
 
 
@@ -57,6 +58,8 @@ def breed_offspring(history: History, key: Key, settings: Settings) -> Candidate
         return _breed_one(history, key, settings)
     running = running_offspring(history, settings, key[-1])
     pool = _breed_pool(history, key, settings, settings.screening.pool, running)
+    if history.fold.reference is not None and pool:
+        pool = in_turn(pool, key[-1])
     running = [child for child in running if child.prices is not None]
     verdict = screen(
         _evidence(history, [child.genome for child in running], settings.screening),
@@ -71,6 +74,23 @@ def breed_offspring(history: History, key: Key, settings: Settings) -> Candidate
         return replace(child, plan=replace(child.plan, screened=verdict.reason))
     child = pool[verdict.chosen]
     return replace(child, plan=replace(child.plan, screened=True))
+
+
+def in_turn(pool: Sequence[Candidate], number: int) -> list[Candidate]:
+    """Return the third of a pool whose first price is nearest to the one whose turn it is.
+
+    The turns of successive trials are spread evenly over the logarithms of the pool's prices, by
+    the golden ratio. Hypervolume alone would stay at the cheap end, where each step pays.
+
+    Args:
+        pool: Offspring with prices, one or more.
+        number: The number of the trial.
+    """
+    prices = np.array([next(iter((child.prices or {0: 1.0}).values())) for child in pool])
+    places = np.log(prices) if (prices > 0).all() and np.isfinite(prices).all() else prices
+    turn = places.min() + number * _GOLDEN % 1.0 * (places.max() - places.min())
+    nearest = np.argsort(np.abs(places - turn), kind="stable")[: -(-len(pool) // 3)]
+    return [pool[i] for i in sorted(nearest)]
 
 
 def _evidence(history: History, running: Sequence[Genome], options: Screening) -> Evidence:
@@ -102,6 +122,7 @@ def _evidence(history: History, running: Sequence[Genome], options: Screening) -
         running,
         history.catalog,
         history.fold.rules.weights,
+        history.fold.reference,
     )
 
 

@@ -101,6 +101,10 @@ class DESampler(BaseSampler):
             logged once.
         adaptive: Whether CMA-ES, the model and the drawn F are used; ``False`` is the rule of
             1997 in every study. Screening takes the place of CMA-ES and the model.
+        reference: One value per objective, in the study's direction: the worst that is of use.
+            Members beyond it come after all others, and a child that is expected there adds no
+            hypervolume. A value that fewer than three of four of the first trials reach moves to
+            the one that three of four do. ``None``: no such point.
         seed: Non-negative integer; ``None`` draws one. With the study's name, if the user gave
             one, and a trial's number it seeds that trial.
 
@@ -130,6 +134,7 @@ class DESampler(BaseSampler):
         prices: Prices | None = None,
         screening: bool | Screening | None = None,
         adaptive: bool = True,
+        reference: Sequence[float] | None = None,
         seed: int | None = None,
     ) -> None:
         require(seed is None or seed >= 0, "seed", seed, "None or at least 0")
@@ -147,6 +152,7 @@ class DESampler(BaseSampler):
             None if weights is None else tuple(weights),
             repair,
             startup,
+            None if reference is None else tuple(map(float, reference)),
         )
         self._settings = Settings(
             n_best,

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from optuna_de.screening.surrogate import Memo, Surrogate
 from optuna_de.screening.transforms import Scale
 
 Array = NDArray[np.float64]
+_MARGIN = 1.1  # of the reference point of acquisition_values
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Evidence:
         running: Genomes that are being evaluated.
         catalog: The ranges of all genes.
         weights: Those of a weighted sum, or ``None``.
+        reference: Losses ``m`` beyond which nothing is gained, or ``None``.
     """
 
     genomes: Sequence[Genome]
@@ -87,6 +90,7 @@ class Evidence:
     running: Sequence[Genome]
     catalog: Catalog
     weights: tuple[float, ...] | None = None
+    reference: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -139,11 +143,26 @@ def screen(
     smooth, waiting, optimistic = estimates
     incumbents = np.vstack([smooth[evidence.feasible[surrogate.kept]], waiting])
     low, high = surrogate.losses.min(axis=0), surrogate.losses.max(axis=0)
+    if evidence.reference is not None:
+        high = _worst_useful(evidence.reference, scales, low, high)
     span = np.where(high > low, high - low, 1.0)
     incumbents, optimistic = (incumbents - low) / span, (optimistic - low) / span
     return Verdict(
         int(np.argmax(acquisition_values(incumbents, optimistic, evidence.weights, rng)))
     )
+
+
+def _worst_useful(
+    reference: Sequence[float], scales: Sequence[Scale], low: Array, high: Array
+) -> Array:
+    """Return the losses that put the reference point of acquisition_values at the given one."""
+    bounds = [
+        low[j] + float(scales[j].forward(np.array([bound]))[0] - low[j]) / _MARGIN
+        if isfinite(bound)
+        else high[j]
+        for j, bound in enumerate(reference)
+    ]
+    return np.array(bounds, dtype=float)
 
 
 def _estimates(

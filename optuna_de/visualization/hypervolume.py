@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 from optuna_de.visualization import style
 from optuna_de.visualization.trials import finished_trials
 from optuna_de.visualization.trials.finished_trials import Entry
-from optuna_de.visualization.trials.hypervolume_box import Box, signs_of
+from optuna_de.visualization.trials.hypervolume_box import Box, recorded_reference, signs_of
 
 TITLE = "Hypervolume"
 _VISIBLE = 0.002  # of the box
@@ -59,9 +59,9 @@ def plot_hypervolume(
     Args:
         study: A study of two objectives or more, or several of the same objectives.
         target_names: One name per objective; default: the study's metric names.
-        reference_point: One value per objective, in its units; default: the worst value of any
-            feasible trial and a tenth of the range (of logarithms where an objective spans a
-            factor of ten) beyond.
+        reference_point: One value per objective, in its units; default: that of a search's region
+            of interest, else the worst value of any feasible trial and a tenth of the range (of
+            logarithms where an objective spans a factor of ten) beyond.
 
     Raises:
         ValueError: If a study has one objective, the studies differ in theirs, or an argument
@@ -86,6 +86,8 @@ def info(
         return Info(
             (), names, (), (), finished_trials.excuse(every) or "No trial is feasible yet."
         )
+    if reference_point is None:
+        reference_point = recorded_reference(studies, runs[0])
     box = Box.around(losses, signs_of(studies[0]), reference_point)
     curves = (_curve(s.study_name, run, box) for s, run in zip(studies, runs, strict=True))
     return Info(tuple(curves), names, box.reference_values, box.log)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from optuna.distributions import BaseDistribution
@@ -22,6 +23,8 @@ from optuna_de.cnn.architecture.units import (
 from optuna_de.evolution.genome import Value
 from optuna_de.evolution.variation import draw
 from optuna_de.search_space.distributions import range_of
+
+_HALVINGS = 10  # of the logarithm of a width's factor: to one percent
 
 
 def sample_seed(rng: np.random.Generator, image_shape: ImageShape) -> Genome:
@@ -71,6 +74,33 @@ def sample_modern(
         kinds = reductions if reduces else others
         body.append(_unit(kinds[int(rng.integers(len(kinds)))], width, rng))
     return repair(body, image_shape)
+
+
+def widened(body: Genome, size: float, count: Callable[[Genome], int]) -> Genome:
+    """Return a body whose channels are scaled by one factor towards a number of parameters.
+
+    Args:
+        body: Units.
+        size: Parameters that the network shall have; it stays as near as widths allow.
+        count: Parameters of a network with such a body.
+    """
+    low, high = -6.0, 6.0  # logarithms to the base 2 of the factor
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if count(_scaled(body, 2.0**middle)) > size:
+            high = middle
+        else:
+            low = middle
+    return _scaled(body, 2.0**low)
+
+
+def _scaled(body: Genome, factor: float) -> Genome:
+    return tuple(
+        replace(unit, channels=round(min(max(channels * factor, NARROWEST), WIDEST)))  # type: ignore[type-var]
+        if (channels := getattr(unit, "channels", None)) is not None
+        else unit
+        for unit in body
+    )
 
 
 def _halves(kind: type[Unit]) -> bool:

@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution
 from optuna_de._checks import require
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters
 from optuna_de.cnn.architecture.genomes import Genome, render, repair, split_head
-from optuna_de.cnn.architecture.initial import sample_modern, sample_seed
+from optuna_de.cnn.architecture.initial import sample_modern, sample_seed, widened
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.architecture.units import (
     FC,
@@ -56,6 +56,9 @@ class CNNSpace:
         sample: ``sample(rng, image_shape) -> genome``: initial distribution of bodies.
         units: Kinds of units, if ``body`` is ``None``; the stem is always a :class:`NormConv`.
             ``(*MODERN_UNITS, Inverted)`` adds a kind to the default ones.
+        min_parameters: Fewest trainable parameters of a network, at least 1; with
+            ``max_parameters`` the first networks are spread evenly over the logarithms of sizes
+            between. ``None``: no limit.
         max_parameters: Most trainable parameters of a network, at least 1; ``None``: no limit.
         max_macs: Most multiply-accumulates for one image, at least 1; ``None``: no limit.
 
@@ -69,6 +72,7 @@ class CNNSpace:
     head: Genome | SequenceSpace = (GAP(),)
     sample: BodySampler | None = None
     units: tuple[type[Unit], ...] = MODERN_UNITS
+    min_parameters: int | None = None
     max_parameters: int | None = None
     max_macs: int | None = None
 
@@ -81,7 +85,7 @@ class CNNSpace:
         if self.classes < 2:
             raise ValueError(f"There are {self.classes} classes; at least 2 are needed.")
         _check_units(self.units)
-        for name in ("max_parameters", "max_macs"):
+        for name in ("min_parameters", "max_parameters", "max_macs"):
             limit = getattr(self, name)
             require(limit is None or limit >= 1, name, limit, "None or at least 1")
 
@@ -146,7 +150,7 @@ class CNNSpace:
     def initial(self, rng: np.random.Generator) -> dict[str, Value]:
         """Draw the parameters of a network from the initial distribution."""
         if self.sample is None:
-            body = sample_modern(rng, self.image_shape, self.units)
+            body = self._sample_modern(rng)
         else:
             body = self.sample(rng, self.image_shape)
         params = self.layers.encode(repair(body, self.image_shape))
@@ -155,6 +159,17 @@ class CNNSpace:
             widths = range_of(FC.distributions["width"])
             params |= self.head.encode([FC(int(draw(widths, rng))) for _ in range(depth)])  # type: ignore[arg-type]
         return params
+
+    def _sample_modern(self, rng: np.random.Generator) -> Genome:
+        """Sample a body; with both limits on parameters its size is log-uniform between them."""
+        body = sample_modern(rng, self.image_shape, self.units)
+        low, high = self.min_parameters, self.max_parameters
+        if low is None or high is None or isinstance(self.head, SequenceSpace):
+            return body
+        head, size = self.head, low * (high / low) ** rng.random()
+        return widened(
+            body, size, lambda b: count_parameters((*b, *head), self.image_shape, self.classes)
+        )
 
     def count_parameters(self, params: Params) -> int:
         """Return the trainable parameters of the network that parameters spell."""
@@ -175,17 +190,20 @@ class CNNSpace:
         A child with a unit kind that no trial has had yet has no attributes and is accepted; the
         objective checks it after they are suggested.
         """
-        if self.max_parameters is None and self.max_macs is None:
+        if (self.min_parameters, self.max_parameters, self.max_macs) == (None, None, None):
             return True
         try:
             genome = self.decode(params)
         except ValueError:
             return True
-        counts = ((self.max_parameters, count_parameters), (self.max_macs, count_macs))
-        return all(
-            limit is None or count(genome, self.image_shape, self.classes) <= limit
-            for limit, count in counts
+        size = count_parameters(genome, self.image_shape, self.classes)
+        operations = count_macs(genome, self.image_shape, self.classes)
+        limits = (
+            (self.min_parameters or 1, size),
+            (size, self.max_parameters),
+            (operations, self.max_macs),
         )
+        return all(high is None or low <= high for low, high in limits)
 
 
 def _check_units(units: tuple[type[Unit], ...]) -> None:

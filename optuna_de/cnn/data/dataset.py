@@ -158,6 +158,12 @@ class ImageData:
         _, c, h, w = self.train.images.shape
         return c, h, w
 
+    @property
+    def constant_error(self) -> float:
+        """The validation error of always answering the commonest class of the training split."""
+        commonest = self.train.labels.bincount().argmax()
+        return float((self.validation.labels != commonest).float().mean())
+
     def to(self, device: torch.device | str) -> ImageData:
         """Return the set with its images and labels on a device."""
         return replace(self, train=self.train.to(device), validation=self.validation.to(device))

@@ -187,7 +187,7 @@ def _constant_answer(data: ImageData) -> str:
     """Return the validation error of the commonest class, with few images also its spread."""
     label = int(data.train.labels.bincount().argmax())
     n = len(data.validation.labels)
-    error = float((data.validation.labels != label).float().mean())
+    error = data.constant_error
     coarse = f", with a standard error of {math.sqrt(error * (1 - error) / n):.1%}"
     return (
         f"Always answering {data.classes[label]!r} has a validation error of {error:.1%}"

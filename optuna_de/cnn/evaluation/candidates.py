@@ -16,7 +16,7 @@ from optuna_de.cnn.evaluation.study_data import load_study_data
 from optuna_de.cnn.evaluation.training_job import TrainingJob
 from optuna_de.cnn.recipes import fit_recipe, get_recipe
 from optuna_de.cnn.study.setup import recorded_setup
-from optuna_de.cnn.study.trials import complete_trial, network_of, pareto_front
+from optuna_de.cnn.study.trials import complete_trial, network_of, useful_front
 from optuna_de.cnn.training.device import pick_device
 
 
@@ -69,7 +69,7 @@ class Candidates:
         """
         if self.study is None:
             raise ValueError("Picks need a study.")
-        trials = pareto_front(self.study)
+        trials = useful_front(self.study)
         if count > len(trials):
             raise ValueError(
                 f"picks is {count}, but the front of study {self.study.study_name!r} has "

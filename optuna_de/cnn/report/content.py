@@ -23,6 +23,7 @@ from optuna_de.cnn.report.tables import Rows, cost_rows, origin_rows, setup_rows
 from optuna_de.cnn.study.attributes import read_attributes
 from optuna_de.cnn.study.objectives import MACS, value_text
 from optuna_de.cnn.study.setup import recorded_task
+from optuna_de.cnn.study.trials import useful_front
 from optuna_de.storage.url import redact
 from optuna_de.visualization.trials import finished_trials
 
@@ -106,7 +107,7 @@ def read_content(study: optuna.Study, storage: str | None = None) -> ReportConte
         finished=len(finished),
         front_size=len(best),
         front=front,
-        picks=tuple(_spread(front, PICKS)),
+        picks=_picks(study, front),
         setup=setup_rows(study),
         cost=cost_rows(trials.values(), finished),
         origin=origin_rows(trials.values()),
@@ -119,6 +120,13 @@ def _spread(items: Sequence[Any], limit: int) -> Sequence[Any]:
     if len(items) <= limit:
         return items
     return [items[round(i * (len(items) - 1) / (limit - 1))] for i in range(limit)]
+
+
+def _picks(study: optuna.Study, front: Sequence[FrontRow]) -> tuple[FrontRow, ...]:
+    """Return rows of the front that lie in the study's region, evenly spread."""
+    numbers = {t.number for t in useful_front(study)} if len(study.directions) == 2 else set()
+    useful = [row for row in front if row.number in numbers]
+    return tuple(_spread(useful or front, PICKS))
 
 
 def _front_rows(

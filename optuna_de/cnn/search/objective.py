@@ -57,6 +57,7 @@ class CNNObjective:
         batch_size: Images per step, at least 1; the recipe's where ``None``.
         device: Where to train.
         seed: With the architecture, it seeds a training: equal networks get equal errors.
+        min_parameters: Fewest trainable parameters.
         max_parameters: Cap on trainable parameters.
         max_macs: Cap on multiply-accumulate operations for one image.
         halving: Stops networks that others dominate at equal epochs; ``None`` trains all.
@@ -77,6 +78,7 @@ class CNNObjective:
     batch_size: int | None = None
     device: torch.device | str = "cpu"
     seed: int = 0
+    min_parameters: int | None = None
     max_parameters: int | None = None
     max_macs: int | None = None
     halving: Halving | None = None
@@ -92,7 +94,7 @@ class CNNObjective:
                 f"The space is for images of {self.space.image_shape} in {self.space.classes} "
                 f"classes, but the data has {shape} in {classes}."
             )
-        for name in ("epochs", "batch_size", "max_parameters", "max_macs"):
+        for name in ("epochs", "batch_size", "min_parameters", "max_parameters", "max_macs"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}, but must be 1 or more.")
@@ -131,6 +133,10 @@ class CNNObjective:
         return torch.cuda.get_device_name(place) if place.type == "cuda" else ""
 
     def _refuse_over_cap(self, trial: optuna.Trial, genome: Genome) -> None:
+        size = count_parameters(genome, self.space.image_shape, self.space.classes)
+        if self.min_parameters is not None and size < self.min_parameters:
+            reason = f"{size:,} parameters are below the region's {self.min_parameters:,}"
+            self._refuse(trial, genome, "parameters", self.min_parameters - size, reason)
         for name, count, cap in (
             ("parameters", count_parameters, self.max_parameters),
             ("macs", count_macs, self.max_macs),
@@ -138,9 +144,14 @@ class CNNObjective:
             counted = count(genome, self.space.image_shape, self.space.classes)
             if cap is not None and counted > cap:
                 reason = f"{counted:,} {name} are over the cap of {cap:,}"
-                record_violation(trial, name, float(counted - cap), reason)
-                store_files(trial, self.artifacts, genome, self.space)
-                raise optuna.TrialPruned(reason)
+                self._refuse(trial, genome, name, counted - cap, reason)
+
+    def _refuse(
+        self, trial: optuna.Trial, genome: Genome, name: str, excess: int, reason: str
+    ) -> None:
+        record_violation(trial, name, float(excess), reason)
+        store_files(trial, self.artifacts, genome, self.space)
+        raise optuna.TrialPruned(reason)
 
     def training_seed(self, genome: Genome) -> int:
         """Return the seed of a network's training, the same for equal networks."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,20 +10,30 @@ from typing import Annotated, Any, Literal
 
 import optuna
 
+from optuna_de._attributes import REFERENCE_KEY
 from optuna_de._checks import require
 from optuna_de._options import Option
+from optuna_de.cnn.architecture.cost import count_parameters
 from optuna_de.cnn.architecture.genomes import repair
+from optuna_de.cnn.architecture.region import (
+    SPAN,
+    Region,
+    default_region,
+    parse_sizes,
+    read_region,
+)
 from optuna_de.cnn.architecture.space import CNNSpace
 from optuna_de.cnn.architecture.zoo import get_architecture
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.recipes import fit_recipe, get_recipe
 from optuna_de.cnn.search.objective import CNNObjective
-from optuna_de.cnn.study.setup import check_setup, enqueue_once, setup_of
+from optuna_de.cnn.study.setup import SETUP_KEY, check_setup, enqueue_once, setup_of
 from optuna_de.cnn.training.device import pick_device
 from optuna_de.halving import Halving
 from optuna_de.sampler.sampler import DESampler
 from optuna_de.storage.open_storage import open_storage
+from optuna_de.storage.schemes import get_scheme
 from optuna_de.storage.url import redact
 
 Preset = Literal["modern", "seed"]
@@ -75,6 +86,22 @@ class Search(DataChoice):
     ] = None
     max_macs: Annotated[
         int | None, Option("Skip networks with more multiply-accumulates per image.", "Budget")
+    ] = None
+    between: Annotated[
+        tuple[int, int] | None,
+        Option(
+            "Sizes among which to look, in parameters, e.g. 20k,1M (default: by the images).",
+            "Budget",
+            parse=parse_sizes,
+        ),
+    ] = None
+    max_error: Annotated[
+        float | None,
+        Option(
+            "Largest validation error that is of use, e.g. 0.3 (default: half of a constant "
+            "answer's).",
+            "Budget",
+        ),
     ] = None
     preset: Annotated[
         Preset, Option("modern, or seed: the seed report's own experiment.", "Search")
@@ -131,6 +158,8 @@ class Search(DataChoice):
             raise ValueError(f"There is no preset {self.preset!r}; choose modern or seed.")
         if self.weights is not None and len(self.weights) != 2:
             raise ValueError(f"weights are {self.weights}, but must be of error and parameters.")
+        if self.max_error is not None:
+            require(0 < self.max_error <= 1, "max_error", self.max_error, "above 0, at most 1")
         self._check_preset()
 
     def _check_preset(self) -> None:
@@ -143,6 +172,8 @@ class Search(DataChoice):
             )
         if self.is_seed and self.weights not in (None, (0.7, 0.3)):
             raise ValueError(f"weights are {self.weights}, but the preset seed's are (0.7, 0.3).")
+        if self.is_seed and (self.between, self.max_error) != (None, None):
+            raise ValueError("between and max_error belong to the preset modern.")
 
     @property
     def is_seed(self) -> bool:
@@ -171,7 +202,60 @@ class Search(DataChoice):
         whole = CNNSpace(shape, classes)
         if self.is_seed:
             whole = CNNSpace.seed(shape, classes, evolve_head=self.evolve_head)
-        return replace(whole, max_parameters=self.max_parameters, max_macs=self.max_macs)
+        if self.region is None:
+            return replace(whole, max_parameters=self.max_parameters, max_macs=self.max_macs)
+        low, high = self.region.min_parameters, self.region.max_parameters
+        return replace(whole, min_parameters=low, max_parameters=high, max_macs=self.max_macs)
+
+    @cached_property
+    def recorded(self) -> Mapping[str, Any] | None:
+        """What the study records of its setup; None before it begins."""
+        file = get_scheme(self.storage).file(self.storage)
+        if file is not None and not file.exists():
+            return None
+        try:
+            study = optuna.load_study(study_name=self.name, storage=self.open())
+        except KeyError:
+            return None
+        setup = study.user_attrs.get(SETUP_KEY)
+        return setup if isinstance(setup, Mapping) else None
+
+    @cached_property
+    def region(self) -> Region | None:
+        """Where to look: what the user gave, then what the study records, then by the images.
+
+        None for the preset seed, and for a study that was begun before there were regions.
+        """
+        given = self.between is not None or self.max_error is not None
+        if self.is_seed or (self.recorded and not given and "region" not in self.recorded):
+            return None
+        usual = self._usual_region()
+        low, high = self.between or (usual.min_parameters, usual.max_parameters)
+        if self.max_parameters is not None and self.max_parameters < high:
+            high = self.max_parameters
+            low = low if self.between else max(1, min(low, high // SPAN))
+        error = usual.max_error if self.max_error is None else self.max_error
+        return Region(low, high, error)
+
+    def _usual_region(self) -> Region:
+        """Return the recorded region, or else that of the images and the first networks."""
+        known = read_region((self.recorded or {}).get("region"))
+        if known is not None:
+            return known
+        data = self.image_data
+        usual = default_region(
+            data.image_shape, len(data.classes), len(data.train.labels), data.constant_error
+        )
+        sizes = [self._size(text) for text in self.warm_start]
+        low = min([usual.min_parameters, *sizes])
+        return replace(
+            usual, min_parameters=low, max_parameters=max([usual.max_parameters, *sizes])
+        )
+
+    def _size(self, text: str) -> int:
+        data = self.image_data
+        genome = repair(get_architecture(text), data.image_shape)
+        return count_parameters(genome, data.image_shape, len(data.classes))
 
     def sampler(self) -> DESampler:
         """Return a new sampler."""
@@ -182,8 +266,16 @@ class Search(DataChoice):
             weights=self.weights,
             space=self.space,
             screening=self.screening,
+            reference=self._reference,
             seed=self.seed,
         )
+
+    @property
+    def _reference(self) -> tuple[float, float] | None:
+        """The reference point of the region; a weighted sum has none."""
+        if self.region is None or self.weights is not None:
+            return None
+        return self.region.max_error, float(self.region.max_parameters)
 
     def objective(self) -> CNNObjective:
         """Return the objective."""
@@ -203,7 +295,8 @@ class Search(DataChoice):
             batch_size=self.batch_size,
             device=device,
             seed=self.seed,
-            max_parameters=self.max_parameters,
+            min_parameters=self.space.min_parameters,
+            max_parameters=self.space.max_parameters,
             max_macs=self.max_macs,
             halving=Halving.within(epochs) if wanted and epochs > 1 else None,
             stop_dead=not self.is_seed and steps >= TELLING_STEPS,
@@ -233,9 +326,18 @@ class Search(DataChoice):
         except ValueError as error:
             raise ValueError(f"Study {self.name!r} cannot be used: {error}") from error
         space = f"{self.preset}, evolved head" if self.evolve_head else self.preset
-        check_setup(study, {"space": space, **setup_of(objective)}, redact(self.storage))
+        setup = {"space": space, **setup_of(objective), **self._meaning()}
+        check_setup(study, setup, redact(self.storage))
+        if self._reference is not None and REFERENCE_KEY not in study.user_attrs:
+            study.set_user_attr(REFERENCE_KEY, list(self._reference))
         enqueue_once(study, networks)
         return study
+
+    def _meaning(self) -> dict[str, Any]:
+        """Return the settings that change what a study means, as it records them."""
+        region = {} if self.region is None else {"region": self.region.text}
+        weights = None if self.weights is None else list(self.weights)
+        return {**region, "weights": weights, "most MACs": self.max_macs}
 
     def _fitted(self, text: str) -> dict[str, Any]:
         """Spell a known network in this space, pools dropped that the images do not allow."""

@@ -20,6 +20,7 @@ from optuna_de.cnn.study.trials import (
     network_of,
     pareto_front,
     store_files,
+    useful_front,
 )
 
 __all__ = [
@@ -45,4 +46,5 @@ __all__ = [
     "recorded_setup",
     "setup_of",
     "store_files",
+    "useful_front",
 ]

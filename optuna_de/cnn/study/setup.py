@@ -29,6 +29,8 @@ _READERS: Mapping[str, Callable[[object], bool]] = {
 }
 """What a final training needs of a setup, and the test of each."""
 SETUP_KEY = "optuna_de:setup"
+_LATER = ("region", "weights", "most MACs")
+"""What studies of version 0.1.0 do not record; they go on with any."""
 
 
 def setup_of(objective: CNNObjective) -> dict[str, Any]:
@@ -70,6 +72,8 @@ def check_setup(study: optuna.Study, setup: Mapping[str, Any], storage: str) -> 
     if not isinstance(stored, Mapping):
         raise ValueError(f"{name} was not begun by optuna-de; choose another --study-name.")
     for key in setup:
+        if key in _LATER and key not in stored:
+            continue
         if stored.get(key) != setup[key]:
             raise ValueError(
                 f"{name} uses {key} {stored.get(key)!r}, not {setup[key]!r}. Give the same value, "

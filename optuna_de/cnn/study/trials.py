@@ -16,9 +16,12 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_de import _compat
 from optuna_de._attributes import read_count
 from optuna_de.cnn.architecture.genomes import Genome, parse
+from optuna_de.cnn.architecture.region import read_region
 from optuna_de.cnn.architecture.space import CNNSpace
 from optuna_de.cnn.study.artifacts import upload
 from optuna_de.cnn.study.attributes import read_attributes
+from optuna_de.cnn.study.setup import SETUP_KEY
+from optuna_de.evolution.reference import reachable_reference
 
 _ENDS = {
     TrialState.FAIL: "failed",
@@ -26,6 +29,7 @@ _ENDS = {
     TrialState.RUNNING: "is running",
     TrialState.WAITING: "waits to be run",
 }
+_FIRST = 10  # trials of the first block of a search
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 CHECKPOINT_KEY = "optuna_de:v1:checkpoint"
 """System attribute of a trial and its retries: the name of their checkpoint."""
@@ -119,6 +123,23 @@ def pareto_front(study: optuna.Study) -> list[FrozenTrial]:
     """Return the feasible Pareto front, one trial per architecture, by error."""
     trials = sorted(study.best_trials, key=lambda t: (t.values, t.number))
     return list({_identity(t): t for t in reversed(trials)}.values())[::-1]
+
+
+def useful_front(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the Pareto front within the region that the study records; whole if none is there.
+
+    An error that the first networks do not reach is no bound, as in the sampler.
+    """
+    front = pareto_front(study)
+    setup = study.user_attrs.get(SETUP_KEY)
+    region = read_region(setup.get("region")) if isinstance(setup, Mapping) else None
+    if region is None:
+        return front
+    ended = [t.values for t in ended_trials(study) if t.state == TrialState.COMPLETE]
+    reference = (region.max_error, float(region.max_parameters))
+    worst, _ = reachable_reference(reference, [tuple(v) for v in ended[:_FIRST]])
+    inside = [t for t in front if region.has_size(t.values[1]) and t.values[0] <= worst]
+    return inside or front
 
 
 def _identity(trial: FrozenTrial) -> object:

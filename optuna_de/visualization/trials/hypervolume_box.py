@@ -16,14 +16,38 @@ import optuna
 from numpy.typing import NDArray
 
 from optuna_de import _compat
+from optuna_de._attributes import REFERENCE_KEY, read_reference
+from optuna_de.evolution.reference import reachable_reference
 from optuna_de.visualization.trials import finished_trials
+from optuna_de.visualization.trials.finished_trials import Entry
 
 Array = NDArray[np.float64]
+_FIRST = 10  # trials of the first block of a search
 
 
 def signs_of(study: optuna.Study) -> Array:
     """Return -1 for each maximised objective of a study, else 1."""
     return np.array([-1.0 if d.name == "MAXIMIZE" else 1.0 for d in study.directions])
+
+
+def recorded_reference(
+    studies: Sequence[optuna.Study], run: Sequence[Entry]
+) -> tuple[float, ...] | None:
+    """Return the reference point that all of some studies record, as the first trials reach it.
+
+    Args:
+        studies: Studies, one or more.
+        run: Finished trials of the first, in order.
+    """
+    n = len(studies[0].directions)
+    found = {read_reference(s.user_attrs.get(REFERENCE_KEY), n) for s in studies}
+    recorded = found.pop() if len(found) == 1 else None
+    if recorded is None:
+        return None
+    signs = signs_of(studies[0])
+    first = [e.losses for e in finished_trials.scored(run)[:_FIRST]]
+    reached = reachable_reference(tuple(float(x) for x in signs * recorded), first)
+    return tuple(float(x) for x in signs * reached)
 
 
 @dataclass(frozen=True, slots=True)

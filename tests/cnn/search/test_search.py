@@ -4,14 +4,17 @@ import dataclasses
 import sqlite3
 from pathlib import Path
 from typing import Any, Literal
+from zlib import crc32
 
+import numpy as np
 import optuna
 import pytest
 import torch
 from optuna.trial import FrozenTrial
 
 from optuna_de import DESampler
-from optuna_de.cnn import CNNSpace, count_parameters, get_recipe, parse
+from optuna_de.cnn import CNNSpace, count_parameters, get_recipe, parse, render
+from optuna_de.cnn.architecture.region import Region
 from optuna_de.cnn.recipes import fit_recipe
 from optuna_de.cnn.search.search import Search
 from optuna_de.cnn.study.artifacts import open_store, read
@@ -271,3 +274,57 @@ def test_screening_leaves_out_what_has_no_price_yet(url: str) -> None:
     study.optimize(price, n_trials=25)
     plans = [Plan.load(t.system_attrs[PLAN_KEY]) for t in study.trials]
     assert any(plan.screened is True for plan in plans)
+
+
+RECORDED = {  # parameters: validation error, the front of benchmarks/cifar10/results/cifar10.jsonl
+    **{205: 0.797, 400: 0.747, 770: 0.685, 1_628: 0.665, 1_988: 0.627, 9_233: 0.580},
+    **{24_794: 0.507, 151_566: 0.470, 627_298: 0.455},
+}
+
+
+def children(*, region: bool) -> list[tuple[float, ...]]:
+    """Return the values of 28 children after 11 first networks, by recorded errors."""
+    low = 1_000 if region else None
+    space = CNNSpace(min_parameters=low, max_parameters=50_000)
+    reference = (0.45, 50_000.0) if region else None
+    sampler = DESampler(space=space, reference=reference, seed=3)
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler, study_name="s")
+
+    def price(trial: optuna.Trial) -> tuple[float, float]:
+        genome = space.suggest(trial)
+        size = count_parameters(genome, space.image_shape, space.classes)
+        luck = 0.1 * (crc32(render(genome).encode()) % 1000) / 1000
+        known = np.interp(np.log(size), np.log([*RECORDED]), [*RECORDED.values()])
+        return float(known) + luck, float(size)
+
+    study.optimize(price, n_trials=39)
+    return [tuple(t.values) for t in study.trials[11:]]
+
+
+def test_children_fall_where_the_user_looks() -> None:
+    """A newcomer's search under a cap of 50,000: 27 of 28 children had 2,584 or fewer."""
+    astray, inside = children(region=False), children(region=True)
+    assert sum(size <= 2_584 for _, size in astray) > 14
+    assert sum(size > 2_584 and error <= 0.7 for error, size in inside) >= 14
+    assert all(1_000 <= size <= 50_000 for _, size in inside)
+
+
+def test_a_region_is_recorded_and_another_one_refused(url: str) -> None:
+    go(make(url, between=(500, 9_000), max_error=0.4), 2)
+    assert make(url).region == Region(500, 9_000, 0.4)  # the study's, without being told
+    for changes in ({"between": (500, 8_000)}, {"max_error": 0.3}, {"max_parameters": 600}):
+        other = make(url, **changes)
+        with pytest.raises(ValueError, match=r"uses region '500 to 9,000 .*', not '"):
+            other.study(other.objective())
+    weighted = make(url, weights=(0.5, 0.5))
+    with pytest.raises(ValueError, match="weights None, not"):
+        weighted.study(weighted.objective())
+
+
+def test_regions_are_told_apart_from_caps() -> None:
+    assert Search(max_parameters=5_000).region == Region(100, 5_000, Search().region.max_error)  # type: ignore[union-attr]
+    assert Search(preset="seed", population=20).region is None
+    with pytest.raises(ValueError, match="preset modern"):
+        Search(preset="seed", between=(1, 2))
+    with pytest.raises(ValueError, match="max_error must be"):
+        Search(max_error=0.0)
