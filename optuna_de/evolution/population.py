@@ -145,7 +145,7 @@ class Fold:
             first = [losses for losses in block if losses is not None]
             self._reached = [reachable_reference(self.rules.reference, first)]
         beyond = excess(trial.losses, self._reached[0])
-        return trial._replace(violation=trial.violation + beyond) if beyond else trial
+        return Finished(*trial[:3], trial.violation + beyond) if beyond else trial
 
     def _survivors(self, population: Population, block: Sequence[Finished]) -> Population:
         """Select from a population and a block; most blocks of a long study come last."""
