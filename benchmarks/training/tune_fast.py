@@ -35,7 +35,7 @@ RESULTS = results_of(__file__)
 RESULT = RESULTS / "tune_fast.jsonl"
 SPLIT_SEED = 20260
 START = replace(
-    get_recipe("fast"),
+    get_recipe("fast version 1"),
     learning_rate=0.08,
     weight_decay=5e-4,
     schedule="triangular",

@@ -1,12 +1,13 @@
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-from optuna_de.cnn.recipes import RECIPES, Schedule, get_recipe
+from optuna_de.cnn.recipes import RECIPES, Schedule, fit_recipe, get_recipe
 
 
 def rates(recipe_rate: Any, steps: int, epochs: int, batch_size: int = 64) -> list[float]:
@@ -74,6 +75,21 @@ def test_rate_follows_the_batch(exponent: float, factor: float) -> None:
     assert recipe.rate(0, steps=1, epochs=1, batch_size=256) == pytest.approx(0.01 * factor)
 
 
+def test_older_versions_stay() -> None:
+    for name in ("fast version 1", "final version 2"):
+        assert str(get_recipe(name)) == name
+        assert get_recipe(name).settings().keys() == get_recipe("seed-final").settings().keys()
+    assert get_recipe("fast version 2") is get_recipe("fast")
+    assert get_recipe("fast").settings()["optimizer"] == "muon"
+
+
+def test_a_short_training_augments_less() -> None:
+    final, data = get_recipe("final"), SimpleNamespace(image_shape=(3, 32, 32), name="pets")
+    for epochs, expected in ((19, (2, 0)), (20, (4, 8)), (None, (4, 8))):
+        fitted = fit_recipe(final, data, epochs)  # type: ignore[arg-type]
+        assert (fitted.crop_padding, fitted.cutout) == expected
+
+
 def test_unknown_name_is_refused() -> None:
     with pytest.raises(ValueError, match=r"no recipe 'slow'.*seed-search, seed-final, fast"):
         get_recipe("slow")
@@ -98,6 +114,11 @@ def test_unknown_name_is_refused() -> None:
         ("batch_size", 0),
         ("epochs", 0),
         ("nesterov", True),
+        ("optimizer", "lion"),
+        ("matrix_rate", 0.0),
+        ("matrix_momentum", 1.0),
+        ("norm_bias_rate", 0.0),
+        ("strong_from", -1),
     ],
 )
 def test_bad_numbers_are_named(field: str, value: object) -> None:

@@ -20,7 +20,7 @@ AUGMENTATION_COLUMNS = ("row", "top", "left", "flip", "cut_y", "cut_x")
 
 @dataclass(frozen=True, slots=True)
 class PaddedImages:
-    """A set of images with a zero border, made once.
+    """A set of images with a border, made once.
 
     Args:
         pixels: The padded set as one pixel a row, uint8 (n * (h + 2p) * (w + 2p), channels).
@@ -33,11 +33,23 @@ class PaddedImages:
     padding: int
 
 
-def pad(images: Tensor, padding: int) -> PaddedImages:
-    """Put a zero border around uint8 images (n, c, h, w) and lay them out by pixel."""
+def pad(images: Tensor, padding: int, *, reflect: bool = False) -> PaddedImages:
+    """Put a border around uint8 images (n, c, h, w) and lay them out by pixel.
+
+    It is 0, or mirrors the image about its outermost pixels, which are not repeated.
+    """
     bordered = F.pad(images, [padding] * 4) if padding else images
+    if reflect:
+        bordered = images[:, :, _mirrored(images.shape[2], padding, images.device)]
+        bordered = bordered[:, :, :, _mirrored(images.shape[3], padding, images.device)]
     pixels = bordered.permute(0, 2, 3, 1).reshape(-1, images.shape[1])
     return PaddedImages(pixels, (images.shape[2], images.shape[3]), padding)
+
+
+def _mirrored(side: int, padding: int, device: torch.device) -> Tensor:
+    """Return the places (side + 2 padding,) of a side that a mirrored border shows."""
+    places = torch.arange(-padding, side + padding, device=device).abs()
+    return side - 1 - (side - 1 - places).abs()
 
 
 def draw_augmentations(

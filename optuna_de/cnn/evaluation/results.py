@@ -178,4 +178,4 @@ def _weight_bytes(job: TrainingJob) -> int:
 
 def _copies(job: TrainingJob) -> int:
     """Return how many numbers of a parameter a checkpoint holds: value, momentum, average."""
-    return 1 + (job.recipe.momentum > 0) + (job.recipe.ema is not None)
+    return 1 + job.recipe.moments + (job.recipe.ema is not None)

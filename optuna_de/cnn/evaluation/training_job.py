@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -70,7 +70,7 @@ class TrainingJob:
             "validation": "kept apart" if self.keep_validation else "trained on",
             "image shape": list(shape),
             "classes": list(self.data.classes),
-            "recipe": asdict(self.recipe),
+            "recipe": self.recipe.settings(),
             "epochs": self.epochs,
             "batch size": self.batch_size,
             "seed": self.seed,

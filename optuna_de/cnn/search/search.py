@@ -26,7 +26,7 @@ from optuna_de.cnn.architecture.space import CNNSpace
 from optuna_de.cnn.architecture.zoo import get_architecture
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.data.loading import DataChoice
-from optuna_de.cnn.recipes import fit_recipe, get_recipe
+from optuna_de.cnn.recipes import Recipe, fit_recipe, get_recipe
 from optuna_de.cnn.search.objective import CNNObjective
 from optuna_de.cnn.study.setup import SETUP_KEY, check_setup, enqueue_once, setup_of
 from optuna_de.cnn.training.device import pick_device
@@ -280,10 +280,7 @@ class Search(DataChoice):
 
     def objective(self) -> CNNObjective:
         """Return the objective."""
-        recipe = fit_recipe(
-            get_recipe(self.recipe or ("seed-search" if self.is_seed else "fast")),
-            self.image_data,
-        )
+        recipe = fit_recipe(self._recipe(), self.image_data, self.epochs)
         device = pick_device(self.device)
         epochs = self.epochs or recipe.epochs
         steps = len(self.image_data.train.labels) / (self.batch_size or recipe.batch_size)
@@ -304,6 +301,13 @@ class Search(DataChoice):
             checkpoints=self.checkpoints or self.artifacts / "checkpoints",
             artifacts=self.artifacts,
         )
+
+    def _recipe(self) -> Recipe:
+        """Return the recipe, in the version that the study has recorded if it is stored."""
+        newest = get_recipe(self.recipe or ("seed-search" if self.is_seed else "fast"))
+        recorded = str((self.recorded or {}).get("recipe"))
+        older = recorded.startswith(f"{newest.name} version ")
+        return get_recipe(recorded) if older and self.recipe in (None, newest.name) else newest
 
     def open(self) -> optuna.storages.BaseStorage:
         """Open the storage."""

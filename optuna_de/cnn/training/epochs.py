@@ -13,7 +13,7 @@ from torch import Tensor
 
 from optuna_de.cnn.data import augmentation
 from optuna_de.cnn.training.evaluate import evaluate_in_memory
-from optuna_de.cnn.training.state import TrainState, ema_weights, set_learning_rate, update_ema
+from optuna_de.cnn.training.state import TrainState, ema_weights, update_ema
 from optuna_de.cnn.training.step import Stepper
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class EpochLoop:
         seen = 0
         for number, draws in enumerate(batches, start=1):
             self._on_step()
-            set_learning_rate(self.state, self._rate(taken, len(batches)))
+            self.state.optimizer.set_rate(self._rate(taken, len(batches)))
             self._step(draws)
             taken += 1
             update_ema(self.state, taken)

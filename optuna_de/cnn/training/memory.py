@@ -175,7 +175,7 @@ def micro_batch(
     Raises:
         TrainingOutOfMemory: If half does not fit either.
     """
-    copies = 2 + (recipe.momentum > 0) + (recipe.ema is not None)
+    copies = 2 + recipe.moments + (recipe.ema is not None)
     half = uses_bfloat16(recipe.precision, device, data.image_shape)
 
     def need(images: int) -> int:

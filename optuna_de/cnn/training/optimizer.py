@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from optuna_de.cnn.recipes import Recipe
+
+_A, _B, _C = 3.4445, -4.775, 2.0315  # Newton-Schulz coefficients of Jordan et al. (2024)
 
 
 def initialise(model: nn.Module, seed: int) -> None:
@@ -28,25 +32,170 @@ def initialise(model: nn.Module, seed: int) -> None:
             nn.init.zeros_(layer.bias)
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.SGD:
-    """Return the SGD that a recipe asks for; norms and biases decay only if it says so."""
+class Muon(torch.optim.Optimizer):
+    """Muon for convolutions: momentum that is made orthogonal (Jordan et al., 2024).
+
+    Each weight (outputs, inputs, k, k), as a matrix of one row an output, first gets the norm
+    sqrt(outputs), so that the rate alone says how far it turns; then it moves by the nearest
+    half-orthogonal matrix of its Nesterov momentum, times the rate. ``torch.optim.Muon`` takes
+    2-D weights only, keeps their norm free and reads its rate on the host, which ends a captured
+    graph.
+
+    Args:
+        weights: Parameters of 2 or more dimensions.
+        lr: Learning rate; a tensor where steps are captured.
+        momentum: In [0, 1).
+        steps: Newton-Schulz iterations, 1 or more.
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[Tensor],
+        lr: float | Tensor,
+        momentum: float,
+        *,
+        steps: int = 3,
+        **group: Any,
+    ) -> None:
+        super().__init__([{"params": list(weights), **group}], {"lr": lr})
+        self._momentum, self._steps = momentum, steps
+        for weight in weights:
+            self.state[weight] = {"momentum_buffer": torch.zeros_like(weight)}
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Move every weight that has a gradient."""
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    self._move(weight, weight.grad, group["lr"])
+
+    def _move(self, weight: Tensor, gradient: Tensor, rate: float | Tensor) -> None:
+        kept = self.state[weight]["momentum_buffer"]
+        kept.mul_(self._momentum).add_(gradient)
+        push = _as_matrix(gradient).add(_as_matrix(kept), alpha=self._momentum)
+        turned = orthogonalised(push, self._steps).to(weight.dtype)
+        matrix = _as_matrix(weight)
+        matrix.mul_(math.sqrt(len(weight)) / weight.norm()).sub_(turned * rate)
+
+
+def _as_matrix(tensor: Tensor) -> Tensor:
+    """Return a weight as one row an output: a view, as weights lie in channels_last order."""
+    return tensor.movedim(1, -1).reshape(len(tensor), -1)
+
+
+def orthogonalised(matrix: Tensor, steps: int) -> Tensor:
+    """Return about U V' of a matrix U S V', in bfloat16, by Newton-Schulz iterations.
+
+    The quintic a X + (b A + c A A) X with A = X X' and the coefficients of Jordan et al. (2024),
+    which bring singular values near 1 rather than to it.
+    """
+    wide = matrix if len(matrix) <= matrix.shape[1] else matrix.T
+    x = wide.to(torch.bfloat16)
+    x = x / x.norm().clamp(min=1e-7)
+    for _ in range(steps):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=_B, alpha=_C), x, beta=_A)
+    return x if wide is matrix else x.T
+
+
+class Optimizers:
+    """Optimizers of one network, each of its own parameters, as one.
+
+    Args:
+        parts: The optimizers. Their groups hold a ``factor`` on the learning rate.
+    """
+
+    def __init__(self, *parts: torch.optim.Optimizer) -> None:
+        self._parts = parts
+
+    def zero_grad(self) -> None:
+        """Drop all gradients."""
+        for part in self._parts:
+            part.zero_grad(set_to_none=True)
+
+    def step(self) -> None:
+        """Move every parameter."""
+        for part in self._parts:
+            part.step()
+
+    def set_rate(self, rate: float) -> None:
+        """Set the learning rate; a captured CUDA graph reads it from a tensor."""
+        for group in (group for part in self._parts for group in part.param_groups):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate * group["factor"])
+            else:
+                group["lr"] = rate * group["factor"]
+
+    def kept(self, parameter: nn.Parameter) -> list[Tensor]:
+        """Return what is kept for a parameter from step to step, in a fixed order."""
+        held = (part.state.get(parameter, {}) for part in self._parts)
+        return [value for slots in held for value in slots.values()]
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe, device: torch.device) -> Optimizers:
+    """Return the optimizers that a recipe asks for; norms and biases decay only if it says so."""
     trained = [p for p in model.parameters() if p.requires_grad]
-    free = [p for p in trained if p.ndim < 2 and not recipe.decay_norm_and_bias]
-    decayed = [p for p in trained if p.ndim >= 2 or recipe.decay_norm_and_bias]
-    rate = torch.zeros((), device=device) if device.type == "cuda" else 0.0
+    matrices = _matrices(model) if recipe.optimizer == "muon" else []
+    turned = {id(weight) for weight in matrices}
+    small = [p for p in trained if p.ndim < 2]
+    large = [p for p in trained if p.ndim >= 2 and id(p) not in turned]
+    decay = recipe.weight_decay
     groups: list[dict[str, Any]] = [
-        {"params": free, "weight_decay": 0.0},
-        {"params": decayed},
+        {
+            "params": small,
+            "weight_decay": decay * recipe.decay_norm_and_bias,
+            "factor": recipe.norm_bias_rate,
+        },
+        {"params": large, "weight_decay": decay, "factor": 1.0},
     ]
+    for group in groups:
+        group["lr"] = _rate(device)
+    rest = (_adamw if recipe.optimizer == "adamw" else _sgd)(groups, recipe, device)
+    if not matrices:
+        return Optimizers(rest)
+    factor = recipe.matrix_rate / recipe.learning_rate
+    return Optimizers(rest, Muon(matrices, _rate(device), recipe.matrix_momentum, factor=factor))
+
+
+def _rate(device: torch.device) -> float | Tensor:
+    return torch.zeros((), device=device) if device.type == "cuda" else 0.0
+
+
+def _matrices(model: nn.Module) -> list[Tensor]:
+    """Return the trained weights of the convolutions without groups."""
+    convolutions = (m for m in model.modules() if isinstance(m, nn.Conv2d) and m.groups == 1)
+    return [m.weight for m in convolutions if m.weight.requires_grad]
+
+
+def _sgd(
+    groups: list[dict[str, Any]], recipe: Recipe, device: torch.device
+) -> torch.optim.Optimizer:
     optimizer = torch.optim.SGD(
         groups,
-        lr=rate,
+        lr=_rate(device),
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
-        weight_decay=recipe.weight_decay,
         fused=device.type in ("cpu", "cuda"),
     )
-    if recipe.momentum:
-        for parameter in trained:
-            optimizer.state[parameter] = {"momentum_buffer": torch.zeros_like(parameter)}
+    for parameter in (p for group in groups for p in group["params"] if recipe.momentum):
+        optimizer.state[parameter] = {"momentum_buffer": torch.zeros_like(parameter)}
+    return optimizer
+
+
+def _adamw(
+    groups: list[dict[str, Any]], recipe: Recipe, device: torch.device
+) -> torch.optim.Optimizer:
+    optimizer = torch.optim.AdamW(
+        groups,
+        lr=_rate(device),
+        betas=(recipe.momentum, 0.999),
+        fused=device.type in ("cpu", "cuda"),
+    )
+    for parameter in (p for group in groups for p in group["params"]):
+        optimizer.state[parameter] = {
+            "step": torch.zeros((), device=device),
+            "exp_avg": torch.zeros_like(parameter),
+            "exp_avg_sq": torch.zeros_like(parameter),
+        }
     return optimizer

@@ -16,7 +16,7 @@ from optuna_de.cnn.modules.channel_padding import block, copy_back, padded
 from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.training.device import uses_bfloat16
 from optuna_de.cnn.training.memory import TrainingOutOfMemory, try_within_memory
-from optuna_de.cnn.training.optimizer import initialise, make_optimizer
+from optuna_de.cnn.training.optimizer import Optimizers, initialise, make_optimizer
 
 if TYPE_CHECKING:
     from optuna_de.cnn.data.dataset import ImageData
@@ -29,7 +29,7 @@ class TrainState:
     Args:
         model: On the device, in channels_last order and in training mode.
         given: The caller's network: ``model`` itself, or the network that ``model`` pads.
-        optimizer: SGD with its momentum already there, so that every step is alike.
+        optimizer: With its momentum already there, so that every step is alike.
         recipe: The training recipe.
         images: Training images on the device.
         labels: int64 (n,).
@@ -41,7 +41,7 @@ class TrainState:
 
     model: nn.Module
     given: nn.Module
-    optimizer: torch.optim.SGD
+    optimizer: Optimizers
     recipe: Recipe
     images: augmentation.PaddedImages
     labels: Tensor
@@ -57,11 +57,11 @@ class TrainState:
 
     def tensors(self) -> list[Tensor]:
         """Return every tensor that outlives an epoch, in a fixed order and without padding."""
-        slots, given = self.optimizer.state, self.given
+        given = self.given
         trained = [
-            (slots[p]["momentum_buffer"], like)
+            (kept, like if kept.ndim else kept)
             for p, like in zip(self.model.parameters(), given.parameters(), strict=True)
-            if p in slots
+            for kept in self.optimizer.kept(p)
         ]
         pairs = [
             *zip(self.model.parameters(), given.parameters(), strict=True),
@@ -128,22 +128,15 @@ def _start(
         given=given,
         optimizer=make_optimizer(model, recipe, device),
         recipe=recipe,
-        images=augmentation.pad(split.images.to(device), recipe.crop_padding),
+        images=augmentation.pad(
+            split.images.to(device), recipe.crop_padding, reflect=recipe.reflect
+        ),
         labels=split.labels.to(device),
         normalise=augmentation.normaliser(data.mean, data.std, side, device),
         totals=torch.zeros(2, device=device),
         ema=tuple(ema),
         bfloat16=uses_bfloat16(recipe.precision, device, data.image_shape),
     )
-
-
-def set_learning_rate(state: TrainState, rate: float) -> None:
-    """Set the learning rate of the optimizer; a captured CUDA graph reads it from a tensor."""
-    for group in state.optimizer.param_groups:
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(rate)
-        else:
-            group["lr"] = rate
 
 
 def update_ema(state: TrainState, steps: int) -> None:

@@ -30,7 +30,7 @@ def train_step(state: TrainState, draws: Tensor, micro: int) -> None:
         micro: Images that go through the model at once. Fewer than b sum up the gradient of the
             batch's mean loss; only norms then see smaller batches.
     """
-    state.optimizer.zero_grad(set_to_none=True)
+    state.optimizer.zero_grad()
     sums = torch.zeros_like(state.totals)
     for part in torch.split(draws, micro):
         images = state.normalise(augmentation.crop_and_flip(state.images, part))
@@ -128,7 +128,7 @@ class Stepper:
         if try_within_memory(lambda: self._take(draws), self._state.device):
             return
         self._step = None
-        self._state.optimizer.zero_grad(set_to_none=True)
+        self._state.optimizer.zero_grad()
         if self.micro < self._batch_size or self._batch_size == 1:
             raise TrainingOutOfMemory(
                 f"Training ran out of memory at a micro-batch of {self.micro} images."

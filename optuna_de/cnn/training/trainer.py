@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Container
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -197,4 +197,4 @@ def _key(
 ) -> str:
     """Return text that two trainings share only if one may resume from the other's checkpoint."""
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    return json.dumps([asdict(recipe), epochs, batch, seed, data.fingerprint, shapes])
+    return json.dumps([recipe.settings(), epochs, batch, seed, data.fingerprint, shapes])

@@ -21,15 +21,17 @@ def plan_for(n: int, side: tuple[int, int], padding: int, seed: int = 0) -> Tens
 
 
 @pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("mode", ["constant", "reflect"])
 @pytest.mark.parametrize(("channels", "padding"), [(3, 4), (1, 1), (3, 0)])
 def test_crop_and_flip_equal_torchvision(
-    side: tuple[int, int], channels: int, padding: int
+    side: tuple[int, int], mode: str, channels: int, padding: int
 ) -> None:
     pool = images(200, side, channels)
     plan = plan_for(200, side, padding)
-    ours = augment.crop_and_flip(augment.pad(pool, padding), plan)
+    ours = augment.crop_and_flip(augment.pad(pool, padding, reflect=mode == "reflect"), plan)
     for image, (row, top, left, flip, *_) in zip(ours, plan.tolist(), strict=True):
-        theirs = tv.crop(tv.pad(pool[row], [padding] * 4), top, left, *side)
+        bordered = tv.pad(pool[row], [padding] * 4, padding_mode=mode)
+        theirs = tv.crop(bordered, top, left, *side)
         assert torch.equal(image, tv.horizontal_flip(theirs) if flip else theirs)
 
 

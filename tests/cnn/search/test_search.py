@@ -87,7 +87,7 @@ def test_trials_leave_files_and_columns(url: str) -> None:
     ("changes", "name"),
     [
         ({"split_seed": 1}, "split seed 0, not 1"),
-        ({"recipe": "seed-search"}, "recipe 'fast version 1', not 'seed-search version 1'"),
+        ({"recipe": "seed-search"}, "recipe 'fast version 2', not 'seed-search version 1'"),
         ({"epochs": 2}, "epochs 1, not 2"),
         ({"batch_size": 10}, "batch size 64, not 10"),
         ({"seed": 1}, "training seed 0, not 1"),
@@ -239,7 +239,7 @@ def test_names_come_from_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_augmentation_fits_the_images() -> None:
     fast = get_recipe("fast")
-    assert (fast.crop_padding, fast.flip) == (4, True)
+    assert (fast.crop_padding, fast.flip) == (2, True)
     fit = fit_recipe(fast, digits(50, 50))
     assert (fit.crop_padding, fit.flip) == (1, False)
     assert get_recipe("final").cutout == 8

@@ -15,7 +15,7 @@ from optuna_de.cnn.training.evaluate import evaluate
 from optuna_de.cnn.training.trainer import TrainingResult, train
 from tests.cnn.kit import digits, equal, weights
 
-FAST = replace(get_recipe("fast"), flip=False, crop_padding=1)
+FAST = replace(get_recipe("fast version 1"), flip=False, crop_padding=1)
 CPU = torch.device("cpu")
 
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -13,7 +14,6 @@ from optuna_de.cnn.training.state import (
     TrainState,
     ema_weights,
     make_train_state,
-    set_learning_rate,
     update_ema,
 )
 from optuna_de.cnn.training.step import Stepper, captured_step, train_step
@@ -21,13 +21,47 @@ from tests.cnn.kit import digits, equal, network, weights
 
 CPU = torch.device("cpu")
 PLAIN = replace(get_recipe("seed-search"), crop_padding=0, flip=False)
-FAST = replace(get_recipe("fast"), crop_padding=1, cutout=3)
+FAST = replace(get_recipe("fast version 1"), crop_padding=1, cutout=3)
 
 
 def run_of(recipe: Recipe, model: nn.Module | None = None) -> TrainState:
     run = make_train_state(model or network(dropout=0.0), digits(), recipe, CPU, seed=0)
-    set_learning_rate(run, 0.05)
+    run.optimizer.set_rate(0.05)
     return run
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_recipe_chooses_its_optimizer(optimizer: Literal["muon", "adamw"]) -> None:
+    """Against torch's own: Muon on matrices of norm sqrt(outputs), and AdamW."""
+    recipe = replace(PLAIN, learning_rate=0.1, matrix_rate=0.2, momentum=0.9, matrix_momentum=0.6)
+    run = run_of(replace(recipe, optimizer=optimizer, norm_bias_rate=4.0))
+    twin = network(dropout=0.0)
+    before = next(twin.parameters()).detach().clone()
+    rest = torch.optim.SGD(twin.parameters(), lr=0.05, momentum=0.9)
+    twins: torch.optim.Optimizer = rest
+    if optimizer == "adamw":
+        twins = torch.optim.AdamW(twin.parameters(), lr=0.05, betas=(0.9, 0.999), weight_decay=0)
+    draws = torch.zeros((32, 6), dtype=torch.int64)
+    draws[:, 0] = torch.arange(32)
+    train_step(run, draws, micro=32)
+    images = (digits().train.images[:32] / 255 - 0.3) / 0.35
+    loss = F.cross_entropy(twin(images), digits().train.labels[:32])
+    loss.backward()  # type: ignore[no-untyped-call]
+    gradient = next(twin.parameters()).grad
+    assert gradient is not None
+    twins.step()
+    moved = dict(run.model.named_parameters())
+    for name, parameter in twin.named_parameters():
+        if parameter.ndim == 2 or (optimizer == "adamw" and parameter.ndim == 4):
+            assert torch.allclose(moved[name], parameter, atol=1e-6), name
+    if optimizer == "muon":
+        flat = nn.Parameter(before.flatten(1) * len(before) ** 0.5 / before.norm())
+        flat.grad = gradient.flatten(1)
+        muon = torch.optim.Muon(
+            [flat], lr=0.1, weight_decay=0, momentum=0.6, ns_steps=3, adjust_lr_fn="original"
+        )
+        muon.step()  # type: ignore[no-untyped-call]
+        assert torch.allclose(moved["0.weight"].flatten(1), flat, atol=0.02)
 
 
 def plans(run: TrainState, batch_size: int, steps: int) -> list[Tensor]:
