@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 
 from tests import servers
+from tests.drills import DRILL
 from tests.faults import storage_worker
+
+SQLITE_AND_POSTGRES = ["sqlite", "postgres", pytest.param("mariadb", marks=DRILL)]
+"""Values of ``url`` for a test of many processes."""
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from optuna_de.cnn.study.setup import SETUP_KEY
 from optuna_de.storage import lock
 from optuna_de.storage.open_storage import open_storage
+from tests.drills import DRILL
 from tests.faults import launchers, storage_worker
 from tests.faults.storage_worker import each
 
@@ -21,10 +22,10 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals"),
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
 ]
-ROUNDS = 3
+ROUNDS = 2
 
 
-@pytest.fixture(name="urls", params=["sqlite", "journal", "postgres"])
+@pytest.fixture(name="urls", params=[pytest.param("sqlite", marks=DRILL), "journal", "postgres"])
 def fixture_urls(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
     """The URL of an empty storage for each round."""
     if request.param == "postgres":

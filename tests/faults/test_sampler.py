@@ -6,7 +6,6 @@ are in ``test_sampler.py``.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,10 +20,11 @@ from optuna.testing.pytest_samplers import (
 
 from optuna_de import DESampler
 from optuna_de.storage.open_storage import open_storage
+from tests.drills import DRILL
 
 pytest_plugins = ["tests.databases"]
 pytestmark = [
-    pytest.mark.skipif("DRILLS" not in os.environ, reason="a drill of minutes, see DRILLS"),
+    DRILL,
     pytest.mark.filterwarnings("ignore:Heartbeat of storage:UserWarning"),
     pytest.mark.usefixtures("store"),
 ]

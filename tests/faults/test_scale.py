@@ -29,6 +29,8 @@ from optuna_de.storage import requeue_stale
 from optuna_de.storage.stale_trials import parent
 from optuna_de.worker.optimize import optimize
 from tests import servers
+from tests.databases import SQLITE_AND_POSTGRES
+from tests.drills import DRILL
 from tests.faults import storage_worker
 from tests.faults.storage_worker import (
     CALM,
@@ -123,6 +125,7 @@ def test_f28_a_trial_costs_equally_many_statements_at_any_size(url: str) -> None
     assert small["COMMIT"] <= 20
 
 
+@pytest.mark.parametrize("url", SQLITE_AND_POSTGRES, indirect=True)
 def test_f29_zombies_are_reaped_and_cost_nothing_after(url: str) -> None:
     study = study_of(url, **CALM)
     study.sampler = DESampler(seed=0)
@@ -180,16 +183,25 @@ from tests.faults.storage_worker import objective
 from tests.faults.storage_worker import study_of
 from optuna_de.worker.optimize import optimize
 study = study_of(sys.argv[1], heartbeat_interval=1, grace_period=30)
-optimize(study, objective(6.0), total=1)
+optimize(study, objective(3.0), total=1)
 """
 
 
 @pytest.mark.skipif(shutil.which("faketime") is None, reason="Debian's faketime is not installed")
-@pytest.mark.parametrize("skew", ["-1h", "+1h"])
+@pytest.mark.parametrize(
+    ("kind", "skew"),
+    [
+        ("postgres", "-1h"),
+        ("mariadb", "+1h"),
+        pytest.param("postgres", "+1h", marks=DRILL),
+        pytest.param("mariadb", "-1h", marks=DRILL),
+    ],
+)
 def test_f34_a_worker_whose_clock_is_wrong_is_not_taken_for_dead(
-    server_url: str, skew: str
+    request: pytest.FixtureRequest, kind: str, skew: str
 ) -> None:
     """A server compares heartbeats by its own clock; SQLite's one machine has one clock."""
+    server_url = str(request.getfixturevalue(kind).database())
     study = study_of(server_url, heartbeat_interval=1, grace_period=30)
     command = ["faketime", "-f", skew, sys.executable, "-W", "ignore", "-c", SKEWED, server_url]
     root = Path(__file__).parents[2]

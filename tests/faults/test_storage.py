@@ -26,6 +26,7 @@ from optuna_de.storage.open_storage import open_storage
 from optuna_de.storage.stale_trials import parent
 from optuna_de.worker.optimize import optimize
 from tests import servers
+from tests.databases import SQLITE_AND_POSTGRES
 from tests.faults import storage_worker
 from tests.faults.storage_worker import (
     CALM,
@@ -47,17 +48,19 @@ pytestmark = [
 KILL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid<>pg_backend_pid()"
 
 
+@pytest.mark.parametrize("url", SQLITE_AND_POSTGRES, indirect=True)
 def test_f1_f2_f3_numbers_pops_and_retries_are_unique(url: str) -> None:
     study = study_of(url, **CALM)
-    for i in range(100):
+    for i in range(40):
         study.enqueue_trial({"i": i})
     popped = sorted(i for some in together(url, storage_worker.pop) for i in some)
-    assert popped == list(range(100))
+    assert popped == list(range(40))
 
     numbers = [n for some in together(url, storage_worker.create) for n in some]
     assert len(set(numbers)) == 200
 
 
+@pytest.mark.parametrize("url", SQLITE_AND_POSTGRES, indirect=True)
 def test_f2_of_many_reapers_one_queues_each_trial(url: str) -> None:
     study = study_of(url, **CALM)
     ask_quietly(study, 20)

@@ -17,6 +17,7 @@ from optuna_de import DESampler
 from optuna_de.evolution.population import Rules
 from optuna_de.sampler.history import History
 from optuna_de.worker.optimize import TooManyFailuresError, optimize
+from tests.databases import SQLITE_AND_POSTGRES
 from tests.faults import storage_worker
 from tests.faults.storage_worker import CALM, study_of, together
 
@@ -81,6 +82,7 @@ def as_seen(trial: FrozenTrial, finished: bool) -> FrozenTrial:
     return seen
 
 
+@pytest.mark.parametrize("url", SQLITE_AND_POSTGRES, indirect=True)
 def test_f22_workers_that_know_the_same_trials_have_the_same_population(url: str) -> None:
     decisions = [d for some in together(url, storage_worker.decide, 4) for d in some]
     trials = study_of(url, **CALM).trials

@@ -27,11 +27,12 @@ from optuna_de.sampler.history import History
 from optuna_de.sampler.plan import PLAN_KEY, Plan
 from optuna_de.screening.screening import Screening
 from optuna_de.storage.open_storage import open_storage
+from tests.drills import DRILL
 
 TWO: list[Any] = ["minimize", "maximize"]
 
 
-@pytest.fixture(params=["memory", "sqlite", "journal"], scope="class")
+@pytest.fixture(params=["memory", "sqlite", pytest.param("journal", marks=DRILL)], scope="class")
 def store(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[None]:
@@ -135,7 +136,7 @@ def _ask_one(url: str) -> dict[str, Any]:
 def test_workers_that_share_a_seed_draw_different_children(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/s.db"
     run(25, DESampler(seed=0), storage=url)
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
         drawn = pool.map(_ask_one, [url] * 8)
     assert len({str(p) for p in drawn}) == 8
 

@@ -46,9 +46,9 @@ def images(*shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(1))
 
 
-def test_torch_counts_what_the_analysis_counts_for_a_thousand_random_genomes() -> None:
+def test_torch_counts_what_the_analysis_counts_for_random_genomes() -> None:
     rng = Random(0)
-    for number in range(1000):
+    for number in range(200):
         image_shape, classes = TASKS[number % len(TASKS)]
         genome = random_genome(rng, image_shape)
         model = meta(genome, image_shape, classes)

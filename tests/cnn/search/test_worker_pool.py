@@ -21,6 +21,7 @@ from optuna_de.cnn.study.trials import count_finished
 from optuna_de.worker.optimize import StudyDeletedError, TooManyFailuresError
 from tests import servers
 from tests.cli.kit import FAST, end, environment, interrupt, search, start, study_in
+from tests.drills import DRILL
 
 LONG = [
     *FAST,
@@ -41,7 +42,7 @@ def checkpointed(folder: Path) -> bool:
     return any((folder / "optuna_de_artifacts" / "checkpoints").glob("*.pt"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=DRILL)])
 def test_an_interrupted_training_goes_on_where_it_was(
     tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -96,7 +97,7 @@ def test_a_killed_worker_is_replaced_and_ctrl_c_is_quiet_even_as_one_starts(
     assert states.count(TrialState.FAIL) == states.count(TrialState.WAITING) > 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=DRILL), signal.SIGINT])
 def test_a_signal_as_the_first_worker_starts_is_quiet_and_leaves_none(
     tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -116,7 +117,7 @@ def test_a_signal_as_the_first_worker_starts_is_quiet_and_leaves_none(
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /proc")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP], ids=["SIGKILL", "SIGHUP"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGHUP, marks=DRILL)])
 def test_f43_workers_leave_within_seconds_of_their_launcher(
     tmp_path: Path, number: signal.Signals
 ) -> None:
