@@ -127,12 +127,10 @@ def search(job: Job) -> Row:
             study.enqueue_trial(params)
     objective = CNNObjective(
         data,
-        space,
+        CAPS.limit(space),
         get_recipe("fast"),
         epochs=EPOCHS,
         seed=job.seed,
-        max_parameters=CAPS.parameters,
-        max_macs=CAPS.macs,
     )
     while len(done(study.get_trials(deepcopy=False))) < job.budget:
         study.optimize(objective, n_trials=1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from optuna_de.cnn.architecture.prices import MACS, PARAMETERS, Limit
 from optuna_de.cnn.architecture.space import CNNSpace
 
 NEVER = 100_000
@@ -22,7 +23,7 @@ class Caps:
 
     def limit(self, space: CNNSpace) -> CNNSpace:
         """Return the space with both as its limits."""
-        return replace(space, max_parameters=self.parameters, max_macs=self.macs)
+        return replace(space, limits=(Limit(PARAMETERS, self.parameters), Limit(MACS, self.macs)))
 
     def first(self, space: CNNSpace, seed: int, n: int) -> list[dict[str, Any]]:
         """Draw n networks within the caps from the space's initial distribution."""

@@ -117,12 +117,10 @@ def run(job: Job) -> Row:
         study.enqueue_trial(params)
     evaluate = CNNObjective(
         data,
-        space,
+        job.task.caps.limit(space),
         fit_recipe(get_recipe("fast"), data),
         epochs=job.task.epochs,
         seed=job.seed,
-        max_parameters=job.task.caps.parameters,
-        max_macs=job.task.caps.macs,
         halving=Halving.within(job.task.epochs) if "halved" in job.arm else None,
     )
     while sum(map(epochs, study.get_trials(deepcopy=False))) < job.budget * job.task.epochs:

@@ -58,7 +58,7 @@ def prepared(url: str, train_every: int) -> tuple[optuna.Study, Objective]:
     search = Search(epochs=1, subset=500, max_parameters=CAP, device="cpu", halving=False)
     space, trained = search.space, search.objective()
 
-    def objective(trial: optuna.Trial) -> tuple[float, float]:
+    def objective(trial: optuna.Trial) -> tuple[float, ...]:
         if trial.number % train_every == 0:
             return trained(trial)
         genome = space.suggest(trial)

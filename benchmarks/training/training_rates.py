@@ -22,6 +22,7 @@ from optuna_de import DESampler, open_storage
 from optuna_de._allocator import keep_memory
 from optuna_de.cnn import CNNSpace
 from optuna_de.cnn.architecture.genomes import parse
+from optuna_de.cnn.architecture.prices import PARAMETERS, Limit
 from optuna_de.cnn.architecture.zoo import MODEL_2
 from optuna_de.cnn.data import augmentation as augment
 from optuna_de.cnn.data.dataset import ImageData, Split
@@ -194,10 +195,9 @@ def package_seconds(trials: int, images: int, first: int = 20) -> float:
     shape, classes = data.image_shape, len(data.classes)
     objective = CNNObjective(
         replace(data, validation=few),
-        CNNSpace(shape, classes),
+        CNNSpace(shape, classes, limits=(Limit(PARAMETERS, 20_000),)),
         get_recipe("fast"),
         epochs=1,
-        max_parameters=20_000,
     )
     ends: list[float] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -95,6 +95,7 @@ def _marked(hint: Any) -> bool:
 def _parameters(kind: Any, left_out: Collection[str]) -> Iterator[inspect.Parameter]:
     for field, plain, option in _options(kind, left_out):
         default = None if option.parse else field.default
+        default = list(default) if isinstance(default, tuple) else default
         if default is MISSING:
             default = inspect.Parameter.empty
         info = Opt(
@@ -122,6 +123,8 @@ def _typed(plain: Any, option: Option) -> Any:
         return str | None
     if get_origin(plain) is Literal:
         return str
+    if get_origin(plain) is tuple:  # an option that may be repeated
+        return list[str]
     return plain
 
 
@@ -131,7 +134,7 @@ def _filled(kind: Any, left_out: Collection[str], values: dict[str, Any]) -> Any
     for field, _, option in _options(kind, left_out):
         value = values.pop(field.name)
         if option.parse is None:
-            given[field.name] = value
+            given[field.name] = tuple(value) if isinstance(value, list) else value
         elif value is not None:
             given[field.name] = option.parse(value)
     return kind(**given)

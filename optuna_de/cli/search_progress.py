@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import optuna
@@ -22,16 +22,18 @@ from rich.table import Table
 from optuna_de._text import printable
 from optuna_de.cli.console import say
 from optuna_de.cnn.study.attributes import read_attributes
-from optuna_de.cnn.study.objectives import MACS, OBJECTIVES
+from optuna_de.cnn.study.objectives import objective_text, value_text
 from optuna_de.cnn.study.trials import FINISHED, count_finished, ended_trials, pareto_front
+from optuna_de.visualization.trials.finished_trials import names_of
 
 _ALL_TIME = 1e9  # seconds over which speed is a mean: trials may last hours
-_OTHER_COLUMNS = 50  # characters of a row of the table besides the architecture
+_OTHER_COLUMNS = 50  # characters of a row besides the architecture, of two objectives
+_ONE_COLUMN = 14  # of each objective more
 _NARROWEST = 20
 
 
 def front_table(study: optuna.Study, width: int = 80) -> Table | str:
-    """Return the front as a table: trial, architecture, error, parameters, MACs.
+    """Return the front as a table: trial, architecture, objectives, MACs.
 
     Architectures that are wider than ``width`` characters are folded between units. A study
     that has no front yet gives a sentence instead.
@@ -43,16 +45,21 @@ def front_table(study: optuna.Study, width: int = 80) -> Table | str:
     table = Table(title=title, title_justify="left")
     table.add_column("trial", justify="right")
     table.add_column("architecture", overflow="fold")
-    for column in (*OBJECTIVES, MACS):
-        table.add_column(column.name, justify="right", no_wrap=True)
+    names = names_of(study, None)
+    room = width - _OTHER_COLUMNS - _ONE_COLUMN * (len(names) - 2)
+    columns = (*names, *(["MACs"] if "macs" not in names else []))
+    for column in columns:
+        table.add_column(escape(printable(column)), justify="right", no_wrap=True)
     for trial in trials:
         attributes = read_attributes(trial)
         architecture = attributes.text("architecture", absent="?")
         table.add_row(
             str(trial.number),
-            escape(fold(architecture, max(width - _OTHER_COLUMNS, _NARROWEST))),
-            *(o.text(value) for o, value in zip(OBJECTIVES, trial.values, strict=True)),
-            attributes.text("macs", absent="?"),
+            escape(fold(architecture, max(room, _NARROWEST))),
+            *(
+                *(value_text(name, v) for name, v in zip(names, trial.values, strict=True)),
+                attributes.text("macs", absent="?"),
+            )[: len(columns)],
         )
     return table
 
@@ -109,7 +116,7 @@ def search_progress(
             done = count_finished(study)
             progress.update(task, completed=done, news=_news(study))
             if not console.is_terminal:
-                _print(fresh, done, total, console)
+                _print(fresh, names_of(study, None), done, total, console)
             shown.update(t.number for t in fresh)
 
         yield refresh
@@ -119,23 +126,25 @@ def _news(study: optuna.Study) -> str:
     trials = study.best_trials
     if not trials:
         return "no network yet"
-    first, best = OBJECTIVES[0], min(t.values[0] for t in trials)
-    return f"best {first.name} {first.text(best)}, front of {len(trials)}"
+    best = objective_text(names_of(study, None)[0], min(t.values[0] for t in trials))
+    return f"best {printable(best)}, front of {len(trials)}"
 
 
-def _print(fresh: list[FrozenTrial], done: int, total: int, console: Console) -> None:
+def _print(
+    fresh: list[FrozenTrial], names: Sequence[str], done: int, total: int, console: Console
+) -> None:
     done -= sum(t.state in FINISHED for t in fresh)
     for trial in fresh:
         done += trial.state in FINISHED
-        say(f"{done} of {total}: {_line(trial)}", console)
+        say(f"{done} of {total}: {_line(trial, names)}", console)
 
 
-def _line(trial: FrozenTrial) -> str:
+def _line(trial: FrozenTrial, names: Sequence[str]) -> str:
     attributes = read_attributes(trial)
     architecture = attributes.text("architecture", absent="no network")
     if trial.state == TrialState.COMPLETE:
-        error, parameters = trial.values
-        return f"error {error:.2%}, {parameters:,.0f} parameters, {architecture}"
+        told = [objective_text(n, v) for n, v in zip(names, trial.values, strict=True)]
+        return f"{printable(', '.join(told))}, {architecture}"
     if trial.state == TrialState.FAIL:
         return f"trial {trial.number} failed or was interrupted, {architecture}"
     return f"stopped ({attributes.text('reason', absent='no reason recorded')}), {architecture}"

@@ -139,6 +139,7 @@ class DESampler(BaseSampler):
     ) -> None:
         require(seed is None or seed >= 0, "seed", seed, "None or at least 0")
         self._requires_prices = prices is not None
+        self._space = None if prices is not None else space
         if space is not None:
             check_space(space)
             initial = space.initial if initial is None else initial
@@ -204,6 +205,11 @@ class DESampler(BaseSampler):
             adaptive=False,
             seed=seed,
         )
+
+    @property
+    def space(self) -> Space | None:
+        """The space whose prices are used, if any."""
+        return self._space
 
     def _clear(self) -> None:
         self._lock = threading.RLock()

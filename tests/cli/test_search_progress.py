@@ -9,12 +9,15 @@ from rich.console import Console
 
 from optuna_de.cli.search_progress import fold, front_table, search_progress
 from optuna_de.cnn.study.trials import count_finished, pareto_front
+from optuna_de.storage.stale_trials import quietly_experimental
 
 CHAIN = "-".join(f"B{i}k3" for i in range(10, 26)) + "-GAP"
 
 
 def study_of(*rows: tuple[float, int, str]) -> optuna.Study:
     study = optuna.create_study(study_name="a [b] study", directions=["minimize"] * 2)
+    with quietly_experimental():
+        study.set_metric_names(["error", "parameters"])
     for row in rows:
         add(study, *row)
     return study

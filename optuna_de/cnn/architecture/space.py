@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import optuna
@@ -15,6 +15,9 @@ from optuna_de.cnn.architecture.cost import count_macs, count_parameters
 from optuna_de.cnn.architecture.genomes import Genome, render, repair, split_head
 from optuna_de.cnn.architecture.initial import sample_modern, sample_seed, widened
 from optuna_de.cnn.architecture.layers import ImageShape
+from optuna_de.cnn.architecture.prices.limit import Limit
+from optuna_de.cnn.architecture.prices.parameters import PARAMETERS
+from optuna_de.cnn.architecture.prices.price import Price
 from optuna_de.cnn.architecture.units import (
     FC,
     GAP,
@@ -56,14 +59,20 @@ class CNNSpace:
         sample: ``sample(rng, image_shape) -> genome``: initial distribution of bodies.
         units: Kinds of units, if ``body`` is ``None``; the stem is always a :class:`NormConv`.
             ``(*MODERN_UNITS, Inverted)`` adds a kind to the default ones.
-        min_parameters: Fewest trainable parameters of a network, at least 1; with
-            ``max_parameters`` the first networks are spread evenly over the logarithms of sizes
-            between. ``None``: no limit.
-        max_parameters: Most trainable parameters of a network, at least 1; ``None``: no limit.
-        max_macs: Most multiply-accumulates for one image, at least 1; ``None``: no limit.
+        min_parameters: Fewest trainable parameters of a network, at least 1; with a limit on
+            parameters the first networks are spread evenly over the logarithms of sizes between.
+            ``None``: no limit.
+        priced: Prices that a search minimises beside the error: objectives 1, 2, ... of its study.
+            Those that are known before the training are exact in screening.
+        limits: Most that a network may cost. A child over one of a known price is drawn again.
 
     Raises:
-        ValueError: If the image shape, the number of classes, the units or a limit is impossible.
+        ValueError: If the image shape, the number of classes or the units are impossible, or a
+            price is there twice.
+
+    Example:
+        >>> from optuna_de.cnn.architecture.prices import MACS, PARAMETERS, Limit
+        >>> space = CNNSpace((1, 28, 28), priced=(MACS,), limits=(Limit(PARAMETERS, 50_000),))
     """
 
     image_shape: ImageShape = (3, 32, 32)
@@ -73,8 +82,8 @@ class CNNSpace:
     sample: BodySampler | None = None
     units: tuple[type[Unit], ...] = MODERN_UNITS
     min_parameters: int | None = None
-    max_parameters: int | None = None
-    max_macs: int | None = None
+    priced: tuple[Price, ...] = (PARAMETERS,)
+    limits: tuple[Limit, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.image_shape) != 3 or self.image_shape[0] < 1 or min(self.image_shape[1:]) < 2:
@@ -85,9 +94,11 @@ class CNNSpace:
         if self.classes < 2:
             raise ValueError(f"There are {self.classes} classes; at least 2 are needed.")
         _check_units(self.units)
-        for name in ("min_parameters", "max_parameters", "max_macs"):
-            limit = getattr(self, name)
-            require(limit is None or limit >= 1, name, limit, "None or at least 1")
+        low = self.min_parameters
+        require(low is None or low >= 1, "min_parameters", low, "None or at least 1")
+        names = [price.name for price in self.priced]
+        if len({*names, "error"}) <= len(names):
+            raise ValueError(f"The prices {', '.join(names)} must differ, and none be the error.")
 
     @classmethod
     def seed(
@@ -163,7 +174,8 @@ class CNNSpace:
     def _sample_modern(self, rng: np.random.Generator) -> Genome:
         """Sample a body; with both limits on parameters its size is log-uniform between them."""
         body = sample_modern(rng, self.image_shape, self.units)
-        low, high = self.min_parameters, self.max_parameters
+        low = self.min_parameters
+        high = next((limit.most for limit in self.limits if limit.price == PARAMETERS), None)
         if low is None or high is None or isinstance(self.head, SequenceSpace):
             return body
         head, size = self.head, low * (high / low) ** rng.random()
@@ -181,29 +193,33 @@ class CNNSpace:
 
     @property
     def prices(self) -> dict[int, Callable[[Params], float]]:
-        """The parameters, which are objective 1 of a search, are known before the training."""
-        return {1: self.count_parameters}
+        """Objectives that are known before the training, by their index in the study, from 1."""
+        return {
+            index: partial(self._price, price)
+            for index, price in enumerate(self.priced, 1)
+            if price.known
+        }
+
+    def _price(self, price: Price, params: Params) -> float:
+        return price.value(self.decode(params), self.image_shape, self.classes)
 
     def accept(self, params: Params) -> bool:
-        """Return whether a network is within the limits.
+        """Return whether a network is within the limits of prices that are known.
 
         A child with a unit kind that no trial has had yet has no attributes and is accepted; the
         objective checks it after they are suggested.
         """
-        if (self.min_parameters, self.max_parameters, self.max_macs) == (None, None, None):
+        known = [limit for limit in self.limits if limit.price.known]
+        if not known and self.min_parameters is None:
             return True
         try:
             genome = self.decode(params)
         except ValueError:
             return True
-        size = count_parameters(genome, self.image_shape, self.classes)
-        operations = count_macs(genome, self.image_shape, self.classes)
-        limits = (
-            (self.min_parameters or 1, size),
-            (size, self.max_parameters),
-            (operations, self.max_macs),
-        )
-        return all(high is None or low <= high for low, high in limits)
+        shape, classes = self.image_shape, self.classes
+        if count_parameters(genome, shape, classes) < (self.min_parameters or 0):
+            return False
+        return not any(limit.excess(genome, shape, classes)[0] for limit in known)
 
 
 def _check_units(units: tuple[type[Unit], ...]) -> None:

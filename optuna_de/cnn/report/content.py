@@ -21,7 +21,7 @@ from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.drawing.plots import draw_svg
 from optuna_de.cnn.report.tables import Rows, cost_rows, origin_rows, setup_rows
 from optuna_de.cnn.study.attributes import read_attributes
-from optuna_de.cnn.study.objectives import MACS, value_text
+from optuna_de.cnn.study.objectives import value_text
 from optuna_de.cnn.study.setup import recorded_task
 from optuna_de.cnn.study.trials import useful_front
 from optuna_de.storage.url import redact
@@ -143,7 +143,7 @@ def _row(trial: FrozenTrial, names: Sequence[str], command: str) -> FrontRow:
     attributes = read_attributes(trial)
     notes = tuple(
         (title, attributes.text(name))
-        for title, name in ((MACS.name, "macs"), ("epochs", "epochs"), ("seconds", "seconds"))
+        for title, name in (("MACs", "macs"), ("epochs", "epochs"), ("seconds", "seconds"))
         if name in trial.user_attrs
     )
     values = tuple(value_text(name, v) for name, v in zip(names, trial.values, strict=True))

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 from optuna_de._machine import machine, versions
 from optuna_de._text import duration, printable
 from optuna_de.cnn.study.attributes import read_attributes
-from optuna_de.cnn.study.objectives import OBJECTIVES
+from optuna_de.cnn.study.objectives import MEASURES
 from optuna_de.cnn.study.setup import setup_text
 from optuna_de.visualization.trials import finished_trials
 
@@ -29,7 +29,7 @@ def setup_rows(study: optuna.Study) -> Rows:
 
 
 def _objective(name: str, direction: StudyDirection) -> str:
-    unit = next((o.unit for o in OBJECTIVES if o.name == name), "")
+    unit = MEASURES[name].unit if name in MEASURES else ""
     aim = "maximised" if direction == StudyDirection.MAXIMIZE else "minimised"
     return f"{name} ({', '.join(filter(None, (unit, aim)))})"
 

@@ -1,4 +1,4 @@
-"""CNNObjective: a trial -> (validation error, parameters). Counts first, then trains.
+"""CNNObjective: a trial -> (validation error, prices). Prices first, then trains.
 
 The test split is out of its reach: :class:`optuna_de.cnn.data.dataset.ImageData` does not hold it.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from zlib import crc32
 
@@ -15,8 +15,9 @@ import optuna
 import torch
 
 from optuna_de._files import make_folder
-from optuna_de.cnn.architecture.cost import count_macs, count_parameters
+from optuna_de.cnn.architecture.cost import count_parameters
 from optuna_de.cnn.architecture.genomes import Genome, render
+from optuna_de.cnn.architecture.prices import Price
 from optuna_de.cnn.architecture.space import CNNSpace
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.recipes import Recipe
@@ -26,12 +27,14 @@ from optuna_de.cnn.study.attributes import (
     record_training,
     record_violation,
 )
+from optuna_de.cnn.study.objectives import ERROR, describe_objectives
 from optuna_de.cnn.study.trials import checkpoint_file, store_files
 from optuna_de.cnn.training.checkpoint import discard_checkpoint
 from optuna_de.cnn.training.epochs import Epoch
 from optuna_de.cnn.training.memory import TrainingOutOfMemory, build_fitting
 from optuna_de.cnn.training.trainer import TrainingResult, train
-from optuna_de.halving import Halving, rate_margin
+from optuna_de.halving import Halving
+from optuna_de.sampler.sampler import DESampler
 from optuna_de.worker.signals import GiveBack, stop_requested
 
 _logger = logging.getLogger(__name__)
@@ -39,27 +42,27 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CNNObjective:
-    """Trains the network that a trial suggests; minimise both values.
+    """Trains the network that a trial suggests; minimise all values.
 
-    A call returns ``(error rate on the validation split, trainable parameters)``; the error is
-    that of a constant answer at worst, never NaN. A network over a cap is
-    neither built nor trained: the trial is pruned with a constraint. One that does not fit into
-    memory returns the worst error with a constraint. User attributes: ``architecture`` (text),
-    ``macs``, ``generation``, ``machine``, ``seconds``, ``epochs``, ``seed``, ``status``,
-    ``precision``, ``feasible`` and ``curve``, a list of ``[epoch, training loss, validation
-    error]``; ``reason`` where a trial ended early. Artifacts: drawing, layer table and curve.
+    A call returns the error rate on the validation split and each price, by default the trainable
+    parameters; the error is that of a constant answer at worst, never NaN. A network over a limit
+    of the space is neither built nor trained: the trial is pruned with a constraint. One that does
+    not fit into memory returns the worst error with a constraint. User attributes:
+    ``architecture`` (text), ``macs``, ``generation``, ``machine``, ``seconds``, ``epochs``,
+    ``seed``, ``status``, ``precision``, ``feasible`` and ``curve``, a list of ``[epoch, training
+    loss, validation error]``; ``reason`` where a trial ended early. Artifacts: drawing, layer
+    table and curve.
 
     Args:
         data: Training and validation images.
-        space: Networks for images of that shape and number of classes.
+        space: Networks for images of that shape and number of classes, with limits.
         recipe: How to train.
         epochs: Epochs of training, at least 1; the recipe's where ``None``.
         batch_size: Images per step, at least 1; the recipe's where ``None``.
         device: Where to train.
         seed: With the architecture, it seeds a training: equal networks get equal errors.
-        min_parameters: Fewest trainable parameters.
-        max_parameters: Cap on trainable parameters.
-        max_macs: Cap on multiply-accumulate operations for one image.
+        prices: Objectives beside the error, one or two usually; those of the space where ``None``.
+            The attribute ``space`` has them, too: give that one to the sampler.
         halving: Stops networks that others dominate at equal epochs; ``None`` trains all.
         stop_dead: Stop a network that only guesses after its first epoch.
         checkpoints: Folder for the checkpoint of a running trial, from which a retry goes on, on
@@ -78,9 +81,7 @@ class CNNObjective:
     batch_size: int | None = None
     device: torch.device | str = "cpu"
     seed: int = 0
-    min_parameters: int | None = None
-    max_parameters: int | None = None
-    max_macs: int | None = None
+    prices: tuple[Price, ...] | None = None
     halving: Halving | None = None
     stop_dead: bool = False
     checkpoints: Path | None = None
@@ -94,30 +95,34 @@ class CNNObjective:
                 f"The space is for images of {self.space.image_shape} in {self.space.classes} "
                 f"classes, but the data has {shape} in {classes}."
             )
-        for name in ("epochs", "batch_size", "min_parameters", "max_parameters", "max_macs"):
+        for name in ("epochs", "batch_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}, but must be 1 or more.")
+        if self.prices is not None:
+            object.__setattr__(self, "space", replace(self.space, priced=self.prices))
         for folder in filter(None, (self.checkpoints, self.artifacts)):
             make_folder(folder)
 
-    def __call__(self, trial: optuna.Trial) -> tuple[float, float]:
-        """Suggest, count, train and score one network.
+    def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
+        """Suggest, price, train and score one network.
 
         Raises:
-            optuna.TrialPruned: Over a cap, or stopped by ``halving``.
+            optuna.TrialPruned: Over a limit, or stopped by ``halving``.
             GiveBack: The worker was asked to stop, or the device was lost; queue the trial again.
+            ValueError: If the study or its sampler has other objectives, or a price is no number.
         """
+        self._check_study(trial.study)
         genome = self.space.suggest(trial)
-        parameters = count_parameters(genome, self.space.image_shape, self.space.classes)
         record_network(trial, genome, self.space, self._accelerator())
-        self._refuse_over_cap(trial, genome)
+        self._refuse_over_limit(trial, genome)
+        prices = self._prices(genome)
         try:
-            result = self._train(trial, genome, parameters)
+            result = self._train(trial, genome, prices)
         except TrainingOutOfMemory as error:
             self._out_of_memory(trial, error)
             store_files(trial, self.artifacts, genome, self.space)
-            return self._bounded(None), float(parameters)
+            return self._bounded(None), *prices
         except torch.AcceleratorError as error:
             _logger.warning("Trial %d: the device is lost: %s", trial.number, error)
             raise GiveBack(str(error)) from error
@@ -126,30 +131,51 @@ class CNNObjective:
         if result.status == "stopped":
             record(trial, reason="dominated at a rung")
             raise optuna.TrialPruned("Others dominate this network at equal epochs.")
-        return self._bounded(result.error), float(parameters)
+        return self._bounded(result.error), *prices
+
+    def _check_study(self, study: optuna.Study) -> None:
+        """Refuse a study, or a sampler's space, of other objectives."""
+        ours = describe_objectives(self.space.priced)
+        sampler = study.sampler
+        space = sampler.space if isinstance(sampler, DESampler) else None
+        theirs = [
+            study.metric_names or ours[: len(study.directions)],
+            describe_objectives(space.priced) if isinstance(space, CNNSpace) else ours,
+        ]
+        for owner, names in zip(("study", "sampler's space"), theirs, strict=True):
+            if names != ours or len(study.directions) != len(ours):
+                raise ValueError(
+                    f"The objective gives {', '.join(ours)}, but the {owner} has "
+                    f"{', '.join(names)} and {len(study.directions)} directions."
+                )
+
+    def _prices(self, genome: Genome) -> tuple[float, ...]:
+        shape, classes = self.space.image_shape, self.space.classes
+        return tuple(price.value(genome, shape, classes) for price in self.space.priced)
 
     def _accelerator(self) -> str:
         place = torch.device(self.device)
         return torch.cuda.get_device_name(place) if place.type == "cuda" else ""
 
-    def _refuse_over_cap(self, trial: optuna.Trial, genome: Genome) -> None:
-        size = count_parameters(genome, self.space.image_shape, self.space.classes)
-        if self.min_parameters is not None and size < self.min_parameters:
-            reason = f"{size:,} parameters are below the region's {self.min_parameters:,}"
-            self._refuse(trial, genome, "parameters", self.min_parameters - size, reason)
-        for name, count, cap in (
-            ("parameters", count_parameters, self.max_parameters),
-            ("macs", count_macs, self.max_macs),
-        ):
-            counted = count(genome, self.space.image_shape, self.space.classes)
-            if cap is not None and counted > cap:
-                reason = f"{counted:,} {name} are over the cap of {cap:,}"
-                self._refuse(trial, genome, name, counted - cap, reason)
+    def _refuse_over_limit(self, trial: optuna.Trial, genome: Genome) -> None:
+        shape, classes, least = (
+            self.space.image_shape,
+            self.space.classes,
+            self.space.min_parameters,
+        )
+        size = count_parameters(genome, shape, classes)
+        if least is not None and size < least:
+            reason = f"{size:,} parameters are below the region's {least:,}"
+            self._refuse(trial, genome, "parameters", float(least - size), reason)
+        for limit in self.space.limits:
+            excess, reason = limit.excess(genome, shape, classes)
+            if excess:
+                self._refuse(trial, genome, limit.price.name, excess, reason)
 
     def _refuse(
-        self, trial: optuna.Trial, genome: Genome, name: str, excess: int, reason: str
+        self, trial: optuna.Trial, genome: Genome, name: str, excess: float, reason: str
     ) -> None:
-        record_violation(trial, name, float(excess), reason)
+        record_violation(trial, name, excess, reason)
         store_files(trial, self.artifacts, genome, self.space)
         raise optuna.TrialPruned(reason)
 
@@ -157,7 +183,9 @@ class CNNObjective:
         """Return the seed of a network's training, the same for equal networks."""
         return crc32(f"{self.seed}:{render(genome)}".encode())
 
-    def _train(self, trial: optuna.Trial, genome: Genome, parameters: int) -> TrainingResult:
+    def _train(
+        self, trial: optuna.Trial, genome: Genome, prices: tuple[float, ...]
+    ) -> TrainingResult:
         seed = self.training_seed(genome)
         record(trial, seed=seed)
         file = checkpoint_file(trial, self.checkpoints)
@@ -170,7 +198,7 @@ class CNNObjective:
             batch_size=self.batch_size,
             seed=seed,
             device=self.device,
-            on_epoch=lambda epoch: self._after(trial, epoch, parameters),
+            on_epoch=lambda epoch: self._after(trial, epoch, prices),
             on_step=_leave_if_asked,
             stop_dead=self.stop_dead,
             checkpoint=file,
@@ -179,16 +207,16 @@ class CNNObjective:
             discard_checkpoint(file)
         return result
 
-    def _after(self, trial: optuna.Trial, epoch: Epoch, parameters: int) -> bool:
+    def _after(self, trial: optuna.Trial, epoch: Epoch, prices: tuple[float, ...]) -> bool:
         _leave_if_asked()
         self.on_epoch(trial, epoch)
         last = self.epochs or self.recipe.epochs
         if epoch.number == last or self.halving is None:
             return False
         error = self._bounded(epoch.validation_error)
-        doubt = rate_margin(error, len(self.data.validation.labels), epoch.number / last)
-        values = error, float(parameters)
-        return self.halving.should_stop(trial, epoch.number, values, (doubt, 0.0))
+        doubt = ERROR.margin(error, len(self.data.validation.labels), epoch.number / last)
+        margins = (doubt, *(0.0 for _ in prices))
+        return self.halving.should_stop(trial, epoch.number, (error, *prices), margins)
 
     def _bounded(self, error: float | None) -> float:
         """Return an error that is never NaN, and that of a constant answer at worst."""

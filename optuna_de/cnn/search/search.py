@@ -15,6 +15,14 @@ from optuna_de._checks import require
 from optuna_de._options import Option
 from optuna_de.cnn.architecture.cost import count_parameters
 from optuna_de.cnn.architecture.genomes import repair
+from optuna_de.cnn.architecture.prices import (
+    PARAMETERS,
+    PRICES,
+    Limit,
+    Price,
+    get_price,
+    parse_limit,
+)
 from optuna_de.cnn.architecture.region import (
     SPAN,
     Region,
@@ -28,6 +36,7 @@ from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.recipes import Recipe, fit_recipe, get_recipe
 from optuna_de.cnn.search.objective import CNNObjective
+from optuna_de.cnn.study.objectives import ERROR
 from optuna_de.cnn.study.setup import SETUP_KEY, check_setup, enqueue_once, setup_of
 from optuna_de.cnn.training.device import pick_device
 from optuna_de.halving import Halving
@@ -81,12 +90,26 @@ class Search(DataChoice):
         int | None,
         Option("Images per step (default: the recipe's).", "Budget", ("--batch-size", "--batch")),
     ] = None
+    objectives: Annotated[
+        tuple[str, ...],
+        Option(
+            f"error and one or two of {', '.join(PRICES)} (default: error,parameters).",
+            "Search",
+            parse=_texts,
+        ),
+    ] = ("error", "parameters")
+    limit: Annotated[
+        tuple[str, ...],
+        Option(
+            "Limit on a price, e.g. parameters<=500k, activation-memory<=256KiB or latency<=5ms; "
+            "may be repeated.",
+            "Budget",
+        ),
+    ] = ()
     max_parameters: Annotated[
-        int | None, Option("Skip networks with more parameters.", "Budget")
+        int | None, Option("Short for --limit 'parameters<=N'.", "Budget")
     ] = None
-    max_macs: Annotated[
-        int | None, Option("Skip networks with more multiply-accumulates per image.", "Budget")
-    ] = None
+    max_macs: Annotated[int | None, Option("Short for --limit 'macs<=N'.", "Budget")] = None
     between: Annotated[
         tuple[int, int] | None,
         Option(
@@ -110,7 +133,7 @@ class Search(DataChoice):
     weights: Annotated[
         tuple[float, ...] | None,
         Option(
-            "Weights of error and parameters, e.g. 0.7,0.3 (default: Pareto).",
+            "Weights of the objectives, e.g. 0.7,0.3 (default: Pareto).",
             "Search",
             parse=_weights,
         ),
@@ -157,11 +180,15 @@ class Search(DataChoice):
             require(value is None or value >= 1, name, value, "at least 1")
         if self.preset not in ("modern", "seed"):
             raise ValueError(f"There is no preset {self.preset!r}; choose modern or seed.")
-        if self.weights is not None and len(self.weights) != 2:
-            raise ValueError(f"weights are {self.weights}, but must be of error and parameters.")
+        if self.weights is not None and len(self.weights) != len(self.objectives):
+            raise ValueError(
+                f"weights are {self.weights}, but must be {len(self.objectives)} numbers, of "
+                f"{' and '.join(self.objectives)}."
+            )
         if self.max_error is not None:
             require(0 < self.max_error <= 1, "max_error", self.max_error, "above 0, at most 1")
         self._check_preset()
+        _ = self.prices, self.limits
 
     def _check_preset(self) -> None:
         """Refuse what a preset would not heed."""
@@ -170,6 +197,11 @@ class Search(DataChoice):
         if self.is_seed and self.population != 20:
             raise ValueError(
                 f"population is {self.population}, but that of the preset seed is 20."
+            )
+        if self.is_seed and self.objectives != ("error", "parameters"):
+            raise ValueError(
+                f"objectives are {','.join(self.objectives)}, but those of the preset seed are "
+                "error,parameters."
             )
         if self.is_seed and self.weights not in (None, (0.7, 0.3)):
             raise ValueError(f"weights are {self.weights}, but the preset seed's are (0.7, 0.3).")
@@ -191,6 +223,37 @@ class Search(DataChoice):
         """The study's name; by default the data set and the preset."""
         return self.study_name or f"{Path(self.source).resolve().name.lower()}-{self.preset}"
 
+    @property
+    def prices(self) -> tuple[Price, ...]:
+        """The objectives beside the error.
+
+        Raises:
+            ValueError: If an objective is unknown or there twice, or the error is not the first.
+        """
+        first, *others = self.objectives or ("",)
+        if first != ERROR.name or not others or len({*others}) < len(others):
+            raise ValueError(
+                f"objectives are {','.join(self.objectives)}, but must be error and one or more "
+                f"different prices of {', '.join(PRICES)}."
+            )
+        return tuple(map(get_price, others))
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """The limits on prices, those of ``max_parameters`` and ``max_macs`` among them.
+
+        Raises:
+            ValueError: If a limit cannot be read, or a price has two.
+        """
+        short = {"parameters": self.max_parameters, "macs": self.max_macs}
+        limits = [parse_limit(text, list(PRICES.values())) for text in self.limit]
+        limits += [Limit(PRICES[name], most) for name, most in short.items() if most is not None]
+        names = [limit.price.name for limit in limits]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice} has more than one limit; give one.")
+        return tuple(limits)
+
     @cached_property
     def image_data(self) -> ImageData:
         """The training and validation images."""
@@ -203,10 +266,12 @@ class Search(DataChoice):
         whole = CNNSpace(shape, classes)
         if self.is_seed:
             whole = CNNSpace.seed(shape, classes, evolve_head=self.evolve_head)
+        whole = replace(whole, priced=self.prices)
         if self.region is None:
-            return replace(whole, max_parameters=self.max_parameters, max_macs=self.max_macs)
+            return replace(whole, limits=self.limits)
         low, high = self.region.min_parameters, self.region.max_parameters
-        return replace(whole, min_parameters=low, max_parameters=high, max_macs=self.max_macs)
+        others = [limit for limit in self.limits if limit.price != PARAMETERS]
+        return replace(whole, min_parameters=low, limits=(Limit(PARAMETERS, high), *others))
 
     @cached_property
     def recorded(self) -> Mapping[str, Any] | None:
@@ -232,8 +297,9 @@ class Search(DataChoice):
             return None
         usual = self._usual_region()
         low, high = self.between or (usual.min_parameters, usual.max_parameters)
-        if self.max_parameters is not None and self.max_parameters < high:
-            high = self.max_parameters
+        most = next((limit.most for limit in self.limits if limit.price == PARAMETERS), None)
+        if most is not None and most < high:
+            high = int(most)
             low = low if self.between else max(1, min(low, high // SPAN))
         error = usual.max_error if self.max_error is None else self.max_error
         return Region(low, high, error)
@@ -272,11 +338,12 @@ class Search(DataChoice):
         )
 
     @property
-    def _reference(self) -> tuple[float, float] | None:
-        """The reference point of the region; a weighted sum has none."""
-        if self.region is None or self.weights is not None:
+    def _reference(self) -> tuple[float, ...] | None:
+        """The reference point of region and limits; None if a price has none, or with weights."""
+        most = {limit.price: limit.most for limit in self.space.limits}
+        if self.region is None or self.weights is not None or not most.keys() >= {*self.prices}:
             return None
-        return self.region.max_error, float(self.region.max_parameters)
+        return self.region.max_error, *(float(most[price]) for price in self.prices)
 
     def objective(self) -> CNNObjective:
         """Return the objective."""
@@ -293,9 +360,6 @@ class Search(DataChoice):
             batch_size=self.batch_size,
             device=device,
             seed=self.seed,
-            min_parameters=self.space.min_parameters,
-            max_parameters=self.space.max_parameters,
-            max_macs=self.max_macs,
             halving=Halving.within(epochs) if wanted and epochs > 1 else None,
             stop_dead=not self.is_seed and steps >= TELLING_STEPS,
             checkpoints=self.checkpoints or self.artifacts / "checkpoints",
@@ -325,7 +389,7 @@ class Search(DataChoice):
                 storage=self.open(),
                 study_name=self.name,
                 sampler=sampler,
-                directions=["minimize"] * 2,
+                directions=["minimize"] * len(self.objectives),
                 load_if_exists=True,
             )
         except ValueError as error:
@@ -342,7 +406,9 @@ class Search(DataChoice):
         """Return the settings that change what a study means, as it records them."""
         region = {} if self.region is None else {"region": self.region.text}
         weights = None if self.weights is None else list(self.weights)
-        return {**region, "weights": weights, "most MACs": self.max_macs}
+        limits = [i for i in self.limits if i.price != PARAMETERS or self.region is None]
+        known = {"limits": ", ".join(map(str, limits)) or "none"}
+        return {**region, "weights": weights, **known}
 
     def _fitted(self, text: str) -> dict[str, Any]:
         """Spell a known network in this space, pools dropped that the images do not allow."""

@@ -9,7 +9,7 @@ from optuna_de.cnn.study.attributes import (
     record_training,
     record_violation,
 )
-from optuna_de.cnn.study.objectives import MACS, OBJECTIVES, Objective
+from optuna_de.cnn.study.objectives import ERROR, MEASURES, Measure
 from optuna_de.cnn.study.setup import check_setup, enqueue_once, recorded_setup, setup_of
 from optuna_de.cnn.study.trials import (
     FINISHED,
@@ -25,11 +25,11 @@ from optuna_de.cnn.study.trials import (
 
 __all__ = [
     "ATTRIBUTES",
+    "ERROR",
     "FINISHED",
-    "MACS",
-    "OBJECTIVES",
+    "MEASURES",
     "Attributes",
-    "Objective",
+    "Measure",
     "check_setup",
     "checkpoint_file",
     "complete_trial",

@@ -1,58 +1,70 @@
-"""Table of objectives: what a search minimises, in which unit, known when, and how it is shown."""
+"""Objectives of a study by metric name: unit, format and margin of the error and of each price."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from optuna_de._text import number_text
-from optuna_de.cnn.architecture.cost import count_macs, count_parameters
-from optuna_de.cnn.architecture.layers import ImageShape
-from optuna_de.cnn.architecture.units import Unit
+from optuna_de.cnn.architecture.prices import PRICES, Price
 from optuna_de.halving import rate_margin
 
-Price: TypeAlias = Callable[[Sequence[Unit], ImageShape, int], int]
 Margin: TypeAlias = Callable[[float, int, float], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Objective:
-    """A row of the table.
+class Measure:
+    """Measure of a trained network on the validation images: the first objective of a search.
 
     Args:
         name: The metric's name in the study, its columns and plots.
-        unit: Unit of the values; empty for counts.
-        direction: As Optuna names it.
+        unit: What the values are, in words.
         spec: Format specification of a value, e.g. ``".2%"``.
-        price: Computes the value before any training from units, image shape and classes;
-            None for values that are measured.
-        margin: Uncertainty of a measured value from value, images and progress in ``(0, 1]``, see
-            :func:`optuna_de.halving.rate_margin`; None if the value is exact.
+        margin: Uncertainty of a value from value, images and progress in ``(0, 1]``, see
+            :func:`optuna_de.halving.rate_margin`.
     """
 
     name: str
     unit: str
-    direction: Literal["minimize", "maximize"]
     spec: str
-    price: Price | None = None
-    margin: Margin | None = None
+    margin: Margin
 
     def text(self, value: float) -> str:
         """Return a value for people."""
         return format(value, self.spec)
 
 
-OBJECTIVES = (
-    Objective("error", "share of the validation images", "minimize", ".2%", margin=rate_margin),
-    Objective("parameters", "", "minimize", ",.0f", price=count_parameters),
-)
-"""The objectives of a search, in the order of its values."""
-MACS = Objective("MACs", "", "minimize", ",.0f", price=count_macs)
-"""Multiply-accumulates for one image: recorded and limited, not optimised."""
+ERROR = Measure("error", "share of the validation images", ".2%", rate_margin)
+"""Share of wrong answers."""
+MEASURES = {ERROR.name: ERROR}
+"""First objectives of a search by name."""
 
 
-def value_text(name: str, value: float) -> str:
-    """Return an objective's value for people; a name outside the table gives a plain number."""
-    row = next((o for o in OBJECTIVES if o.name == name), None)
-    return number_text(value) if row is None else row.text(value)
+def objective_of(metric: str) -> Measure | Price | None:
+    """Return the measure or price that a metric's name, such as ``latency [ms]``, stands for.
+
+    None for names that the package does not know, such as a user's own price.
+    """
+    name = metric.partition(" [")[0]
+    return MEASURES.get(name) or PRICES.get(name)
+
+
+def value_text(metric: str, value: float) -> str:
+    """Return an objective's value for people, without unit; an unknown one as a plain number."""
+    row = objective_of(metric)
+    return number_text(value) if row is None else format(value, row.spec)
+
+
+def objective_text(metric: str, value: float) -> str:
+    """Return an objective in words: ``error 12.30%``, ``2,000 parameters``, ``latency 3.2 ms``."""
+    name, _, unit = metric.partition(" [")
+    text = value_text(metric, value)
+    if not unit and name in PRICES:
+        return f"{text} {name}"
+    return f"{name} {text} {unit.removesuffix(']')}".rstrip()
+
+
+def describe_objectives(prices: Sequence[Price]) -> list[str]:
+    """Return the metric names of a search: the error, then its prices with their units."""
+    return [ERROR.name, *(price.metric for price in prices)]

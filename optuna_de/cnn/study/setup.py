@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import optuna
+from optuna.study import StudyDirection
 
 from optuna_de import _compat
 from optuna_de._attributes import LARGEST, read_text
 from optuna_de._text import printable
 from optuna_de.cnn.architecture.layers import ImageShape
-from optuna_de.cnn.study.objectives import OBJECTIVES
+from optuna_de.cnn.study.objectives import describe_objectives
 from optuna_de.search_space.distributions import Params
 from optuna_de.storage.lock import locked
 from optuna_de.storage.stale_trials import quietly_experimental
@@ -29,7 +30,9 @@ _READERS: Mapping[str, Callable[[object], bool]] = {
 }
 """What a final training needs of a setup, and the test of each."""
 SETUP_KEY = "optuna_de:setup"
-_LATER = ("region", "weights", "most MACs")
+_BEFORE = {"objectives": "error, parameters"}
+"""What studies used that were stored before it was recorded."""
+_LATER = ("region", "weights", "limits")
 """What studies of version 0.1.0 do not record; they go on with any."""
 
 
@@ -47,6 +50,7 @@ def setup_of(objective: CNNObjective) -> dict[str, Any]:
         "epochs": objective.epochs or recipe.epochs,
         "batch size": objective.batch_size or recipe.batch_size,
         "training seed": objective.seed,
+        "objectives": ", ".join(describe_objectives(objective.space.priced)),
     }
 
 
@@ -64,19 +68,21 @@ def check_setup(study: optuna.Study, setup: Mapping[str, Any], storage: str) -> 
         ValueError: If the study has another setup, or is not one of a search.
     """
     name = f"Study {study.study_name!r} in {storage}"
-    if list(study.directions) != [optuna.study.StudyDirection.MINIMIZE] * 2:
-        raise ValueError(f"{name} must minimise two objectives; choose another --study-name.")
     stored = study.user_attrs.get(SETUP_KEY)
+    wanted = str(setup["objectives"]).split(", ")
+    ours = isinstance(stored, Mapping)
+    if not ours and list(study.directions) != [StudyDirection.MINIMIZE] * len(wanted):
+        words = {2: "two", 3: "three"}.get(len(wanted), str(len(wanted)))
+        raise ValueError(f"{name} must minimise {words} objectives; choose another --study-name.")
     if stored is None:
         stored = _record_once(study, setup)
     if not isinstance(stored, Mapping):
         raise ValueError(f"{name} was not begun by optuna-de; choose another --study-name.")
     for key in setup:
-        if key in _LATER and key not in stored:
-            continue
-        if stored.get(key) != setup[key]:
+        found = stored.get(key, _BEFORE.get(key, setup[key] if key in _LATER else None))
+        if found != setup[key]:
             raise ValueError(
-                f"{name} uses {key} {stored.get(key)!r}, not {setup[key]!r}. Give the same value, "
+                f"{name} uses {key} {found!r}, not {setup[key]!r}. Give the same value, "
                 "or choose another --study-name."
             )
 
@@ -88,7 +94,7 @@ def _record_once(study: optuna.Study, setup: Mapping[str, Any]) -> object:
         if stored is not None or study.get_trials(deepcopy=False):
             return stored
         with quietly_experimental():
-            study.set_metric_names([o.name for o in OBJECTIVES])
+            study.set_metric_names(str(setup["objectives"]).split(", "))
         study.set_user_attr(SETUP_KEY, dict(setup))
         return setup
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from optuna_de.cnn import CNNSpace
+from optuna_de.cnn.architecture.prices import PARAMETERS, Limit
 from optuna_de.cnn.architecture.region import (
     Region,
     default_region,
@@ -56,7 +57,7 @@ def test_the_default_follows_the_task() -> None:
 
 
 def test_first_networks_are_spread_over_the_sizes() -> None:
-    space = CNNSpace(min_parameters=20_000, max_parameters=1_000_000)
+    space = CNNSpace(min_parameters=20_000, limits=(Limit(PARAMETERS, 1_000_000),))
     rng = np.random.default_rng(0)
     sizes = [space.count_parameters(space.initial(rng)) for _ in range(60)]
     inside = [n for n in sizes if 20_000 <= n <= 1_000_000]

@@ -1,6 +1,7 @@
 """CNNSpace: it inverts itself, every sampler serves, and foreign networks are refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -17,6 +18,7 @@ from optuna_de.cnn import (
     trace,
 )
 from optuna_de.cnn.architecture.genomes import render
+from optuna_de.cnn.architecture.prices import MACS, PARAMETERS, Limit
 from optuna_de.cnn.architecture.space import MODERN_UNITS
 from optuna_de.cnn.architecture.units import (
     FC,
@@ -174,21 +176,25 @@ def test_one_class_is_refused() -> None:
 @pytest.mark.parametrize(
     ("limits", "fits"),
     [
-        ({}, True),
-        ({"max_macs": 1}, False),
-        ({"max_parameters": 1}, False),
-        ({"max_parameters": 10**6, "max_macs": 10**7}, True),
+        ((), True),
+        ((Limit(MACS, 1),), False),
+        ((Limit(PARAMETERS, 1),), False),
+        ((Limit(PARAMETERS, 10**6), Limit(MACS, 10**7)), True),
+        ((Limit(replace(MACS, known=False), 1),), True),  # left to the objective
     ],
 )
-def test_limits_hold_for_whole_networks(limits: dict[str, int], fits: bool) -> None:
-    space = CNNSpace(**limits)  # type: ignore[arg-type]
+def test_limits_hold_for_whole_networks(limits: tuple[Limit, ...], fits: bool) -> None:
+    space = CNNSpace(limits=limits)
     assert space.accept(space.encode(parse("B8k3-MP-GAP"))) is fits
 
 
-@pytest.mark.parametrize("name", ["max_parameters", "max_macs"])
-def test_limits_are_positive(name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be None or at least 1, but is 0"):
-        CNNSpace(**{name: 0})  # type: ignore[arg-type]
+def test_known_prices_alone_are_told_to_the_sampler() -> None:
+    measured = replace(PARAMETERS, name="measured", known=False)
+    space = CNNSpace(priced=(measured, MACS))
+    params = space.initial(np.random.default_rng(0))
+    assert {i: price(params) for i, price in space.prices.items()} == {2: space.count_macs(params)}
+    with pytest.raises(ValueError, match="must differ, and none be the error"):
+        CNNSpace(priced=(MACS, MACS))
 
 
 def test_the_price_of_objective_1_is_the_number_of_parameters() -> None:
@@ -199,4 +205,6 @@ def test_the_price_of_objective_1_is_the_number_of_parameters() -> None:
 
 
 def test_a_kind_that_no_trial_had_is_left_to_the_objective() -> None:
-    assert CNNSpace(max_macs=1).accept({"layers.length": 1, "layers.0.kind": "norm_conv"})
+    assert CNNSpace(limits=(Limit(MACS, 1),)).accept(
+        {"layers.length": 1, "layers.0.kind": "norm_conv"}
+    )

@@ -1,8 +1,8 @@
 """CNNObjective: counts before training, true and finite values, and trials that end alone."""
 
-import dataclasses
 import math
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import DESampler
 from optuna_de.cnn import CNNSpace, count_macs, count_parameters, get_recipe, parse
+from optuna_de.cnn.architecture.prices import MACS, PARAMETERS, Limit, Price
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.search.objective import CNNObjective
@@ -25,7 +26,7 @@ from optuna_de.worker.optimize import optimize
 from tests.cnn.kit import digits
 
 SPACE = CNNSpace.seed((1, 8, 8))
-RECIPE = dataclasses.replace(get_recipe("fast"), crop_padding=1, flip=False, batch_size=50)
+RECIPE = replace(get_recipe("fast"), crop_padding=1, flip=False, batch_size=50)
 DATA = digits(200, 100)
 TINY, SMALL = "C8k3-MP", "C8k3-C12k3-MP"
 
@@ -37,6 +38,10 @@ def fixture_one_thread() -> None:
 
 def make(**changes: Any) -> CNNObjective:
     return CNNObjective(**{"data": DATA, "space": SPACE, "recipe": RECIPE, "epochs": 1, **changes})
+
+
+def limited(price: Price, most: float) -> CNNSpace:
+    return replace(SPACE, limits=(Limit(price, most),))
 
 
 def study_of(*texts: str) -> optuna.Study:
@@ -74,7 +79,7 @@ def test_files_are_left_of_every_network(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(fit, "build", broken_at("C9k3-MP", fail))
     texts = (TINY, "C9k3-MP", SMALL)
     cap = count_parameters(parse(SMALL), (1, 8, 8), 10) - 1
-    whole, full, large = run(make(artifacts=tmp_path, max_parameters=cap), *texts)
+    whole, full, large = run(make(artifacts=tmp_path, space=limited(PARAMETERS, cap)), *texts)
     files = [read(trial, open_store(tmp_path)) for trial in (whole, full, large)]
     assert [sorted(found) for found in files] == [
         ["curve.csv", "drawing.svg", "layers.csv"],
@@ -113,9 +118,9 @@ def test_the_score_is_that_of_the_trained_network_in_eval_mode(
 
 
 def test_the_test_split_is_out_of_reach() -> None:
-    splits = {f.name for f in dataclasses.fields(ImageData) if f.type == "Split"}
+    splits = {f.name for f in fields(ImageData) if f.type == "Split"}
     assert splits == {"train", "validation"}
-    assert not any("test" in f.name for f in dataclasses.fields(CNNObjective))
+    assert not any("test" in f.name for f in fields(CNNObjective))
 
 
 def test_equal_networks_get_equal_errors_and_another_seed_others() -> None:
@@ -127,19 +132,62 @@ def test_equal_networks_get_equal_errors_and_another_seed_others() -> None:
     assert other.user_attrs["curve"] != first.user_attrs["curve"]
 
 
-@pytest.mark.parametrize("cap", ["parameters", "macs"])
-def test_a_network_over_a_cap_is_never_built(monkeypatch: pytest.MonkeyPatch, cap: str) -> None:
+@pytest.mark.parametrize("price", [PARAMETERS, MACS], ids=lambda price: price.name)
+def test_a_network_over_a_limit_is_never_built(
+    monkeypatch: pytest.MonkeyPatch, price: Price
+) -> None:
     monkeypatch.setattr(fit, "build", lambda *_: pytest.fail("it was built"))
-    (trial,) = run(make(**{f"max_{cap}": 100}), SMALL)
-    counts = {"parameters": count_parameters, "macs": count_macs}
-    count = counts[cap](parse(SMALL), (1, 8, 8), 10)
+    (trial,) = run(make(space=limited(price, 100)), SMALL)
+    count = price.value(parse(SMALL), (1, 8, 8), 10)
     assert trial.state == TrialState.PRUNED
-    assert trial.constraints[cap] == sum(trial.constraints.values()) == count - 100
-    assert trial.user_attrs["reason"] == f"{count:,} {cap} are over the cap of 100"
+    assert trial.constraints[price.name] == sum(trial.constraints.values()) == count - 100
+    assert trial.user_attrs["reason"] == f"{price.name} {count:,.0f} is over the limit of 100"
+
+
+ENERGY = Price("energy", "mJ", lambda genome, shape, classes: 0.5 * len(genome), spec=".1f")
+
+
+def test_any_prices_are_the_objectives_beside_the_error() -> None:
+    objective = make(prices=(MACS, ENERGY))
+    study = optuna.create_study(
+        directions=["minimize"] * 3, sampler=DESampler(space=objective.space, seed=0)
+    )
+    study.enqueue_trial(SPACE.encode(parse(SMALL)))
+    study.optimize(objective, n_trials=1)
+    assert study.trials[0].values[1:] == [count_macs(parse(SMALL), (1, 8, 8), 10), 1.5]
+
+
+WRONG: dict[str, tuple[tuple[Price, ...], list[str], str]] = {
+    "another price": (
+        (MACS,),
+        ["error", "parameters"],
+        "gives error, macs, but the study has err",
+    ),
+    "a number less": ((MACS, ENERGY), ["error", "macs"], "the study has error, macs and 2 direc"),
+    "no number": ((replace(ENERGY, of=lambda *_: math.nan),), [], "energy of C8k3-MP is nan, but"),
+    "negative": ((replace(ENERGY, of=lambda *_: -1),), [], "energy of C8k3-MP is -1.0, but must"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_wrong_price_is_one_sentence(name: str) -> None:
+    prices, names, message = WRONG[name]
+    study = study_of(TINY)
+    if names:
+        study.set_metric_names(names)
+    with pytest.raises(ValueError, match=message):
+        make(prices=prices)(study.ask())
+
+
+def test_a_sampler_that_knows_other_prices_is_refused() -> None:
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=DESampler(space=SPACE))
+    with pytest.raises(ValueError, match="the sampler's space has error, parameters"):
+        make(prices=(MACS,))(study.ask())
 
 
 WIDE_HEAD = parse("C1k1-FC150000-FC150000")[1:]
-GIANT = dataclasses.replace(CNNSpace.seed((1, 2, 2)), head=WIDE_HEAD)
+GIANT = replace(CNNSpace.seed((1, 2, 2)), head=WIDE_HEAD)
 
 
 @pytest.mark.parametrize(
@@ -147,17 +195,16 @@ GIANT = dataclasses.replace(CNNSpace.seed((1, 2, 2)), head=WIDE_HEAD)
     [(10**6, TrialState.PRUNED, {"parameters"}), (None, TrialState.COMPLETE, {"memory"})],
 )
 def test_a_giant_costs_no_memory(cap: int | None, state: TrialState, names: set[str]) -> None:
-    data = dataclasses.replace(
+    data = replace(
         DATA,
-        train=dataclasses.replace(DATA.train, images=DATA.train.images[..., :2, :2]),
-        validation=dataclasses.replace(
-            DATA.validation, images=DATA.validation.images[..., :2, :2]
-        ),
+        train=replace(DATA.train, images=DATA.train.images[..., :2, :2]),
+        validation=replace(DATA.validation, images=DATA.validation.images[..., :2, :2]),
     )
     study = optuna.create_study(directions=["minimize"] * 2)
     study.enqueue_trial(GIANT.encode((*parse("C8k3"), *WIDE_HEAD)))
     before = _peak()
-    study.optimize(make(data=data, space=GIANT, max_parameters=cap), n_trials=1)
+    limits = () if cap is None else (Limit(PARAMETERS, cap),)
+    study.optimize(make(data=data, space=replace(GIANT, limits=limits)), n_trials=1)
     (trial,) = study.trials
     assert _peak() - before < 2**28
     assert trial.state == state
@@ -242,7 +289,7 @@ def test_a_lost_device_gives_the_trial_back(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_divergence_is_a_finite_error() -> None:
-    wild = dataclasses.replace(RECIPE, learning_rate=1e30, clip_norm=None, schedule="constant")
+    wild = replace(RECIPE, learning_rate=1e30, clip_norm=None, schedule="constant")
     (trial,) = run(make(recipe=wild, epochs=2), SMALL)
     assert trial.state == TrialState.COMPLETE
     assert trial.user_attrs["status"] == trial.user_attrs["reason"] == "diverged"
@@ -265,12 +312,12 @@ def test_chance_is_the_worst_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(fit, "build", lambda *_: Wrong())
     kept = DATA.validation.labels != 3
-    validation = dataclasses.replace(
+    validation = replace(
         DATA.validation,
         images=DATA.validation.images[kept],
         labels=DATA.validation.labels[kept],
     )
-    (trial,) = run(make(data=dataclasses.replace(DATA, validation=validation)), TINY)
+    (trial,) = run(make(data=replace(DATA, validation=validation)), TINY)
     assert trial.values[0] == 0.9
     assert trial.user_attrs["curve"][-1][2] == 1.0
 
@@ -319,7 +366,7 @@ def test_a_folder_that_cannot_be_made_is_refused_before_any_trial(
         make(**{name: tmp_path / "file"})
 
 
-@pytest.mark.parametrize("name", ["epochs", "batch_size", "max_parameters", "max_macs"])
+@pytest.mark.parametrize("name", ["epochs", "batch_size"])
 def test_numbers_below_one_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is 0, but must be 1 or more"):
         make(**{name: 0})

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial
 
 from optuna_de import DESampler
 from optuna_de.cnn import CNNSpace, count_parameters, get_recipe, parse, render
+from optuna_de.cnn.architecture.prices import PARAMETERS, Limit
 from optuna_de.cnn.architecture.region import Region
 from optuna_de.cnn.recipes import fit_recipe
 from optuna_de.cnn.search.search import Search
@@ -95,6 +96,9 @@ def test_trials_leave_files_and_columns(url: str) -> None:
         ({"validation_fraction": 0.2}, "images"),
         ({"preset": "seed", "population": 20}, "space 'modern', not 'seed'"),
         ({"data": "folder"}, "data 'digits', not 'folder'"),
+        ({"objectives": ("error", "macs")}, "objectives 'error, parameters', not 'error, macs'"),
+        ({"objectives": ("error", "parameters", "macs")}, "not 'error, parameters, macs'"),
+        ({"limit": ("macs<=20M",)}, "limits 'none', not 'macs<=20,000,000'"),
     ],
 )
 def test_another_setup_is_refused_by_name(
@@ -184,7 +188,7 @@ def test_bad_input_is_refused_before_anything_is_stored(url: str, changes: dict[
         ({"preset": "fastest"}, "no preset 'fastest'"),
         ({"trials": 0}, "trials must be at least 1"),
         ({"epochs": -1}, "epochs must be at least 1"),
-        ({"weights": (0.5,)}, "must be of error and parameters"),
+        ({"weights": (0.5,)}, "must be 2 numbers, of error and parameters"),
         ({"preset": "seed", "population": 30}, "population is 30"),
         ({"preset": "seed", "population": 20, "weights": (0.5, 0.5)}, "weights are"),
         ({"evolve_head": True}, "evolve_head belongs to the preset seed"),
@@ -225,9 +229,16 @@ def test_warm_start_comes_first_and_once(url: str) -> None:
     assert not again.get_trials(states=[optuna.trial.TrialState.WAITING])
 
 
-def test_the_sampler_heeds_the_caps(url: str) -> None:
-    trials = go(make(url, max_parameters=20_000), 8)
-    assert all(t.values[1] <= 20_000 for t in trials)
+def test_three_objectives_under_limits(url: str) -> None:
+    search = make(
+        url, objectives=("error", "parameters", "macs"), limit=("macs<=1M",), max_parameters=20_000
+    )
+    trials = go(search, 8)
+    assert all(t.values[1] <= 20_000 and t.values[2] <= 1e6 for t in trials)
+    assert all(t.state.name in ("COMPLETE", "PRUNED") for t in trials)
+    study = optuna.load_study(study_name=search.name, storage=open_storage(url))
+    assert study.metric_names == ["error", "parameters", "macs"]
+    assert study.user_attrs[SETUP_KEY]["limits"] == "macs<=1,000,000"
 
 
 def test_names_come_from_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,7 +296,7 @@ RECORDED = {  # parameters: validation error, the front of benchmarks/cifar10/re
 def children(*, region: bool) -> list[tuple[float, ...]]:
     """Return the values of 28 children after 11 first networks, by recorded errors."""
     low = 1_000 if region else None
-    space = CNNSpace(min_parameters=low, max_parameters=50_000)
+    space = CNNSpace(min_parameters=low, limits=(Limit(PARAMETERS, 50_000),))
     reference = (0.45, 50_000.0) if region else None
     sampler = DESampler(space=space, reference=reference, seed=3)
     study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler, study_name="s")

@@ -1,0 +1,21 @@
+"""Table of prices by name."""
+
+from __future__ import annotations
+
+from optuna_de.cnn.architecture.prices.macs import MACS
+from optuna_de.cnn.architecture.prices.parameters import PARAMETERS
+from optuna_de.cnn.architecture.prices.price import Price
+
+PRICES: dict[str, Price] = {price.name: price for price in (PARAMETERS, MACS)}
+"""Prices of the package, as ``--objectives`` and ``--limit`` name them."""
+
+
+def get_price(name: str) -> Price:
+    """Return a price of the table.
+
+    Raises:
+        ValueError: If there is none of that name.
+    """
+    if name not in PRICES:
+        raise ValueError(f"There is no price {name!r}; choose from {', '.join(PRICES)}.")
+    return PRICES[name]
