@@ -47,7 +47,7 @@ NAMES = (
     *(
         f"nb201-{data}-{price}"
         for data in ("cifar10", "cifar100", "imagenet")
-        for price in ("params", "latency", "error")
+        for price in ("params", "latency", "error", "device")
     ),
     *(f"graph-{data}-{price}" for data in ("cora", "arxiv") for price in ("params", "latency")),
     *(f"hpolib-{data}-params" for data in HPOLIB_SETS),
@@ -59,7 +59,8 @@ class Table:
     """A search space and the losses of all its points.
 
     ``losses`` has the shape (size of each parameter ..., objectives); all are positive and
-    minimised. A name that ends in ``-error`` has one objective.
+    minimised. A name that ends in ``-error`` has one objective, one in ``-device`` three: error,
+    parameters and latency.
     """
 
     name: str
@@ -137,8 +138,9 @@ def _means(content: Mapping[str, Mapping[str, Sequence[float]]], shape: Sequence
 def _nasbench201(data: str, price: str) -> tuple[dict[str, BaseDistribution], Array]:
     column = _means(_pickled("nasbench201", data), [5] * 6)
     columns = [100 - column("val_acc")]
-    if price != "error":
-        columns.append(column({"params": "model_size", "latency": "latency"}[price]))
+    metrics = {"params": ["model_size"], "latency": ["latency"], "error": []}
+    metrics["device"] = ["model_size", "latency"]
+    columns += [column(metric) for metric in metrics[price]]
     space = {f"op{i}": CategoricalDistribution(OPS) for i in range(6)}
     return dict(space), np.stack(columns, axis=-1)
 

@@ -1,0 +1,1 @@
+"""Benchmarks of prices that a device sets: predictions, fronts, quantisation."""
