@@ -6,19 +6,27 @@ import json
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.table import Column, Table
 from rich.text import Text
 
+from optuna_de._files import make_folder
 from optuna_de.cli.console import console, say
-from optuna_de.cli.options import Opt
+from optuna_de.cli.options import Opt, spread
+from optuna_de.cnn.data.loading import DataChoice
+from optuna_de.cnn.evaluation.int8_export import Int8Export, export_int8
+from optuna_de.cnn.evaluation.model_data import load_model_data
 from optuna_de.cnn.export.export import Exported, export_model
 from optuna_de.cnn.export.formats import FORMATS, open_model
 from optuna_de.cnn.export.predict import Prediction
 from optuna_de.cnn.export.predict import predict as classify
 
 
+@spread("subset", "validation_fraction", "split_seed", "download")
 def export(
+    choice: DataChoice,
     model: Annotated[Path, typer.Argument(help="Folder that optuna-de train wrote.")],
     fmt: Annotated[
         str, Opt("--format", help=f"{', '.join(FORMATS)}, or all; python comes with a .pt.")
@@ -29,27 +37,71 @@ def export(
     ] = None,
     check: Annotated[
         Path | None,
-        Opt(help="Folder of images to check the file with (default: scikit-learn's digits)."),
+        Opt(
+            help="Folder of images to check the file with (default: the validation images, or "
+            "scikit-learn's digits where the data are unknown)."
+        ),
+    ] = None,
+    quantize: Annotated[
+        str | None,
+        Opt(help="int8: quantise an onnx file, calibrated on the validation images."),
     ] = None,
 ) -> None:
     """Export a trained network, normalisation included, and check it against PyTorch.
 
     The network takes uint8 images (batch, channels, height, width) in 0..255 and returns logits.
     """
+    if quantize not in (None, "int8") or (quantize and fmt != "onnx"):
+        raise ValueError(f"quantize is {quantize!r} for {fmt}, but must be int8 for onnx.")
     stem = Path(model.resolve().name) if out is None else out
+    if out is not None:
+        make_folder(out.parent)
+    if quantize:
+        path = stem.with_name(f"{stem.name}-int8.onnx") if out is None else stem
+        _print_int8(export_int8(model, path, choice))
+        return
+    images = None if check else _own_images(model, choice)
     for name in FORMATS if fmt == "all" else (fmt,):
         bare = (out is None or fmt == "all") and name in FORMATS
         path = stem.with_name(stem.name + FORMATS[name].suffix) if bare else stem
-        _print(export_model(model, name, path, check=check))
+        _print(export_model(model, name, path, check=check, images=images))
+
+
+def _own_images(model: Path, choice: DataChoice) -> tuple[NDArray[np.uint8], str] | None:
+    """Return the validation images; None where they are unknown or, not asked for, not here."""
+    try:
+        found = load_model_data(model, choice)
+    except ValueError:
+        if choice.data is not None:
+            raise
+        return None
+    if found is None:
+        return None
+    data = found[1]
+    return data.validation.images.cpu().numpy(), f"validation images of {data.name}"
 
 
 def _print(done: Exported) -> None:
     also = f" and {done.path.with_suffix('.pt').name}" if done.path.suffix == ".py" else ""
     say(
-        f"Wrote {done.path}{also}, {done.path.stat().st_size / 1e6:.2f} MB; on {done.images} its "
+        f"Wrote {done.path}{also}, {done.path.stat().st_size / 1e3:,.1f} kB; on {done.images} its "
         f"logits differ from PyTorch's by at most {done.difference:.1e} (largest logit "
         f"{done.largest:.3g})."
     )
+
+
+def _print_int8(done: Int8Export) -> None:
+    scores = ", ".join(
+        f"{name} accuracy {rough:.2%} instead of {exact:.2%} on {images:,} images"
+        for name, (images, exact, rough) in done.accuracies.items()
+    )
+    say(
+        f"Wrote {done.path}, {done.int8_bytes / 1e3:,.1f} kB (float32: "
+        f"{done.float_bytes / 1e3:,.1f} kB), calibrated on {done.calibration:,} validation "
+        f"images; {scores}."
+    )
+    if done.advice:
+        say(done.advice)
 
 
 def predict(

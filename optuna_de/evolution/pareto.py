@@ -28,6 +28,24 @@ def added_areas(front: Losses, candidates: Losses, reference: Losses) -> Losses:
     return np.asarray((np.maximum(widths, 0.0) * np.maximum(heights, 0.0)).sum(axis=1))
 
 
+def added_volumes(front: Losses, candidates: Losses, reference: Losses) -> Losses:
+    """Return the hypervolume that each of ``(k, 3)`` losses adds to ``(n, 3)``.
+
+    Between two neighbouring third losses of the front it is an area times a height.
+    """
+    front = front[dominators(front) == 0]
+    steps = front[np.argsort(front[:, 2], kind="stable")]
+    floors = np.append(-np.inf, steps[:, 2])
+    roofs = np.minimum(np.append(floors[1:], reference[2]), reference[2])
+    added = np.zeros(len(candidates))
+    for below, (floor, roof) in enumerate(zip(floors, roofs, strict=True)):
+        heights = roof - np.maximum(floor, candidates[:, 2])
+        if roof > floor and (heights > 0).any():
+            areas = added_areas(steps[:below, :2], candidates[:, :2], reference[:2])
+            added += areas * np.maximum(heights, 0.0)
+    return added
+
+
 def depths(incumbents: Losses, candidates: Losses) -> Losses:
     """Return by how much each candidate is dominated, 0 or less where it is not."""
     gaps = candidates[:, None, :] - incumbents[None, :, :]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from optuna_de.evolution.pareto import added_areas, depths
+from optuna_de.evolution.pareto import added_areas, added_volumes, depths
 
 Array = NDArray[np.float64]
 
@@ -20,16 +20,17 @@ def acquisition_values(
 ) -> Array:
     """Return the acquisition value of each of ``(k, m)`` candidates, given ``(n, m)`` incumbents.
 
-    One objective: the value; weights: the weighted sum; two objectives: the hypervolume that is
-    added; more: the augmented Chebyshev sum of random weights (Knowles, 2006).
+    One objective: the value; weights: the weighted sum; two or three objectives: the hypervolume
+    that is added; more: the augmented Chebyshev sum of random weights (Knowles, 2006).
     """
     if weights is not None:
         return np.asarray(-(candidates @ np.asarray(weights, dtype=float)))
     match candidates.shape[1]:
         case 1:
             return -candidates[:, 0]
-        case 2:
-            added = added_areas(incumbents, candidates, np.array([1.1, 1.1]))
+        case 2 | 3 as m:
+            volumes = added_areas if m == 2 else added_volumes
+            added = volumes(incumbents, candidates, np.full(m, 1.1))
             useful = added.any() or not len(incumbents)
             return added if useful else -depths(incumbents, candidates)
         case m:

@@ -1,5 +1,6 @@
 """Screening: features, the model, what a candidate is worth, and which offspring is taken."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from optuna_de import _compat
 from optuna_de.evolution.genome import Choices, Gene, Genome, Interval
-from optuna_de.evolution.pareto import added_areas
+from optuna_de.evolution.pareto import added_areas, added_volumes
 from optuna_de.evolution.variation import Alphabet, Catalog
 from optuna_de.screening import screening
 from optuna_de.screening.acquisition import acquisition_values
@@ -92,16 +93,20 @@ def test_a_missing_gene_is_a_value_of_its_own() -> None:
     assert len(np.unique(features(genomes, FLAT), axis=0)) == 3
 
 
-def test_the_added_area_is_that_of_the_exact_hypervolume() -> None:
-    rng, reference = RNG(0), np.ones(2)
-    front, candidates = rng.random((12, 2)), rng.random((50, 2)) * 1.2
+@pytest.mark.parametrize(("m", "added"), [(2, added_areas), (3, added_volumes)])
+def test_what_is_added_is_the_exact_hypervolume(
+    m: int, added: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+) -> None:
+    rng, reference = RNG(0), np.ones(m)
+    front, candidates = rng.random((12, m)), rng.random((50, m)) * 1.2
+    front[0, -1] = front[1, -1]
 
     def volume(points: np.ndarray) -> float:
         inside = points[(points < reference).all(axis=1)]
         return _compat.hypervolume(inside[_compat.is_on_front(inside)], reference)
 
     exact = [volume(np.vstack([front, c])) - volume(front) for c in candidates]
-    np.testing.assert_allclose(added_areas(front, candidates, reference), exact, atol=1e-12)
+    np.testing.assert_allclose(added(front, candidates, reference), exact, atol=1e-12)
 
 
 def test_without_a_better_candidate_the_least_dominated_one_wins() -> None:

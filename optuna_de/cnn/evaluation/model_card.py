@@ -22,6 +22,7 @@ def model_card(result: dict[str, Any]) -> str:
         "## Figures",
         figure_table(result),
         honesty(result),
+        *int8_figures(result),
         "## Data",
         _list(
             {
@@ -88,6 +89,31 @@ def figure_table(result: dict[str, Any]) -> str:
         for key, row in result["figures"].items()
     )
     return table(head, rows, left=("weights",))
+
+
+def int8_figures(result: dict[str, Any]) -> list[str]:
+    """Return the figures of the int8 file beside those of float32; none without such a file."""
+    if "int8" not in result:
+        return []
+    found = result["int8"]
+    head = ("file", "kB", *(f"{name} accuracy" for name in found["accuracies"]))
+    rows = [
+        (
+            name,
+            f"{found[size] / 1000:.1f}",
+            *(f"{row[i]:.2%}" for row in found["accuracies"].values()),
+        )
+        for i, name, size in ((1, "float32", "float32 bytes"), (2, "int8", "bytes"))
+    ]
+    images = ", ".join(f"{row[0]:,} of {name}" for name, row in found["accuracies"].items())
+    trained = result["setup"]["validation"] != "kept apart"
+    return [
+        "## Int8",
+        table(head, rows, left=("file",)),
+        f"`{escape(found['file'])}` is quantised to int8 (weights per channel, ranges from "
+        f"{found['calibration images']:,} validation images). Images scored: {images}."
+        + (" The network was trained on the validation images, too." if trained else ""),
+    ]
 
 
 def honesty(result: dict[str, Any]) -> str:

@@ -47,7 +47,12 @@ class Exported:
 
 
 def export_model(
-    folder: str | Path, fmt: str, out: str | Path, *, check: str | Path | None = None
+    folder: str | Path,
+    fmt: str,
+    out: str | Path,
+    *,
+    check: str | Path | None = None,
+    images: tuple[NDArray[np.uint8], str] | None = None,
 ) -> Exported:
     """Export a trained network to one format and check its outputs against PyTorch on real images.
 
@@ -56,7 +61,9 @@ def export_model(
         fmt: A key of :data:`FORMATS`. "python" also writes the weights, ``out`` with the
             suffix ``.pt``.
         out: The file, with the format's suffix; an existing one is replaced.
-        check: Folder of images to check with, any below it; None takes scikit-learn's digits.
+        check: Folder of images to check with, any below it; None takes ``images``.
+        images: Images to check with, uint8 ``(n, c, h, w)``, and their source in words; the first
+            64 are used. None takes scikit-learn's digits.
 
     Raises:
         ValueError: If an argument is wrong, an extra is missing or the check fails; then no file
@@ -67,15 +74,31 @@ def export_model(
     model = load_model(folder)
     if not all(0 < s < inf for s in model.std) or not all(map(isfinite, model.mean)):
         raise ValueError(f"mean {model.mean} or std {model.std} of {folder} cannot normalise.")
-    images, source = _real_images(model.image_shape, None if check is None else Path(check))
-    expected = _reference(model, images)
+    if check is None and images is not None:
+        real, source = images[0][:_IMAGES], f"{min(_IMAGES, len(images[0]))} {images[1]}"
+    else:
+        real, source = _real_images(model.image_shape, None if check is None else Path(check))
+    expected = _reference(model, real)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as folder_of_draft:
         draft = Path(folder_of_draft) / out.name
-        logits = FORMATS[fmt].write(model, draft)
-        difference, largest = _compare(logits, images, expected, fmt)
+        logits = _written(model, fmt, draft)
+        difference, largest = _compare(logits, real, expected, fmt)
         for file in sorted(draft.parent.iterdir(), key=lambda f: f.suffix == out.suffix):
             os.replace(file, out.parent / file.name)
     return Exported(out, source, difference, largest)
+
+
+def _written(model: model_folder.TrainedModel, fmt: str, draft: Path) -> LogitsFunction:
+    """Write a draft; an exception of the converter becomes one sentence."""
+    try:
+        return FORMATS[fmt].write(model, draft)
+    except (ValueError, OSError):
+        raise
+    except Exception as error:  # torch's exporters raise many kinds
+        words = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"The network could not be exported to {fmt}: {type(error).__name__}: {words}."
+        ) from None
 
 
 def _check_target(fmt: str, out: Path, folder: Path) -> None:
