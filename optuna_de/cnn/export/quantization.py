@@ -54,14 +54,19 @@ def quantize_to_int8(
     with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as place:
         exported, draft = Path(place, "float.onnx"), Path(place, out.name)
         FORMATS["onnx"].write(model, exported)
-        _convert(exported, draft, images[:CALIBRATION_IMAGES])
+        convert_to_int8(exported, draft, images[:CALIBRATION_IMAGES])
         sizes = np.array([exported.stat().st_size, draft.stat().st_size])
         _check(draft, images[:CALIBRATION_IMAGES])
         draft.replace(out)
     return sizes
 
 
-def _convert(exported: Path, draft: Path, images: NDArray[np.uint8]) -> None:
+def convert_to_int8(exported: Path, draft: Path, images: NDArray[np.uint8]) -> None:
+    """Convert a float32 ONNX file to an int8 draft in the same folder.
+
+    Raises:
+        ValueError: If onnxruntime cannot convert it.
+    """
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from optuna_de.cnn.architecture.prices.activation_memory import (
+    ACTIVATION_MEMORY,
+    ACTIVATION_MEMORY_FLOAT32,
+)
 from optuna_de.cnn.architecture.prices.macs import MACS
+from optuna_de.cnn.architecture.prices.model_size import MODEL_SIZE, MODEL_SIZE_FLOAT32
 from optuna_de.cnn.architecture.prices.parameters import PARAMETERS
 from optuna_de.cnn.architecture.prices.price import Price
 
-PRICES: dict[str, Price] = {price.name: price for price in (PARAMETERS, MACS)}
+PRICES: dict[str, Price] = {
+    price.name: price
+    for price in (
+        *(PARAMETERS, MACS),
+        *(ACTIVATION_MEMORY, ACTIVATION_MEMORY_FLOAT32),
+        *(MODEL_SIZE, MODEL_SIZE_FLOAT32),
+    )
+}
 """Prices of the package, as ``--objectives`` and ``--limit`` name them."""
 
 

@@ -1,0 +1,14 @@
+"""Write the page of this folder: ``python -m benchmarks.devices``."""
+
+from __future__ import annotations
+
+from benchmarks.common.page import main
+from benchmarks.devices import price_errors, three_objectives
+
+SECTIONS = {
+    "price-errors": ("Errors of computed prices", price_errors.table),
+    "three-objectives": ("Three objectives, two of them known", three_objectives.table),
+}
+
+if __name__ == "__main__":
+    main(__file__, SECTIONS)
