@@ -7,3 +7,5 @@ from optuna_de.storage import open_storage
 from optuna_de.worker import optimize
 
 __all__ = ["DESampler", "Halving", "Kind", "SequenceSpace", "open_storage", "optimize"]
+
+__version__ = "0.1.0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Annotated
 
 import optuna
 import typer
@@ -10,9 +11,11 @@ from optuna.exceptions import StorageInternalError
 from rich.logging import RichHandler
 from rich.markup import escape
 
+from optuna_de import __version__
 from optuna_de.cli.compare import compare
-from optuna_de.cli.console import errors, replace_unprintable
+from optuna_de.cli.console import console, errors, replace_unprintable
 from optuna_de.cli.export import export, predict
+from optuna_de.cli.options import Opt
 from optuna_de.cli.report import dashboard, report
 from optuna_de.cli.search import search
 from optuna_de.cli.train import train
@@ -25,8 +28,18 @@ app = typer.Typer(
 )
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"optuna-de {__version__}", highlight=False)
+        raise typer.Exit
+
+
 @app.callback()
-def main() -> None:
+def main(
+    version: Annotated[
+        bool, Opt("--version", callback=_say_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
     """Neural architecture search by differential evolution, on Optuna."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.basicConfig(
