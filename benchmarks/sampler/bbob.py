@@ -5,9 +5,9 @@ Run ``python -m benchmarks.sampler.bbob --dimensions 2,5,10 --save``. All 24 fun
 in their logarithm. Instances 1 to 5 are those that the defaults were tuned on. Workers are
 simulated: each evaluation takes between half and one and a half units of time.
 
-An arm is a set of parts of the search, driven without a storage: ``cma`` alone, with a
-``model`` (its minimum is every fourth child) and with a share of ``differences`` (the children
-that other studies get); ``differences`` alone is the rule of other studies.
+An arm is driven without a storage, which takes a tenth of the time. ``de`` is the search that
+``DESampler`` does, child for child, as a test shows; ``cma`` is the same without the model.
+``differences`` are the children that other studies get.
 """
 
 from __future__ import annotations
@@ -19,29 +19,40 @@ from functools import partial
 from heapq import heappop, heappush
 from multiprocessing import Pool
 from typing import Protocol
+from zlib import crc32
 
 import cocoex
 import numpy as np
 
 from benchmarks.common.results import Array, Row, header, markdown, results_of, write
-from optuna_de.evolution.cma_fold import CMAFold, Evaluation, RunRules, model_minimum, sample
-from optuna_de.evolution.genome import reflect
+from optuna_de.evolution.cma_fold import (
+    CMAFold,
+    Evaluation,
+    RunRules,
+    ball_of,
+    model_minimum,
+    sample,
+)
+from optuna_de.evolution.genome import Interval, reflect
+from optuna_de.sampler.numeric_offspring import WIDER
+from optuna_de.sampler.numeric_space import NumericSpace
+from optuna_de.sampler.offspring import ATTEMPTS
 
 RESULTS = results_of(__file__)
 TARGETS = 10.0 ** np.linspace(2, -8, 51)
 CHECKPOINTS = (100, 300, 1000, 3000)
 FUNCTIONS = range(1, 25)
 STARTUP = 10
+BOUND = 5.0
 
 
 @dataclass(frozen=True)
 class Child:
-    """A point of the unit cube, the run it was planned in, and the trials that were finished."""
+    """A point of the box, the run it was planned in, and whether it was drawn for that run."""
 
-    point: Array
-    run: int
-    own: bool
-    known: int
+    values: tuple[float, ...]
+    run: int | None = None
+    own: bool = False
 
 
 class Search(Protocol):
@@ -57,70 +68,104 @@ class Search(Protocol):
 class Differences:
     """The rule of other studies: best + 0.7 (r1 - r2), truncation to 20, half a random edit."""
 
-    def __init__(self, dimension: int, rng: np.random.Generator) -> None:
-        self.dimension, self.rng = dimension, rng
+    def __init__(self, dimension: int, seed: int) -> None:
+        self.dimension, self.rng = dimension, np.random.default_rng((seed, dimension))
         self.told: list[tuple[float, int, Array]] = []
-        self.count = 0
+        self.taken, self.count = set[tuple[float, ...]](), 0
 
     def ask(self, number: int) -> Child:
-        """Return the child of a trial."""
+        """Return the child of a trial; one that was asked for before is drawn again."""
+        for _ in range(ATTEMPTS):
+            child = Child(_in_box(self._draw()))
+            if child.values not in self.taken:
+                break
+        self.taken.add(child.values)
+        return child
+
+    def _draw(self) -> Array:
         rng, d = self.rng, self.dimension
         if self.count < STARTUP:
-            return Child(rng.random(d), 0, True, self.count)
+            return rng.random(d)
         best = int(rng.integers(min(5, len(self.told))))
         others = [i for i in range(len(self.told)) if i != best]
         base, a, b = (self.told[i][2] for i in (best, *rng.choice(others, 2, replace=False)))
         moved = np.array([reflect(unit) for unit in base + 0.7 * (a - b)])
         child = np.where(rng.random(d) < 0.5, moved, base)
-        edited = np.where(rng.random(d) * d < 0.5, rng.random(d), child)
-        return Child(edited, 0, False, self.count)
+        return np.where(rng.random(d) * d < 0.5, rng.random(d), child)
 
     def tell(self, child: Child, loss: float) -> None:
         """Take in an evaluated child."""
         self.count += 1
-        self.told.append((loss, self.count, child.point))
+        self.told.append((loss, self.count, (np.array(child.values) + BOUND) / (2 * BOUND)))
         if self.count >= STARTUP:
             self.told = sorted(self.told, key=lambda entry: entry[:2])[:20]
 
 
-class Adaptive:
-    """Runs of CMA-ES, with a model's minimum every few trials and a share of differences."""
+def _in_box(point: Array) -> tuple[float, ...]:
+    return tuple((2 * BOUND * point - BOUND).tolist())
 
-    def __init__(
-        self, dimension: int, rng: np.random.Generator, *, every: int, differences: float = 0.0
-    ) -> None:
-        self.rng, self.every, self.share = rng, every, differences
-        self.fold = CMAFold(RunRules(STARTUP, np.zeros(dimension)))
-        self.other = Differences(dimension, rng)
+
+class Adaptive:
+    """The search of DESampler(seed=seed) on floats, trial for trial, without a storage.
+
+    Args:
+        dimension: Parameters ``x00``, ``x01`` and so on, in [-5, 5].
+        seed: The sampler's seed.
+        models: Whether every fourth child is the minimum of a model.
+    """
+
+    def __init__(self, dimension: int, seed: int, *, models: bool = True) -> None:
+        self.names = [f"x{i:02d}" for i in range(dimension)]
+        self.span = Interval(-BOUND, BOUND)
+        spans = dict.fromkeys(self.names, self.span)
+        self.space = NumericSpace(spans, np.zeros(dimension))
+        self.fold = CMAFold(RunRules(STARTUP, self.space.cells))
+        self.seed, self.models = seed, models
+        self.taken = set[tuple[float, ...]]()
 
     def ask(self, number: int) -> Child:
         """Return the child of a trial."""
-        run, known = self.fold.run, len(self.fold.trials)
+        under_way = number - len(self.fold.trials)
+        for attempt in range(ATTEMPTS):
+            child = self._draw((self.seed, 0, number, attempt), under_way)
+            if child.values not in self.taken:
+                break
+        self.taken.add(child.values)
+        return child
+
+    def _draw(self, name: tuple[int, ...], under_way: int) -> Child:
+        run, (*_, number, attempt) = self.fold.run, name
+        if not self.fold.trials:
+            codes = [(*name, crc32(text.encode())) for text in self.names]
+            units = [np.random.default_rng(code).random() for code in codes]
+            return Child(tuple(map(self.span.from_unit, units)))
+        rng = np.random.default_rng((*name, 0))
         if run.normal is None:
-            return Child(self.rng.random(self.other.dimension), run.number, True, known)
-        if self.share and self.rng.random() < self.share:
-            return Child(self.other.ask(number).point, run.number, False, known)
-        turn = self.every and number % self.every == 0
-        point = model_minimum(run, self.fold.trials) if turn else None
-        point = sample(run, self.rng) if point is None else point
-        return Child(point, run.number, True, known)
+            units = [rng.random() for _ in self.names]
+            return Child(tuple(map(self.span.from_unit, units)), run.number, True)
+        ball = ball_of(number, under_way) if self.models and not attempt else None
+        point = model_minimum(run, self.fold.trials, ball) if ball else None
+        point = sample(run, rng, wider=WIDER**attempt) if point is None else point
+        params = self.space.rounded(self.space.unrounded(point))
+        return Child(tuple(float(params[text]) for text in self.names), run.number, True)
 
     def tell(self, child: Child, loss: float) -> None:
         """Take in an evaluated child."""
-        point, trials = child.point, self.fold.trials
-        told = Evaluation(point, point, loss, 0.0, child.run, child.own, child.known)
-        self.fold.insert(len(trials), told)
-        self.other.tell(child, loss)
+        point = self.space.point(dict(zip(self.names, child.values, strict=True)))
+        told = Evaluation(point, point, loss, 0.0, child.run, child.own)
+        self.fold.insert(len(self.fold.trials), told)
 
 
-ARMS: dict[str, Callable[[int, np.random.Generator], Search]] = {
+ARMS: dict[str, Callable[[int, int], Search]] = {
     "differences": Differences,
-    "cma": partial(Adaptive, every=0),
-    "cma+model": partial(Adaptive, every=4),
-    "cma+model/2": partial(Adaptive, every=2),
-    "cma+model/8": partial(Adaptive, every=8),
-    "cma+model+differences": partial(Adaptive, every=4, differences=0.3),
+    "cma": partial(Adaptive, models=False),
+    "de": Adaptive,
 }
+
+
+def seed_of(function: int, dimension: int, instance: int) -> int:
+    """Return the seed of a run, which all arms and solvers share."""
+    return 10_000 * dimension + 100 * function + instance
 
 
 def losses(search: Search, problem: cocoex.BareProblem, budget: int, workers: int) -> Array:
@@ -133,7 +178,7 @@ def losses(search: Search, problem: cocoex.BareProblem, budget: int, workers: in
             heappush(running, (now + rng.uniform(0.5, 1.5), asked, search.ask(asked)))
             asked += 1
         now, _, child = heappop(running)
-        found.append(problem(10 * child.point - 5))
+        found.append(problem(np.array(child.values)))
         search.tell(child, found[-1])
     return np.array(found)
 
@@ -141,13 +186,16 @@ def losses(search: Search, problem: cocoex.BareProblem, budget: int, workers: in
 def _job(job: tuple[str, int, int, int, int, int]) -> Row:
     arm, dimension, function, instance, budget, workers = job
     problem = cocoex.BareProblem("bbob", function, dimension, instance)
-    search = ARMS[arm](dimension, np.random.default_rng((function, dimension, instance)))
+    search = ARMS[arm](dimension, seed_of(function, dimension, instance))
     gaps = losses(search, problem, budget, workers) - problem.best_value()
-    shares = {
-        str(n): float(np.mean(gaps[:n].min() <= TARGETS)) for n in CHECKPOINTS if n <= budget
-    }
     about = {"arm": arm, "dimension": dimension, "workers": workers}
-    return {**about, "function": function, "instance": instance, "shares": shares}
+    return {**about, "function": function, "instance": instance, "shares": shares_of(gaps)}
+
+
+def shares_of(gaps: Array) -> dict[str, float]:
+    """Return the share of targets reached at each checkpoint, from losses above the optimum."""
+    points = [n for n in CHECKPOINTS if n <= len(gaps)]
+    return {str(n): float(np.mean(gaps[:n].min() <= TARGETS)) for n in points}
 
 
 def interval(shares: Array) -> str:

@@ -2,6 +2,8 @@
 
 A run starts at the best of its first trials, is adapted by each full block of its own children,
 and ends where its distribution has shrunk to a point; the next one starts from new random trials.
+Every second run has larger blocks, twice those of the last large one (BIPOP: Hansen, 2009,
+*Benchmarking a BI-Population CMA-ES on the BBOB-2009 Function Testbed*, GECCO).
 Every state is a function of the trials before it, so that any process folds the same one. A trial
 that arrives late is put in its place, and what lies behind it is folded anew.
 """
@@ -25,8 +27,9 @@ STEP_SIZE = 0.3  # of a run's first distribution, in the unit cube
 WIDEST = 0.5  # no coordinate's standard deviation is larger
 NARROWEST = 1e-7  # a run ends where all are smaller
 GRID_FLOOR = 0.3  # least standard deviation on a grid, in cells
-DELAY = 0.25  # a block is at least this share of the trials that ended while one was evaluated
-RADIUS = 1.0  # of the model's ball, in sqrt(d) standard deviations
+LARGEST = 64  # factor on the size of a block
+RADII = (1.0, 0.5, 2.0, 4.0)  # of the model's ball, in sqrt(d) standard deviations
+MODEL_EVERY = 4  # trials: one is the minimum of a model
 RECENT = 50  # blocks whose states are all kept; of older ones every RECENT-th is
 
 
@@ -43,7 +46,6 @@ class Evaluation:
             of one that was enqueued.
         own: Whether it was drawn for that run: at random for its start, from its distribution,
             or as the minimum of a model.
-        known: Trials that were finished when it was planned; ``None`` where that was not noted.
     """
 
     point: Array
@@ -52,7 +54,6 @@ class Evaluation:
     violation: float
     run: int | None
     own: bool
-    known: int | None
 
     @property
     def rank(self) -> tuple[float, float]:
@@ -103,7 +104,7 @@ def advance(run: Run, trial: Evaluation | None, position: int, rules: RunRules) 
     taken = replace(run, block=(*run.block, trial), best=trial if improves else run.best)
     if run.normal is None:
         return _started(taken) if len(taken.block) >= rules.startup else taken
-    if len(taken.block) < _wanted(trial, position):
+    if len(taken.block) < block_wanted(run.number, len(trial.point)):
         return taken
     return _adapted(taken, position, rules)
 
@@ -114,10 +115,10 @@ def _started(run: Run) -> Run:
     return replace(run, normal=isotropic(run.best.place, STEP_SIZE), block=())
 
 
-def _wanted(trial: Evaluation, position: int) -> int:
-    """Return the size of a block: larger where many workers sample from an old distribution."""
-    late = 0 if trial.known is None else position - trial.known
-    return max(block_size(len(trial.point)), math.ceil(DELAY * late))
+def block_wanted(run: int, dimension: int) -> int:
+    """Return the size of the blocks of a run: that of CMA-ES, larger in every second run."""
+    factor = 2 ** ((run + 1) // 2) if run % 2 else 1
+    return block_size(dimension) * min(factor, LARGEST)
 
 
 def _adapted(run: Run, position: int, rules: RunRules) -> Run:
@@ -196,12 +197,43 @@ def sample(run: Run, rng: np.random.Generator, *, wider: float = 1.0) -> Array:
     return np.clip(point, 0.0, 1.0)
 
 
-def model_minimum(run: Run, trials: Sequence[Evaluation | None]) -> Array | None:
-    """Return the minimum of a quadratic model near a run's mean, shape ``(d,)``.
+@dataclass(frozen=True, slots=True)
+class Ball:
+    """Where a model is fitted, and its minimum is looked for.
+
+    Args:
+        at_best: Whether its middle is the best trial of the run, or the mean.
+        radius: In ``sqrt(d)`` standard deviations of the run's distribution.
+    """
+
+    at_best: bool
+    radius: float
+
+
+def ball_of(number: int, under_way: int) -> Ball | None:
+    """Return the ball of a trial that is to be a model's minimum; ``None`` for the others.
+
+    The middle alternates. Where other minima are being evaluated, radii differ, too: trials that
+    are planned before their siblings are told would all be the same point otherwise.
+
+    Args:
+        number: The trial's number.
+        under_way: Other trials that wait or run.
+    """
+    turn = number // MODEL_EVERY
+    if number % MODEL_EVERY:
+        return None
+    radii = RADII[: 1 + under_way // MODEL_EVERY]
+    return Ball(turn % 2 == 1, radii[turn // 2 % len(radii)])
+
+
+def model_minimum(run: Run, trials: Sequence[Evaluation | None], ball: Ball) -> Array | None:
+    """Return the minimum of a quadratic model in a ball, shape ``(d,)``.
 
     Args:
         run: One that has a distribution.
         trials: All finished trials, in the order of completion; those of the run count.
+        ball: Where to look.
 
     Returns:
         A point of the unit cube; ``None`` where a model cannot be fitted, or would have to leave
@@ -211,8 +243,10 @@ def model_minimum(run: Run, trials: Sequence[Evaluation | None]) -> Array | None
     normal, wanted = run.normal, quadratic_model.points_wanted(len(run.normal.mean))
     recent = trials[max(run.start, len(trials) - 4 * wanted) :]
     usable = [t for t in recent if t and t.violation == 0 and math.isfinite(t.loss)]
-    if not usable or (run.best is not None and run.best.violation > 0):
+    if not usable or run.best is None or run.best.violation > 0:
         return None
+    if ball.at_best:
+        normal = replace(normal, mean=run.best.place)
     places = np.concatenate([trial.place for trial in usable]).reshape(len(usable), -1)
     white = normal.whiten(places)
     losses = np.array([trial.loss for trial in usable])
@@ -222,7 +256,7 @@ def model_minimum(run: Run, trials: Sequence[Evaluation | None]) -> Array | None
     model = quadratic_model.fit(white, losses)
     if model is None:
         return None
-    z, multiplier = quadratic_model.minimum(model, RADIUS * len(normal.mean) ** 0.5)
+    z, multiplier = quadratic_model.minimum(model, ball.radius * len(normal.mean) ** 0.5)
     return _within(normal, model, z, multiplier)
 
 

@@ -260,9 +260,7 @@ class History:
 
     def _evaluation(self, finished: Finished) -> Evaluation | None:
         trial = self._finished[finished.number]
-        plan = stored_plan(trial)
-        known = None if plan is None else self.fold.start_of(plan.generation)
-        return self._space.evaluation(finished, trial.params, plan, known)
+        return self._space.evaluation(finished, trial.params, stored_plan(trial))
 
     def genome(self, number: int) -> Genome | None:
         """Return the genome of a finished trial; it is read when it is first asked for."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from optuna_de.evolution.cma_fold import CMAFold, model_minimum, sample
+from optuna_de.evolution.cma_fold import CMAFold, ball_of, model_minimum, sample
 from optuna_de.sampler.history import History
 from optuna_de.sampler.numeric_space import NumericSpace
 from optuna_de.sampler.offspring import (
@@ -21,7 +21,6 @@ from optuna_de.sampler.settings import Settings
 from optuna_de.search_space.distributions import Distributions
 
 DIFFERENCES = 0.3  # share of children by differences where a parameter is on a grid
-MODEL_EVERY = 4  # trials: one is the minimum of a model
 WIDER = 1.1  # factor on the standard deviations for each child that was taken or refused
 
 
@@ -30,9 +29,10 @@ def plan_numeric(
 ) -> Candidate | None:
     """Plan a trial of a study of one objective whose parameters are all numbers.
 
-    Every fourth trial is the minimum of a quadratic model of the trials near the mean, the others
-    are drawn from the normal distribution of CMA-ES (:mod:`optuna_de.evolution.cma_fold`). Where
-    a parameter is on a grid, a share of the trials are children by differences instead.
+    Every fourth trial is the minimum of a quadratic model of the trials near the mean or the best
+    one, the others are drawn from the normal distribution of CMA-ES
+    (:mod:`optuna_de.evolution.cma_fold`). Where a parameter is on a grid, a share of the trials
+    are children by differences instead.
 
     Returns:
         ``None`` where the study is not of this kind. One with an infeasible trial is not: at the
@@ -62,9 +62,10 @@ def _sample(
     history: History, fold: CMAFold, space: NumericSpace, key: Key, settings: Settings
 ) -> Candidate:
     """Draw a child that is neither taken nor refused, wider and wider, within ``ATTEMPTS``."""
+    ball = ball_of(key[-1], sum(number != key[-1] for number in history.open_numbers))
     for attempt in range(ATTEMPTS):
         name = (*key, attempt)
-        point = model_minimum(fold.run, fold.trials) if _is_model_turn(name) else None
+        point = model_minimum(fold.run, fold.trials, ball) if ball and not attempt else None
         operator = "cma" if point is None else "model"
         if point is None:
             point = sample(fold.run, np.random.default_rng((*name, 0)), wider=WIDER**attempt)
@@ -75,8 +76,3 @@ def _sample(
             break
     plan = Plan(history.generation, operator, (), name, sampled=sampled, run=fold.run.number)
     return Candidate(plan, genome, params)
-
-
-def _is_model_turn(name: Key) -> bool:
-    *_, number, attempt = name
-    return attempt == 0 and number % MODEL_EVERY == 0

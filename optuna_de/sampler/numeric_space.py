@@ -61,7 +61,7 @@ class NumericSpace:
         return np.array([span.to_unit(values[name]) for name, span in self.spans.items()])
 
     def evaluation(
-        self, trial: Finished, values: Mapping[str, Any], plan: Plan | None, known: int | None
+        self, trial: Finished, values: Mapping[str, Any], plan: Plan | None
     ) -> Evaluation | None:
         """Return a finished trial as a point, by the plan that is stored with it.
 
@@ -72,7 +72,6 @@ class NumericSpace:
             trial: The trial.
             values: Its parameters.
             plan: Its plan, ``None`` where it has none.
-            known: Trials that were finished when it was planned.
 
         Returns:
             ``None`` where the trial has no loss or lacks a parameter.
@@ -87,4 +86,4 @@ class NumericSpace:
         point = self.point(sampled) if whole and self.cells.any() else place
         run = plan.run if agrees else None
         own = run is not None and (whole or plan.operator == "initial")
-        return Evaluation(point, place, trial.losses[0], trial.violation, run, own, known)
+        return Evaluation(point, place, trial.losses[0], trial.violation, run, own)

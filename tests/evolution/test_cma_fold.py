@@ -5,16 +5,20 @@ import pytest
 
 from optuna_de.evolution.cma import block_size
 from optuna_de.evolution.cma_fold import (
+    Ball,
     CMAFold,
     Evaluation,
     Run,
     RunRules,
     advance,
+    ball_of,
+    block_wanted,
     model_minimum,
     sample,
 )
 
 D = 3
+BALL = Ball(at_best=False, radius=1.0)
 RULES = RunRules(10, np.zeros(D))
 
 
@@ -22,8 +26,14 @@ def sphere(point: np.ndarray) -> float:
     return float(((point - 0.3) ** 2).sum())
 
 
-def at(point: np.ndarray, run: int | None, known: int | None = None) -> Evaluation:
-    return Evaluation(point, point, sphere(point), 0.0, run, run is not None, known)
+def at(point: np.ndarray, run: int | None) -> Evaluation:
+    return Evaluation(point, point, sphere(point), 0.0, run, run is not None)
+
+
+def tilted(trials: list[Evaluation | None]) -> list[Evaluation | None]:
+    return [
+        t and Evaluation(t.point, t.place, float(t.place.sum()), 0.0, t.run, t.own) for t in trials
+    ]
 
 
 def a_search(size: int, seed: int = 0) -> list[Evaluation | None]:
@@ -36,7 +46,7 @@ def a_search(size: int, seed: int = 0) -> list[Evaluation | None]:
         elif run.normal is None or i % 13 == 12:
             fold.insert(i, at(rng.random(D), None if i % 13 == 12 else run.number))
         else:
-            fold.insert(i, at(sample(run, rng), run.number, i - i % 3))
+            fold.insert(i, at(sample(run, rng), run.number))
     return fold.trials
 
 
@@ -119,29 +129,39 @@ def test_a_child_by_differences_counts_only_where_it_is_the_best_of_its_run() ->
     run = plain(trials)
     best = np.full(D, 0.3)
     for point, number, counts in ((np.ones(D), 0, False), (best, 0, True), (best, 1, False)):
-        child = Evaluation(point, point, sphere(point), 0.0, number, False, None)
+        child = Evaluation(point, point, sphere(point), 0.0, number, False)
         assert (advance(run, child, 40, RULES) is not run) == counts
 
 
-def test_late_children_make_blocks_larger() -> None:
+def test_every_second_run_has_larger_blocks() -> None:
+    sizes = [block_wanted(run, D) // block_size(D) for run in (0, 1, 2, 3, 4, 5, 99)]
+    assert sizes == [1, 2, 1, 4, 1, 8, 64]
     rng = np.random.default_rng(0)
-    trials: list[Evaluation | None] = [at(rng.random(D), 0, 0) for _ in range(10)]
-    delayed = [*trials, *(at(rng.random(D), 0, 0) for _ in range(100))]
-    prompt = [*trials, *(at(rng.random(D), 0, i) for i in range(10, 110))]
-    blocks = [r.normal.blocks for r in (plain(delayed), plain(prompt)) if r.normal is not None]
-    assert blocks[0] < blocks[1] == 100 // block_size(D)
+    run = Run(1)
+    for position in range(10 + 2 * block_size(D)):
+        assert run.normal is None or run.normal.blocks == 0
+        run = advance(run, at(rng.random(D), 1), position, RULES)
+    assert run.normal is not None
+    assert run.normal.blocks == 1
+
+
+def test_minima_that_are_planned_together_differ() -> None:
+    trials = a_search(60)
+    run = plain(trials)
+    balls = [ball for n in range(100, 164) if (ball := ball_of(n, 63))]
+    assert len(balls) == 16
+    minima = [model_minimum(run, tilted(trials), ball) for ball in balls]
+    assert len({tuple(point) for point in minima if point is not None}) > 4
+    alone = [ball_of(number, 0) for number in range(100, 164)]
+    assert {ball.radius for ball in alone if ball} == {1.0}
 
 
 def test_the_models_minimum_finds_the_optimum_of_a_sphere_and_keeps_to_the_bounds() -> None:
     trials = a_search(60)
-    point = model_minimum(plain(trials), trials)
+    point = model_minimum(plain(trials), trials, BALL)
     assert point is not None
     np.testing.assert_allclose(point, 0.3, atol=1e-3)
-    tilted = [
-        t and Evaluation(t.point, t.place, float(t.place.sum()), 0.0, t.run, t.own, t.known)
-        for t in trials[:30]
-    ]
-    corner = model_minimum(plain(tilted), tilted)
+    corner = model_minimum(plain(tilted(trials[:30])), tilted(trials[:30]), BALL)
     assert corner is not None
     assert corner.min() >= 0
 
@@ -150,15 +170,15 @@ def test_the_model_waits_for_a_feasible_best() -> None:
     rng = np.random.default_rng(0)
     points = rng.random((30, D))
     trials: list[Evaluation | None] = [
-        Evaluation(p, p, sphere(p), 1.0 + sphere(p), 0, True, None) for p in points
+        Evaluation(p, p, sphere(p), 1.0 + sphere(p), 0, True) for p in points
     ]
-    assert model_minimum(plain(trials), trials) is None
+    assert model_minimum(plain(trials), trials, BALL) is None
 
 
 @pytest.mark.parametrize("loss", [np.inf, -np.inf, 1e300])
 def test_losses_may_be_infinite(loss: float) -> None:
     trials = a_search(60)
-    odd = Evaluation(np.full(D, 0.31), np.full(D, 0.31), loss, 0.0, 0, True, None)
+    odd = Evaluation(np.full(D, 0.31), np.full(D, 0.31), loss, 0.0, 0, True)
     run = plain([*trials, *[odd] * 30])
-    point = model_minimum(run, [*trials, odd]) if run.normal is not None else np.zeros(D)
+    point = model_minimum(run, [*trials, odd], BALL) if run.normal is not None else np.zeros(D)
     assert point is None or np.isfinite(point).all()
