@@ -24,6 +24,8 @@ PACKAGES = (
     "pymoo",
     "pymoode",
     "cmaes",
+    "cma",
+    "minionpy",
     "moocore",
     "scikit-learn",
     "torch",

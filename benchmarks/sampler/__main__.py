@@ -9,7 +9,15 @@ import numpy as np
 
 from benchmarks.common import page
 from benchmarks.common.results import Row, markdown
-from benchmarks.sampler import ablation, bbob, cold_start, continuous, overhead, workers
+from benchmarks.sampler import (
+    ablation,
+    bbob,
+    bbob_peers,
+    cold_start,
+    continuous,
+    overhead,
+    workers,
+)
 from benchmarks.sampler.tables_regret import CHECKPOINTS, summary
 
 
@@ -26,6 +34,10 @@ SECTIONS: page.Sections = {
     "continuous": (
         "Numeric spaces",
         lambda head, rows: continuous.table(rows, head["budget"]),
+    ),
+    "bbob_peers": (
+        "One objective: DESampler beside other solvers",
+        lambda head, rows: bbob_peers.table(rows),
     ),
     "bbob": ("One objective: share of bbob's targets", lambda head, rows: bbob.table(rows)),
     "workers": ("Many workers", lambda head, rows: markdown(*workers.lines(rows))),

@@ -53,6 +53,7 @@ class Counted:
         self.losses: list[float] = []
 
     def __call__(self, point: Sequence[float]) -> float:
+        """Return the loss of a point, and keep it."""
         if len(self.losses) == self.budget:
             raise _SpentError
         self.losses.append(float(self.problem(np.asarray(point, dtype=float))))

@@ -74,5 +74,14 @@ def _sample(
         genome = history.read(params)
         if not settings.is_taken(genome, history) and not settings.refuses(params):
             break
-    plan = Plan(history.generation, operator, (), name, sampled=sampled, run=fold.run.number)
+    assert fold.run.normal is not None
+    plan = Plan(
+        history.generation,
+        operator,
+        (),
+        name,
+        sampled=sampled,
+        run=fold.run.number,
+        parameters={"step_size": fold.run.normal.step_size},
+    )
     return Candidate(plan, genome, params)

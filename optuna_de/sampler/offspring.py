@@ -14,7 +14,7 @@ import numpy as np
 
 from optuna_de.evolution.genome import Genome, Interval
 from optuna_de.evolution.population import Finished
-from optuna_de.evolution.variation import Variation, draw, vary
+from optuna_de.evolution.variation import SCALE_LIMIT, Variation, draw, vary
 from optuna_de.sampler.history import History
 from optuna_de.sampler.plan import Candidate, Plan, read_plan
 from optuna_de.sampler.settings import Settings
@@ -216,9 +216,16 @@ def _attempt(
     if _has_base(history, settings):
         parents = (*parents, _another(history.population, parents, rng))
     numbers = tuple(member.number for member in parents)
-    plan = Plan(history.generation, operator, numbers, (*key, attempt))
+    plan = _noted(Plan(history.generation, operator, numbers, (*key, attempt)), settings)
     genomes = [genome for n in numbers if (genome := history.genome(n)) is not None]
     return _make_child(plan, genomes, history, settings.variation)
+
+
+def _noted(plan: Plan, settings: Settings) -> Plan:
+    """Return a plan with its F and CR; an F that is drawn is its generator's first number."""
+    drawn, variation = len(plan.parents) > MIN_PARENTS, settings.variation
+    scale = SCALE_LIMIT * plan.rng().random() if drawn else variation.scale
+    return replace(plan, parameters={"scale": scale, "crossover": variation.crossover})
 
 
 def _breed_one(history: History, key: Key, settings: Settings) -> Candidate:

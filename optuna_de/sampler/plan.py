@@ -35,6 +35,9 @@ class Plan:
         sampled: Of ``"cma"`` and ``"model"``, each parameter before it was rounded to its grid:
             the distribution that it was drawn from may change where a trial arrives late.
         run: The number of the run of CMA-ES that was under way, where the study has one.
+        parameters: Control parameters of the operator by name, for readers: ``scale`` (F) and
+            ``crossover`` (CR) of a difference, ``step_size`` (sigma, in the unit cube) of
+            ``"cma"`` and ``"model"``. Empty in studies stored before they were noted.
     """
 
     generation: int
@@ -44,6 +47,7 @@ class Plan:
     screened: bool | str = False
     sampled: Mapping[str, float] = field(default_factory=dict)
     run: int | None = None
+    parameters: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def load(cls, stored: Any) -> Plan:
@@ -56,13 +60,16 @@ class Plan:
             generation, operator = int(stored["generation"]), str(stored["operator"])
             parents, key = (tuple(map(int, stored[name])) for name in ("parents", "key"))
             screened = stored.get("screened", False)
-            sampled = {str(name): float(v) for name, v in stored.get("sampled", {}).items()}
+            sampled, parameters = (
+                {str(name): float(v) for name, v in stored.get(part, {}).items()}
+                for part in ("sampled", "parameters")
+            )
             run = None if stored.get("run") is None else int(stored["run"])
         except (KeyError, TypeError, OverflowError, AttributeError) as error:
             raise ValueError(f"{str(stored)[:80]!r} is no plan of a trial.") from error
         if not 0 <= generation <= _LATEST or min((0, *parents, *key)) < 0:
             raise ValueError(f"{str(stored)[:80]!r} is no plan of a trial.")
-        return cls(generation, operator, parents, key, screened, sampled, run)
+        return cls(generation, operator, parents, key, screened, sampled, run, parameters)
 
     def of_run(self, run: int) -> Plan:
         """Return the plan with the run of CMA-ES that was under way."""

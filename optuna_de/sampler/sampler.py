@@ -106,7 +106,8 @@ class DESampler(BaseSampler):
             hypervolume. A value that fewer than three of four of the first trials reach moves to
             the one that three of four do. ``None``: no such point.
         seed: Non-negative integer; ``None`` draws one. With the study's name, if the user gave
-            one, and a trial's number it seeds that trial.
+            one, and a trial's number it seeds that trial, so :meth:`reseed_rng` does not change
+            it.
 
     Raises:
         ValueError: If an argument is out of its range; at the first trial, if ``weights`` or
@@ -166,6 +167,7 @@ class DESampler(BaseSampler):
             adaptive,
         )
         self._decides_screening = screening is None
+        self._is_seeded = seed is not None
         self._seed = secrets.randbits(64) if seed is None else int(seed)
         self._clear()
 
@@ -223,6 +225,15 @@ class DESampler(BaseSampler):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._clear()
+
+    def reseed_rng(self) -> None:
+        """Draw another seed if the user gave none.
+
+        A given seed stays: every trial has a stream of its own, so threads and processes that
+        share a seed do not repeat each other.
+        """
+        if not self._is_seeded:
+            self._seed = secrets.randbits(64)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
         """Return the union of all distributions seen in the study's finished trials."""

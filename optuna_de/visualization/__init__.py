@@ -11,6 +11,7 @@ from optuna_de.visualization.generations import plot_generations
 from optuna_de.visualization.hypervolume import plot_hypervolume
 from optuna_de.visualization.learning_curves import plot_learning_curves
 from optuna_de.visualization.lineage import plot_lineage
+from optuna_de.visualization.operators import plot_operators
 from optuna_de.visualization.plots import PLOTS, Plot
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "plot_hypervolume",
     "plot_learning_curves",
     "plot_lineage",
+    "plot_operators",
 ]

@@ -16,6 +16,7 @@ from optuna_de.visualization import (
     hypervolume,
     learning_curves,
     lineage,
+    operators,
 )
 
 
@@ -51,6 +52,7 @@ PLOTS: dict[str, Plot] = {
         gene_statistics.plot_gene_statistics, gene_statistics.TITLE, 1, "optuna_de.genes"
     ),
     "diversity": Plot(diversity.plot_diversity, diversity.TITLE, 1, "optuna_de.diversity"),
+    "operators": Plot(operators.plot_operators, operators.TITLE, 1, "optuna_de.operators"),
 }
 """All plots, in the order of a report."""
 

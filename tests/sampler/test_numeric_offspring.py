@@ -201,6 +201,20 @@ def test_other_studies_keep_to_differences() -> None:
         assert not {"cma", "model"} & {plan.operator for plan in plans(run(objective, 40))}
 
 
+def test_a_plan_notes_the_f_that_moved_its_child() -> None:
+    study = optuna.create_study(
+        study_name="s", directions=["minimize"] * 2, sampler=DESampler(seed=0, mutation=0)
+    )
+    study.optimize(lambda t: (x := t.suggest_float("x", 0, 1), 1 - x), n_trials=60)
+    xs, moved = [trial.params["x"] for trial in study.trials], 0
+    for trial, plan in zip(study.trials, plans(study), strict=True):
+        if len(plan.parents) == 4:
+            _, a, b, base = (xs[n] for n in plan.parents)
+            child = base + plan.parameters["scale"] * (a - b)
+            moved += abs(child - trial.params["x"]) < 1e-12
+    assert moved > 10
+
+
 def test_several_objectives_without_numbers_are_searched_as_before() -> None:
     def objective(trial: optuna.Trial) -> tuple[float, float]:
         found = [len(trial.suggest_categorical(f"c{i}", ["a", "bb", "ccc"])) for i in range(6)]

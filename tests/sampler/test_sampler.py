@@ -322,6 +322,16 @@ def test_trials_that_failed_before_they_suggested_anything_bar_nothing() -> None
     assert operators.count("difference") == len(operators)
 
 
+def test_reseeding_changes_a_sampler_without_a_seed_alone() -> None:
+    for seed, expected in ((None, 2), (0, 1)):
+        sampler, found = DESampler(seed=seed), set()
+        for _ in range(2):
+            study = optuna.create_study(study_name="s", sampler=sampler)
+            found.add(study.ask().suggest_float("x", 0, 1))
+            sampler.reseed_rng()
+        assert len(found) == expected
+
+
 def test_a_seed_repeats_a_study_that_nobody_named() -> None:
     found = []
     for _ in range(2):
