@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,28 @@ def write(path: Path, head: Row, rows: Iterable[Mapping[str, Any]]) -> Path:
     path.parent.mkdir(exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in [head, *rows]))
     return path
+
+
+def resumed(
+    path: Path, head: Row, jobs: Iterable[Row], measure: Callable[[Row], Row]
+) -> list[Row]:
+    """Append the rows that a result file lacks, one by one, and return all.
+
+    Args:
+        path: The file; it is begun where there is none.
+        head: Its first line then.
+        jobs: What a row is about, without what was measured.
+        measure: Returns what is measured.
+    """
+    if not path.exists():
+        write(path, head, [])
+    rows = read(path)[1]
+    for job in jobs:
+        if not any(job.items() <= row.items() for row in rows):
+            rows.append({**job, **measure(job)})
+            with path.open("a") as file:
+                file.write(json.dumps(rows[-1]) + "\n")
+    return rows
 
 
 def read(path: Path) -> tuple[Row, list[Row]]:

@@ -15,6 +15,7 @@ from benchmarks.sampler import (
     bbob_peers,
     cold_start,
     continuous,
+    fronts,
     overhead,
     workers,
 )
@@ -40,6 +41,10 @@ SECTIONS: page.Sections = {
         lambda head, rows: bbob_peers.table(rows),
     ),
     "bbob": ("One objective: share of bbob's targets", lambda head, rows: bbob.table(rows)),
+    "fronts": (
+        "Several objectives: mean rank by hypervolume",
+        lambda head, rows: fronts.table(rows),
+    ),
     "workers": ("Many workers", lambda head, rows: markdown(*workers.lines(rows))),
     "ablation": ("Defaults of DESampler: one option changed at a time", _ablation),
     "overhead": (

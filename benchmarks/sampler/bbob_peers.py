@@ -14,7 +14,6 @@ is minionpy's JADE with 20 members.
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -24,7 +23,7 @@ import cocoex
 import numpy as np
 
 from benchmarks.common.peers import quiet
-from benchmarks.common.results import Array, Row, header, markdown, results_of, write
+from benchmarks.common.results import Array, Row, header, markdown, results_of, resumed
 from benchmarks.sampler.bbob import (
     BOUND,
     CHECKPOINTS,
@@ -128,8 +127,10 @@ PEERS: dict[str, Callable[[Counted, int, int], None]] = {
 SOLVERS = ("de", *PEERS)
 
 
-def run(solver: str, dimension: int, function: int, instance: int, budget: int) -> Row:
-    """Return the row of one run."""
+def run(
+    solver: str, dimension: int, function: int, instance: int, budget: int
+) -> dict[str, float]:
+    """Return the shares of one run."""
     problem = cocoex.BareProblem("bbob", function, dimension, instance)
     seed = seed_of(function, dimension, instance)
     if solver == "de":
@@ -139,16 +140,15 @@ def run(solver: str, dimension: int, function: int, instance: int, budget: int) 
         with suppress(_SpentError):
             PEERS[solver](loss, dimension, seed)
         found = np.array(loss.losses)
-    about = {"solver": solver, "dimension": dimension, "function": function}
-    return {**about, "instance": instance, "shares": shares_of(found - problem.best_value())}
+    return shares_of(found - problem.best_value())
 
 
 def table(rows: Sequence[Row]) -> str:
     """Return the mean share of targets by dimension and solver, with intervals over functions."""
     groups: dict[tuple[int, int], list[Row]] = {}
     for row in rows:
-        place = row["dimension"], SOLVERS.index(row["solver"])
-        groups.setdefault(place, []).append(row)
+        key = row["dimension"], SOLVERS.index(row["solver"])
+        groups.setdefault(key, []).append(row)
     lines = []
     for (dimension, place), group in sorted(groups.items()):
         cells = [_cell(group, str(n)) for n in CHECKPOINTS]
@@ -175,22 +175,18 @@ def main() -> None:
     quiet()
     warnings.simplefilter("ignore")  # Optuna's experimental features
     instances = list(map(int, args.instances.split(",")))
-    path = RESULTS / "bbob_peers.jsonl"
-    if not path.exists():
-        write(path, header(len(instances)), [])
-    rows = [json.loads(line) for line in path.read_text().splitlines()[1:]]
-    names = ("solver", "dimension", "function", "instance")
-    done = {tuple(row[name] for name in names) for row in rows}
     dimensions = list(map(int, args.dimensions.split(",")))
-    solvers = args.solvers.split(",")
-    for dimension, instance, function, solver in product(
-        dimensions, instances, FUNCTIONS, solvers
-    ):
-        if (solver, dimension, function, instance) not in done:
-            rows.append(run(solver, dimension, function, instance, args.budget))
-            with path.open("a") as file:
-                file.write(json.dumps(rows[-1]) + "\n")
-    print(table(rows))
+    jobs = [
+        {"solver": solver, "dimension": dimension, "function": function, "instance": instance}
+        for dimension, instance, function, solver in product(
+            dimensions, instances, FUNCTIONS, args.solvers.split(",")
+        )
+    ]
+
+    def measure(job: Row) -> Row:
+        return {"shares": run(**job, budget=args.budget)}
+
+    print(table(resumed(RESULTS / "bbob_peers.jsonl", header(len(instances)), jobs, measure)))
 
 
 if __name__ == "__main__":
