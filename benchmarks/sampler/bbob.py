@@ -146,8 +146,9 @@ class Adaptive:
         ball = ball_of(number, under_way) if self.models and not attempt else None
         point = model_minimum(run, self.fold.trials, ball) if ball else None
         point = sample(run, rng, wider=WIDER**attempt) if point is None else point
-        params = self.space.rounded(self.space.unrounded(point))
-        return Child(tuple(float(params[text]) for text in self.names), run.number, True)
+        sampled = self.space.unrounded(point)
+        values = tuple(self.span.clip(sampled[text]) for text in self.names)
+        return Child(values, run.number, True)
 
     def tell(self, child: Child, loss: float) -> None:
         """Take in an evaluated child."""

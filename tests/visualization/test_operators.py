@@ -3,6 +3,7 @@
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
+from optuna.study import StudyDirection
 
 from optuna_de import DESampler
 from optuna_de.visualization import operators, plot_operators
@@ -12,7 +13,7 @@ BOX = {name: FloatDistribution(0, 1) for name in ("x", "y")}
 
 
 def searched(objectives: int) -> optuna.Study:
-    directions = ["minimize"] * objectives
+    directions = [StudyDirection.MINIMIZE] * objectives
     study = optuna.create_study(directions=directions, sampler=DESampler(seed=0))
     for _ in range(60):
         trial = study.ask(dict(BOX))
