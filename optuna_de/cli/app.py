@@ -15,6 +15,7 @@ from optuna_de import __version__
 from optuna_de.cli.compare import compare
 from optuna_de.cli.console import console, errors, replace_unprintable
 from optuna_de.cli.export import export, predict
+from optuna_de.cli.fit import best, fit
 from optuna_de.cli.options import Opt
 from optuna_de.cli.report import dashboard, report
 from optuna_de.cli.search import search
@@ -49,12 +50,14 @@ def main(
     )
 
 
+app.command()(fit)
 app.command()(search)
 app.command()(report)
 app.command()(dashboard)
 app.command()(export)
 app.command()(predict)
 app.command()(train)
+app.command()(best)
 app.command()(compare)
 
 

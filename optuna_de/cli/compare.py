@@ -19,8 +19,8 @@ from optuna_de.cli.options import (
     Threads,
     spread,
 )
+from optuna_de.cli.progress.training_progress import OnEpoch, training_progress
 from optuna_de.cli.train import INTERRUPTED, RESUME, open_named
-from optuna_de.cli.training_progress import OnEpoch, training_progress
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.evaluation.candidates import Candidate, Candidates, load_candidates
 from optuna_de.cnn.evaluation.comparison import Comparison, run_comparison

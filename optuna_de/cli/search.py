@@ -9,7 +9,7 @@ import typer
 from optuna_de._checks import require
 from optuna_de.cli.console import console, errors, say
 from optuna_de.cli.options import BUDGET, MACHINE, Opt, spread
-from optuna_de.cli.search_progress import front_table, search_progress
+from optuna_de.cli.progress.search_progress import front_table, search_progress
 from optuna_de.cnn.search.search import Search
 from optuna_de.cnn.search.worker_pool import default_workers, work_together
 from optuna_de.cnn.search.worker_process import GAVE_BACK, work

@@ -23,7 +23,7 @@ from optuna_de.cli.options import (
     Threads,
     spread,
 )
-from optuna_de.cli.training_progress import training_progress
+from optuna_de.cli.progress.training_progress import training_progress
 from optuna_de.cnn.architecture.cost import count_parameters
 from optuna_de.cnn.architecture.genomes import render
 from optuna_de.cnn.data.loading import DataChoice

@@ -4,6 +4,9 @@ Torch is a property of a folder: ``data``, ``modules``, ``training``, ``search``
 and ``export`` need it; nothing else does.
 """
 
+from importlib import import_module
+from typing import Any
+
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters, trace
 from optuna_de.cnn.architecture.genomes import parse, render, repair
 from optuna_de.cnn.architecture.space import CNNSpace
@@ -17,6 +20,7 @@ __all__ = [
     "Recipe",
     "count_macs",
     "count_parameters",
+    "fit",
     "get_architecture",
     "get_recipe",
     "parse",
@@ -24,3 +28,10 @@ __all__ = [
     "repair",
     "trace",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Return ``fit``, whose module needs torch and is imported at the first use."""
+    if name == "fit":
+        return import_module("optuna_de.cnn.fitting.time_budget").fit
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -25,11 +25,13 @@ LEVELS: list[set[str]] = [
     {"sampler", "cnn/drawing", "cnn/data", "cnn/modules", "cnn/recipes"},
     {"", "visualization", "cnn", "cnn/training", "cnn/export", "cnn/study"},
     {"cnn/report", "cnn/search", "cnn/evaluation"},
+    {"cnn/fitting"},
     {"cli", "__main__"},
 ]
 """Folders (or single files) by level, lowest first; ``""`` is the package's own ``__init__``."""
 TORCH = {
-    f"cnn/{name}" for name in ["data", "modules", "training", "search", "evaluation", "export"]
+    f"cnn/{name}"
+    for name in ["data", "modules", "training", "search", "evaluation", "export", "fitting"]
 }
 MOST_FILES = 13  # "about a dozen modules", the folder's __init__ among them
 FOUND = 0.45

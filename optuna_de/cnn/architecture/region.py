@@ -78,19 +78,34 @@ def read_region(text: object) -> Region | None:
         return None
 
 
+def parse_size(text: str) -> int:
+    """Return a number of parameters from a text such as ``50k``.
+
+    Raises:
+        ValueError: If it is none, or below 1.
+    """
+    match = _NUMBER.fullmatch(text.strip())
+    size = round(float(match[1]) * _UNITS[match[2]]) if match else 0
+    if size < 1:
+        raise ValueError(f"A number of parameters must be like 50k or 1M, but is {text!r}.")
+    return size
+
+
 def parse_sizes(text: str) -> tuple[int, int]:
     """Return the ends of a region's sizes from a text such as ``20k,1M``.
 
     Raises:
         ValueError: If it is not two numbers, the smaller one first.
     """
-    found = [_NUMBER.fullmatch(part.strip()) for part in text.split(",")]
-    sizes = [round(float(match[1]) * _UNITS[match[2]]) for match in found if match]
-    if len(found) != 2 or len(sizes) != 2 or not 1 <= sizes[0] <= sizes[1]:
+    try:
+        low, high = map(parse_size, text.split(","))
+    except ValueError:
+        low, high = 1, 0
+    if low > high:
         raise ValueError(
             f"between must be two numbers of parameters such as 20k,1M, but is {text!r}."
         )
-    return sizes[0], sizes[1]
+    return low, high
 
 
 def default_region(image_shape: ImageShape, classes: int, images: int, error: float) -> Region:

@@ -81,6 +81,7 @@ def run_final_training(
     job: TrainingJob,
     folder: Path,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_step: Callable[[], None] = lambda: None,
 ) -> FinalWeights:
     """Run a final training of one network, or resume it; the test split is not opened.
 
@@ -88,13 +89,15 @@ def run_final_training(
         job: The training.
         folder: Gets a checkpoint after every epoch.
         on_epoch: Called after each epoch; after a resumption for the last finished one again.
+        on_step: Called before each step; what it raises ends the training, which can be resumed.
 
     Raises:
         TrainingFailedError: If training diverged or does not fit into memory.
         ValueError: If the weights of the best epoch are lost.
     """
     module, data = job.network(), job.data if job.keep_validation else join_splits(job.data)
-    best = BestEpoch(folder / BEST, json.dumps(job.setup())) if job.keep_validation else None
+    chooses = job.keep_validation and not job.last_epoch
+    best = BestEpoch(folder / BEST, json.dumps(job.setup())) if chooses else None
 
     def after(epoch: Epoch) -> bool:
         if best is not None:
@@ -112,6 +115,7 @@ def run_final_training(
             seed=job.seed,
             device=job.device,
             on_epoch=after,
+            on_step=on_step,
             checkpoint=folder / CHECKPOINT,
         )
     except TrainingOutOfMemory as error:

@@ -23,6 +23,7 @@ def model_card(result: dict[str, Any]) -> str:
         figure_table(result),
         honesty(result),
         *int8_figures(result),
+        *class_section(result.get("class errors", {})),
         "## Data",
         _list(
             {
@@ -53,6 +54,15 @@ def model_card(result: dict[str, Any]) -> str:
         "this page.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def class_section(errors: dict[str, float]) -> list[str]:
+    """Return the section of a model card on test errors by class, worst first; none without."""
+    if not errors:
+        return []
+    worst = sorted(errors.items(), key=lambda row: -row[1])
+    rows = [(escape(name), f"{error:.2%}") for name, error in worst]
+    return ["## Classes", table(("class", "test error"), rows, left=("class",))]
 
 
 def _pick(values: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -119,6 +129,13 @@ def int8_figures(result: dict[str, Any]) -> list[str]:
 def honesty(result: dict[str, Any]) -> str:
     """Return which images the figures are of, and how the shipped weights were chosen."""
     images = result["figures"]["last"]["test images"]
+    if result["shipped"] == "last" and result["setup"]["validation"] == "kept apart":
+        held = result["setup"]["validation images"]
+        return (
+            f"{held:,} validation images were kept out of training; their error chose this "
+            f"network among the finals. The test figures are those of its last epoch on "
+            f"{images:,} images."
+        )
     if result["shipped"] == "last":
         return (
             "Training used the training and validation splits together. The figures are those of "

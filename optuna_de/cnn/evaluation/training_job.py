@@ -30,6 +30,7 @@ class TrainingJob:
         seed: Of weights, order and augmentation.
         device: Device to train on.
         keep_validation: Whether the validation split is kept out of training, to choose an epoch.
+        last_epoch: Whether the last epoch is kept all the same: the split then only scores.
         origin: Source of the network in words, for the record.
 
     Raises:
@@ -45,6 +46,7 @@ class TrainingJob:
     seed: int = 0
     device: torch.device | str = "cpu"
     keep_validation: bool = False
+    last_epoch: bool = False
     origin: str = ""
 
     def __post_init__(self) -> None:

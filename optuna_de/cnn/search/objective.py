@@ -21,6 +21,7 @@ from optuna_de.cnn.architecture.prices import Price
 from optuna_de.cnn.architecture.space import CNNSpace
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.recipes import Recipe
+from optuna_de.cnn.search.fidelity import Ladder, reduced
 from optuna_de.cnn.study.attributes import (
     record,
     record_network,
@@ -33,7 +34,7 @@ from optuna_de.cnn.training.checkpoint import discard_checkpoint
 from optuna_de.cnn.training.epochs import Epoch
 from optuna_de.cnn.training.memory import TrainingOutOfMemory, build_fitting
 from optuna_de.cnn.training.trainer import TrainingResult, train
-from optuna_de.halving import Halving
+from optuna_de.halving import Halving, rungs_of
 from optuna_de.sampler.sampler import DESampler
 from optuna_de.worker.signals import GiveBack, stop_requested
 
@@ -64,6 +65,8 @@ class CNNObjective:
         prices: Objectives beside the error, one or two usually; those of the space where ``None``.
             The attribute ``space`` has them, too: give that one to the sampler.
         halving: Stops networks that others dominate at equal epochs; ``None`` trains all.
+        ladder: Fidelities of rungs, each of which trains a network anew; ``halving`` then decides
+            after a rung. Empty trains once, on all images for ``epochs``.
         stop_dead: Stop a network that only guesses after its first epoch.
         checkpoints: Folder for the checkpoint of a running trial, from which a retry goes on, on
             any machine that sees the folder.
@@ -83,6 +86,7 @@ class CNNObjective:
     seed: int = 0
     prices: tuple[Price, ...] | None = None
     halving: Halving | None = None
+    ladder: Ladder = ()
     stop_dead: bool = False
     checkpoints: Path | None = None
     artifacts: Path | None = None
@@ -118,7 +122,8 @@ class CNNObjective:
         self._refuse_over_limit(trial, genome)
         prices = self._prices(genome)
         try:
-            result = self._train(trial, genome, prices)
+            climb = self._climb if self.ladder else self._train
+            result = climb(trial, genome, prices)
         except TrainingOutOfMemory as error:
             self._out_of_memory(trial, error)
             store_files(trial, self.artifacts, genome, self.space)
@@ -183,18 +188,57 @@ class CNNObjective:
         """Return the seed of a network's training, the same for equal networks."""
         return crc32(f"{self.seed}:{render(genome)}".encode())
 
-    def _train(
+    def _climb(
         self, trial: optuna.Trial, genome: Genome, prices: tuple[float, ...]
     ) -> TrainingResult:
+        """Train a network at rung after rung, until others dominate it or it is at the top."""
+        known, seconds, passes = rungs_of(trial.user_attrs), 0.0, 0
+        for rung, fidelity in enumerate(self.ladder, 1):
+            if rung in known:  # by a worker that gave the trial back
+                if known[rung].stop:
+                    raise optuna.TrialPruned("Others dominate this network at an earlier rung.")
+                continue
+            result = self._train(trial, genome, prices, rung)
+            seconds, passes = seconds + result.seconds, passes + fidelity.passes
+            result = replace(result, seconds=seconds)
+            if result.status != "ok" or rung == len(self.ladder):
+                break
+            if self._stops_at(trial, rung, result.error, prices):
+                result = replace(result, status="stopped")
+                break
+        record(trial, passes=passes)
+        return result
+
+    def _stops_at(
+        self, trial: optuna.Trial, rung: int, error: float, prices: tuple[float, ...]
+    ) -> bool:
+        """Return whether a network ends at a rung of the ladder."""
+        if self.halving is None:
+            return False
+        values = self._bounded(error), *prices
+        doubt = ERROR.margin(values[0], len(self.data.validation.labels), 1.0)
+        margins = (doubt, *(0.0 for _ in prices))
+        return self.halving.should_stop(trial, rung, values, margins)
+
+    def _train(
+        self, trial: optuna.Trial, genome: Genome, prices: tuple[float, ...], rung: int = 0
+    ) -> TrainingResult:
+        """Train a network at a rung of the ladder, from 1; at 0 without one."""
         seed = self.training_seed(genome)
         record(trial, seed=seed)
         file = checkpoint_file(trial, self.checkpoints)
+        if file is not None and rung:
+            file = file.with_name(f"{file.stem}-{rung}{file.suffix}")
+        data, epochs = self.data, self.epochs or self.recipe.epochs
+        if rung:
+            fidelity = self.ladder[rung - 1]
+            data, epochs = reduced(self.data, fidelity.images), fidelity.epochs
         batch = self.batch_size or self.recipe.batch_size
         result = train(
             build_fitting(genome, self.space, batch, torch.device(self.device), seed),
-            self.data,
+            data,
             self.recipe,
-            epochs=self.epochs or self.recipe.epochs,
+            epochs=epochs,
             batch_size=self.batch_size,
             seed=seed,
             device=self.device,
@@ -211,7 +255,7 @@ class CNNObjective:
         _leave_if_asked()
         self.on_epoch(trial, epoch)
         last = self.epochs or self.recipe.epochs
-        if epoch.number == last or self.halving is None:
+        if epoch.number == last or self.halving is None or self.ladder:
             return False
         error = self._bounded(epoch.validation_error)
         doubt = ERROR.margin(error, len(self.data.validation.labels), epoch.number / last)

@@ -35,6 +35,7 @@ from optuna_de.cnn.architecture.zoo import get_architecture
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.recipes import Recipe, fit_recipe, get_recipe
+from optuna_de.cnn.search.fidelity import FACTOR, Ladder, ladder_text
 from optuna_de.cnn.search.objective import CNNObjective
 from optuna_de.cnn.study.objectives import ERROR
 from optuna_de.cnn.study.setup import SETUP_KEY, check_setup, enqueue_once, setup_of
@@ -69,8 +70,10 @@ class Search(DataChoice):
     trials: 20 and 8 times 10; 10 epochs, batches of 64), ``modern`` trains 40 networks.
 
     ``artifacts`` is the folder of trial files and, unless ``checkpoints`` names another, of
-    checkpoints. Machines that share it resume each other's trials; otherwise the trial of a dead
-    machine starts again.
+    checkpoints. ``ladder`` trains by rungs (:mod:`optuna_de.cnn.search.fidelity`), and
+    ``compute`` ends the search after that many seconds of all workers together. Machines that
+    share the folder resume each other's trials; otherwise the trial of a dead machine starts
+    again.
     """
 
     storage: Annotated[
@@ -173,6 +176,8 @@ class Search(DataChoice):
         ),
     ] = Path("optuna_de_artifacts")
     checkpoints: Path | None = None
+    ladder: Ladder = ()
+    compute: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("trials", "epochs", "batch_size", "max_parameters", "max_macs"):
@@ -276,15 +281,19 @@ class Search(DataChoice):
     @cached_property
     def recorded(self) -> Mapping[str, Any] | None:
         """What the study records of its setup; None before it begins."""
+        study = self.existing()
+        setup = None if study is None else study.user_attrs.get(SETUP_KEY)
+        return setup if isinstance(setup, Mapping) else None
+
+    def existing(self) -> optuna.Study | None:
+        """Return the study if it has begun; a file that does not exist is not made."""
         file = get_scheme(self.storage).file(self.storage)
         if file is not None and not file.exists():
             return None
         try:
-            study = optuna.load_study(study_name=self.name, storage=self.open())
+            return optuna.load_study(study_name=self.name, storage=self.open())
         except KeyError:
             return None
-        setup = study.user_attrs.get(SETUP_KEY)
-        return setup if isinstance(setup, Mapping) else None
 
     @cached_property
     def region(self) -> Region | None:
@@ -360,7 +369,8 @@ class Search(DataChoice):
             batch_size=self.batch_size,
             device=device,
             seed=self.seed,
-            halving=Halving.within(epochs) if wanted and epochs > 1 else None,
+            halving=self._halving(epochs) if wanted else None,
+            ladder=self.ladder,
             stop_dead=not self.is_seed and steps >= TELLING_STEPS,
             checkpoints=self.checkpoints or self.artifacts / "checkpoints",
             artifacts=self.artifacts,
@@ -372,6 +382,12 @@ class Search(DataChoice):
         recorded = str((self.recorded or {}).get("recipe"))
         older = recorded.startswith(f"{newest.name} version ")
         return get_recipe(recorded) if older and self.recipe in (None, newest.name) else newest
+
+    def _halving(self, epochs: int) -> Halving | None:
+        """Return early stopping at the rungs of the ladder, else at epochs; None for one."""
+        if len(self.ladder) > 1:
+            return Halving(tuple(range(1, len(self.ladder))), reduction_factor=FACTOR)
+        return Halving.within(epochs) if epochs > 1 and not self.ladder else None
 
     def open(self) -> optuna.storages.BaseStorage:
         """Open the storage."""
@@ -408,7 +424,8 @@ class Search(DataChoice):
         weights = None if self.weights is None else list(self.weights)
         limits = [i for i in self.limits if i.price != PARAMETERS or self.region is None]
         known = {"limits": ", ".join(map(str, limits)) or "none"}
-        return {**region, "weights": weights, **known}
+        ladder = ladder_text(self.ladder) or None
+        return {**region, "weights": weights, **known, "ladder": ladder}
 
     def _fitted(self, text: str) -> dict[str, Any]:
         """Spell a known network in this space, pools dropped that the images do not allow."""

@@ -15,6 +15,7 @@ import optuna
 
 from optuna_de._allocator import keep_memory
 from optuna_de.cnn.search.search import Search
+from optuna_de.cnn.study.trials import spent_seconds
 from optuna_de.cnn.training.device import use_threads
 from optuna_de.worker.optimize import StudyDeletedError, TooManyFailuresError, optimize
 from optuna_de.worker.signals import signal_main_thread, stop_signals
@@ -33,15 +34,22 @@ def work(
     timeout: float | None = None,
     callback: Callable[[optuna.Study, optuna.trial.FrozenTrial], None] | None = None,
 ) -> int:
-    """Work on the study in this process until it is done.
+    """Work on the study in this process until it is done, or its compute is spent.
 
     Returns:
         The exit code: 0; 128 plus the signal that ended it; ``GAVE_BACK`` if this process cannot
         go on (its device is lost, or filled by others) and its trial is queued again.
     """
     use_threads(threads)
+
+    def after(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        if callback is not None:
+            callback(study, trial)
+        if search.compute is not None and spent_seconds(study) >= search.compute:
+            study.stop()
+
     outcome = optimize(
-        study, search.objective(), total=search.total, timeout=timeout, callback=callback
+        study, search.objective(), total=search.total, timeout=timeout, callback=after
     )
     if outcome.signal:
         return 128 + outcome.signal

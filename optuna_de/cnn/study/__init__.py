@@ -19,6 +19,7 @@ from optuna_de.cnn.study.trials import (
     ended_trials,
     network_of,
     pareto_front,
+    spent_seconds,
     store_files,
     useful_front,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "record_violation",
     "recorded_setup",
     "setup_of",
+    "spent_seconds",
     "store_files",
     "useful_front",
 ]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CurveRows: TypeAlias = "list[list[float | None]]"
 ATTRIBUTES: Mapping[str, Callable[[object], Any]] = {
     **dict.fromkeys(("architecture", "machine", "precision", "reason", "status"), read_text),
-    **dict.fromkeys(("epochs", "generation", "macs", "seed"), read_count),
+    **dict.fromkeys(("epochs", "generation", "macs", "passes", "seed"), read_count),
     **{"seconds": read_number, "curve": read_curve},
     "feasible": lambda value: value if isinstance(value, bool) else None,
 }

@@ -32,7 +32,7 @@ _READERS: Mapping[str, Callable[[object], bool]] = {
 SETUP_KEY = "optuna_de:setup"
 _BEFORE = {"objectives": "error, parameters"}
 """What studies used that were stored before it was recorded."""
-_LATER = ("region", "weights", "limits")
+_LATER = ("region", "weights", "limits", "ladder")
 """What studies of version 0.1.0 do not record; they go on with any."""
 
 

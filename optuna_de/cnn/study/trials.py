@@ -153,6 +153,12 @@ def ended_trials(study: optuna.Study) -> list[FrozenTrial]:
     return sorted(trials, key=lambda t: (str(t.datetime_complete), t.number))
 
 
+def spent_seconds(study: optuna.Study) -> float:
+    """Return the compute of a study: the durations of its ended trials, in seconds."""
+    spans = (t.duration for t in ended_trials(study))
+    return sum(max(0.0, span.total_seconds()) for span in spans if span is not None)
+
+
 def count_finished(study: optuna.Study) -> int:
     """Return how many trials count towards the total: complete and pruned ones."""
     return sum(t.state in FINISHED for t in ended_trials(study))

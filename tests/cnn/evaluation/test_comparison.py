@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from optuna_de.cli.training_progress import training_progress
+from optuna_de.cli.progress.training_progress import training_progress
 from optuna_de.cnn import parse
 from optuna_de.cnn.data.dataset import Split
 from optuna_de.cnn.evaluation.candidates import Candidate

@@ -7,7 +7,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
-from optuna_de.cli.search_progress import fold, front_table, search_progress
+from optuna_de.cli.progress.search_progress import fold, front_table, search_progress
 from optuna_de.cnn.study.trials import count_finished, pareto_front
 from optuna_de.storage.stale_trials import quietly_experimental
 

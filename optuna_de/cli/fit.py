@@ -1,0 +1,128 @@
+"""The commands ``fit`` and ``best``: trained models from a time budget, or from a search."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from optuna_de._text import duration
+from optuna_de.cli.console import console, errors, say
+from optuna_de.cli.options import Device, Epochs, Opt, RecipeName, Storage, Threads, spread
+from optuna_de.cli.progress.search_progress import search_progress
+from optuna_de.cli.train import folder_name, run_training
+from optuna_de.cnn.architecture.region import parse_size
+from optuna_de.cnn.data.loading import DataChoice
+from optuna_de.cnn.evaluation.candidates import load_candidates
+from optuna_de.cnn.fitting.plan import FitPlan, plan_rows
+from optuna_de.cnn.fitting.time_budget import Fit, Fitted, run_fit
+from optuna_de.cnn.search.search import Search
+from optuna_de.cnn.study.trials import pareto_front
+from optuna_de.cnn.training.device import use_threads
+from optuna_de.storage.open_storage import open_study
+from optuna_de.storage.url import redact
+
+
+@spread("validation_fraction", "data")
+def fit(
+    choice: DataChoice,
+    settings: Fit,
+    images: Annotated[
+        str | None,
+        typer.Argument(help="Folder of images, one folder a class, or digits, CIFAR10, ..."),
+    ] = None,
+) -> None:
+    """Give images and time, get trained networks by size: search, train, test and export.
+
+    Run the same command again to go on, also on another machine with the same --storage.
+    """
+    raise typer.Exit(fit_images(replace(choice, data=images), settings))
+
+
+def fit_images(choice: DataChoice, settings: Fit) -> int:
+    """Fit, print the models, and return the exit code."""
+    done = run_fit(
+        choice,
+        settings,
+        tell=lambda search, plan, workers: _tell(search, settings.out, plan, workers),
+        watch=lambda study, total: search_progress(study, total, errors),
+    )
+    if done.code:
+        say("Interrupted: what is finished is kept. Run the same command to go on.", errors)
+        return done.code
+    _print(done, settings.out)
+    return 0 if done.models else 1
+
+
+def _tell(search: Search, out: Path, plan: FitPlan, workers: int) -> None:
+    say(f"Data {search.image_data.summary}")
+    say(f"Looks for networks of {plan.region.text} (--between, --max-error).")
+    say(
+        f"A training image costs {1000 * plan.pass_seconds:.3g} ms here on average; {workers} "
+        f"workers, {duration(plan.compute / workers)}."
+    )
+    table = Table(title="Plan", title_justify="left")
+    for name in ("time", "networks", "trained on (validated after each)", "finals", "epochs"):
+        table.add_column(name)
+    for row in plan_rows(plan, workers):
+        table.add_row(*map(escape, row))
+    console.print(table, highlight=False)
+    where = f"Study {search.name} in {redact(search.storage)}"
+    say(f"{where}; models go to {out}. Ctrl-C keeps all work.")
+
+
+def _print(done: Fitted, out: Path) -> None:
+    if not done.models:
+        say("No model could be shipped from here; see the warnings above.", errors)
+        return
+    say(done.headline)
+    table = Table(title=f"Models in {escape(str(out))}", title_justify="left")
+    for name in ("test error", "parameters", "MACs", "worst class", "folder"):
+        table.add_column(name, justify="left" if name == "folder" else "right")
+    for model in done.models:
+        cells = (f"{model.test_error:.2%}", f"{model.parameters:,}", f"{model.macs:,}")
+        table.add_row(*cells, escape(model.worst_class), escape(model.folder.name))
+    console.print(table, highlight=False)
+    say(done.models[0].honesty)
+    first = done.models[-1].folder
+    say(f"See {out / 'index.html'}. Try: optuna-de predict {first} IMAGE")
+
+
+def best(
+    study: Annotated[str | None, Opt(help="Study of the networks.")] = None,
+    storage: Storage = "sqlite:///optuna_de.db",
+    max_parameters: Annotated[
+        str | None, Opt(help="Most parameters, e.g. 50k (default: any).")
+    ] = None,
+    recipe: RecipeName = None,
+    epochs: Epochs = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    out: Annotated[
+        Path | None, Opt(help="Folder of the result (default: in optuna_de_models).")
+    ] = None,
+) -> None:
+    """Name the best network of a search up to a size, and train it fully."""
+    use_threads(threads)
+    opened = open_study(study, storage)
+    most = None if max_parameters is None else parse_size(max_parameters)
+    front = [t for t in pareto_front(opened) if most is None or t.values[1] <= most]
+    if not front:
+        raise ValueError(
+            f"Study {opened.study_name!r} has no network of at most {most or 0:,} parameters."
+            if most
+            else f"Study {opened.study_name!r} has no finished network yet."
+        )
+    candidates = load_candidates(opened, DataChoice())
+    network = candidates.from_trial(front[0].number)
+    error, size = front[0].values
+    say(f"Best: {network.name}, validation error {error:.2%}, {size:,.0f} parameters.")
+    job = candidates.job(
+        network, recipe=recipe, epochs=epochs, batch_size=None, seed=0, device=device
+    )
+    folder = out or Path("optuna_de_models", folder_name(network))
+    raise typer.Exit(run_training(job, candidates.choice, folder))

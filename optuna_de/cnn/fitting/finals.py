@@ -1,0 +1,232 @@
+"""Finals: a second study whose trials are picks of a search, trained fully by the same workers.
+
+Each trial is a pick with a seed; it trains on the training split by the recipe ``final`` and is
+scored on the validation split. The test split is out of reach here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+
+import optuna
+import torch
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_de._attributes import read_count, read_number
+from optuna_de.cnn.architecture.cost import count_parameters
+from optuna_de.cnn.architecture.region import Region
+from optuna_de.cnn.architecture.space import CNNSpace
+from optuna_de.cnn.data.dataset import ImageData
+from optuna_de.cnn.evaluation.final_training import TrainingFailedError, run_final_training
+from optuna_de.cnn.evaluation.training_job import TrainingJob
+from optuna_de.cnn.recipes import Recipe, fit_recipe, get_recipe
+from optuna_de.cnn.search.search import Search
+from optuna_de.cnn.study.attributes import record_network, record_training
+from optuna_de.cnn.study.setup import check_setup
+from optuna_de.cnn.study.trials import checkpoint_file, network_of
+from optuna_de.cnn.training.device import pick_device
+from optuna_de.cnn.training.epochs import Epoch
+from optuna_de.storage.url import redact
+from optuna_de.worker.signals import GiveBack, stop_requested
+
+SEED, EPOCHS, PICK = "final seed", "final epochs", "pick"
+"""User attributes of a final, set when it is queued: its seed, epochs, and the search's trial."""
+
+
+def pick_finals(study: optuna.Study, region: Region, each: int) -> list[FrozenTrial]:
+    """Return the trials of a search with the least errors in each band of its region.
+
+    Args:
+        study: The search.
+        region: Where it looked.
+        each: Networks of a band at most.
+    """
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    usable = [t for t in trials if all(c <= 0 for c in t.constraints.values())]
+    picks: list[FrozenTrial] = []
+    for low, high in region.bands():
+        last = high == region.max_parameters
+        band = [t for t in usable if low <= t.values[1] < high + last]
+        picks += sorted(band, key=lambda t: (t.values[0], t.values[1]))[:each]
+    return picks
+
+
+def seconds_of_pass(trial: FrozenTrial) -> float | None:
+    """Return what one training image of a trial's network cost, in seconds, if it says so."""
+    seconds = read_number(trial.user_attrs.get("seconds"))
+    passes = read_count(trial.user_attrs.get("passes"))
+    return seconds / passes if seconds and passes else None
+
+
+def mean_pass_costs(picks: Sequence[FrozenTrial], usual: float) -> list[float]:
+    """Return the seconds of a training image of each pick; ``usual`` where nothing is known."""
+    known = [seconds_of_pass(trial) for trial in picks]
+    mean = fmean([k for k in known if k] or [usual])
+    return [k or mean for k in known]
+
+
+def queue_finals(
+    study: optuna.Study, space: CNNSpace, picks: Sequence[FrozenTrial], epochs: int, seed: int
+) -> int:
+    """Queue picks that the study of finals does not hold yet, the largest first; count them."""
+    held = {t.user_attrs.get(PICK) for t in study.get_trials(deepcopy=False)}
+    fresh = [trial for trial in picks if trial.number not in held]
+    for trial in sorted(fresh, key=lambda t: -t.values[1]):
+        study.enqueue_trial(
+            space.encode(network_of(trial)),
+            user_attrs={SEED: seed, EPOCHS: epochs, PICK: trial.number},
+        )
+    return len(fresh)
+
+
+@dataclass(frozen=True)
+class FinalSearch(Search):
+    """The finals of a search, for its workers: the same data and space, the picks as trials."""
+
+    def __post_init__(self) -> None:
+        """Everything was checked with the search."""
+
+    @property
+    def name(self) -> str:
+        """The study's name: that of the search and ``-final``."""
+        return f"{super().name}-final"
+
+    def sampler(self) -> optuna.samplers.BaseSampler:  # type: ignore[override]
+        """Return a sampler that is not asked: every final is queued."""
+        return optuna.samplers.RandomSampler(seed=self.seed)
+
+    def objective(self) -> FinalObjective:  # type: ignore[override]
+        """Return the objective of finals."""
+        device = pick_device(self.device)
+        return FinalObjective(
+            self.image_data.to(device),
+            self.space,
+            get_recipe("final"),
+            device,
+            (self.artifacts / "finals").absolute(),
+            super().name,
+        )
+
+    def study(self, objective: FinalObjective) -> optuna.Study:  # type: ignore[override]
+        """Open or create the study of finals."""
+        study = optuna.create_study(
+            storage=self.open(),
+            study_name=self.name,
+            sampler=self.sampler(),
+            directions=["minimize"] * 2,
+            load_if_exists=True,
+        )
+        check_setup(study, objective.setup(), redact(self.storage))
+        return study
+
+
+@dataclass(frozen=True)
+class FinalObjective:
+    """Trains the network of a final and returns its validation error and parameters.
+
+    Args:
+        data: Training and validation splits.
+        space: The search's space.
+        recipe: How to train; its augmentation is fitted to images and epochs.
+        device: Where.
+        folder: Gets a folder for each final: checkpoint and trained model.
+        origin: Name of the search.
+    """
+
+    data: ImageData
+    space: CNNSpace
+    recipe: Recipe
+    device: torch.device
+    folder: Path
+    origin: str
+    on_epoch: Callable[[optuna.Trial, Epoch], None] = field(default=lambda trial, epoch: None)
+
+    def __call__(self, trial: optuna.Trial) -> tuple[float, float]:
+        """Train one final.
+
+        Raises:
+            optuna.TrialPruned: If the trial was not queued as a final, or its training failed.
+            GiveBack: The worker was asked to stop; queue the trial again.
+        """
+        genome = self.space.suggest(trial)
+        record_network(trial, genome, self.space)
+        job, folder = self.job(trial), self.folder_of(trial)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            weights = run_final_training(
+                job, folder, lambda epoch: self.on_epoch(trial, epoch), _leave_if_asked
+            )
+        except TrainingFailedError as error:
+            raise optuna.TrialPruned(str(error)) from error
+        record_training(trial, weights.result)
+        shape, classes = self.space.image_shape, self.space.classes
+        return weights.result.error, float(count_parameters(genome, shape, classes))
+
+    def folder_of(self, trial: optuna.Trial) -> Path:
+        """Return the folder of a final and of its retries."""
+        file = checkpoint_file(trial, self.folder)
+        assert file is not None  # there is a folder
+        return file.with_suffix("")
+
+    def job(self, trial: optuna.Trial | FrozenTrial) -> TrainingJob:
+        """Describe the training of a final.
+
+        Raises:
+            optuna.TrialPruned: If the trial was not queued as one.
+        """
+        seed, epochs, pick = (
+            read_count(trial.user_attrs.get(key)) for key in (SEED, EPOCHS, PICK)
+        )
+        if seed is None or not epochs or pick is None:
+            raise optuna.TrialPruned(f"Trial {trial.number} was not queued as a final.")
+        return TrainingJob(
+            genome=self.space.decode(trial.params),
+            data=self.data,
+            recipe=fit_recipe(self.recipe, self.data, epochs),
+            epochs=epochs,
+            batch_size=self.recipe.batch_size,
+            seed=seed,
+            device=self.device,
+            keep_validation=True,
+            last_epoch=True,
+            origin=f"trial {pick} of study {self.origin}",
+        )
+
+    def setup(self) -> dict[str, object]:
+        """Return what two finals must have in common to be comparable."""
+        recipe, train, held = self.recipe, self.data.train.labels, self.data.validation.labels
+        return {
+            "data": self.data.name,
+            "split seed": self.data.split_seed,
+            "images": f"{len(train)} + {len(held)}",
+            "data fingerprint": self.data.fingerprint,
+            "image shape": list(self.data.image_shape),
+            "classes": len(self.data.classes),
+            "recipe": f"{recipe.name} version {recipe.version}",
+            "objectives": "error, parameters",
+            "finals of": self.origin,
+        }
+
+
+def best_of_bands(study: optuna.Study, region: Region) -> list[FrozenTrial]:
+    """Return the finals to ship: of each band the one of least error, if no smaller one has less.
+
+    Args:
+        study: The study of finals.
+        region: Its bands.
+    """
+    best, least = [], math.inf
+    for trial in pick_finals(study, region, 1):
+        if trial.values[0] < least:
+            best.append(trial)
+            least = trial.values[0]
+    return best
+
+
+def _leave_if_asked() -> None:
+    if stop_requested():
+        raise GiveBack

@@ -1,0 +1,166 @@
+"""Plan of a fit: how its compute is shared between a search and finals, and what each will do.
+
+All times are compute: seconds of one worker, added up over the workers. So a plan holds for any
+number of them, on any machine that joins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import optuna
+
+from optuna_de._attributes import read_count, read_number
+from optuna_de._text import duration
+from optuna_de.cnn.architecture.region import Region, read_region
+from optuna_de.cnn.search.fidelity import FACTOR, Fidelity, Ladder, ladder_of, ladder_text
+
+PLAN_KEY = "optuna_de:fit"
+SEARCHED = 0.5
+"""Share of the compute that the search gets; the finals get the rest."""
+PASSES = 8_000
+"""Training images that pass in the first rung where time allows: fewer rank networks badly."""
+FEWEST, MOST = 20, 150
+"""Networks that a search tries at least, and above which networks are trained longer."""
+EPOCHS = 80
+"""Most epochs of a final, for sets whose epochs are long enough."""
+RUNGS = 3
+_SCORING = 1.25  # a training with its scoring, in trainings
+_TRIAL = 0.3  # seconds of a trial besides its training
+_FINAL_PASSES = 300_000
+_LONGEST_RUNG = 60_000  # passes of the last rung for a set of few images
+_FEW_EPOCHS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class FitPlan:
+    """Plan of a fit.
+
+    Args:
+        compute: Seconds of compute in all.
+        region: Where to look.
+        images: Images of the training split.
+        pass_seconds: Seconds that a training image costs, in the mean over the region.
+        ladder: Fidelities of the search.
+        trials: Networks that the search will try, about.
+        finals: Networks that are trained in the end, about.
+        epochs: Epochs of each, about.
+    """
+
+    compute: float
+    region: Region
+    images: int
+    pass_seconds: float
+    ladder: Ladder
+    trials: int
+    finals: int
+    epochs: int
+
+    @property
+    def search_compute(self) -> float:
+        """Seconds of compute of the search."""
+        return SEARCHED * self.compute
+
+    def json(self) -> dict[str, Any]:
+        """Return the plan as a study records it."""
+        ladder = [asdict(rung) for rung in self.ladder]
+        return {**asdict(self), "region": self.region.text, "ladder": ladder}
+
+
+def make_plan(compute: float, region: Region, images: int, pass_seconds: float) -> FitPlan:
+    """Plan a fit.
+
+    Args:
+        compute: Seconds of compute, above 0.
+        region: Where to look.
+        images: Images of the training split.
+        pass_seconds: Seconds that one training image costs, in the mean over the region.
+
+    Raises:
+        ValueError: If the time is too short for any search.
+    """
+    passes = SEARCHED * compute / (pass_seconds * _SCORING)
+    longest = max(15 * images, _LONGEST_RUNG) / FACTOR ** (RUNGS - 1)
+    trials = min(max(passes / (RUNGS * PASSES), FEWEST), MOST)
+    trials = min(trials, SEARCHED * compute / (RUNGS * _TRIAL))
+    first = min(passes / (RUNGS * max(trials, 1)), longest)
+    if trials < 2 or first < 1:
+        raise ValueError(
+            f"{duration(compute)} of compute is too short for a search here; give more time."
+        )
+    rungs = ladder_of(first, images, RUNGS)
+    cost = sum(rung.passes / FACTOR**i for i, rung in enumerate(rungs)) * pass_seconds * _SCORING
+    tried = int(SEARCHED * compute / (cost + _TRIAL))
+    finals, epochs = plan_finals(
+        (1 - SEARCHED) * compute, images, [pass_seconds] * len(region.bands())
+    )
+    return FitPlan(compute, region, images, pass_seconds, rungs, tried, finals, epochs)
+
+
+def plan_finals(compute: float, images: int, costs: list[float]) -> tuple[int, int]:
+    """Return how many networks to train in the end, and for how many epochs.
+
+    Two for each band where that leaves them 20 epochs or more, else one.
+
+    Args:
+        compute: Seconds of compute.
+        images: Images of the training split.
+        costs: Seconds of a training image, one network a band.
+    """
+    most = max(EPOCHS, min(5 * EPOCHS, _FINAL_PASSES // images))
+    epochs = compute / (images * sum(costs) * _SCORING)
+    if epochs / 2 >= _FEW_EPOCHS:
+        return 2 * len(costs), min(most, int(epochs / 2))
+    return len(costs), max(1, min(most, int(epochs)))
+
+
+def read_plan(study: optuna.Study) -> FitPlan | None:
+    """Return the plan that a study records; None if it has none that can be read."""
+    found = study.user_attrs.get(PLAN_KEY)
+    if not isinstance(found, dict):
+        return None
+    region = read_region(found.get("region"))
+    numbers = [read_number(found.get(name)) for name in ("compute", "pass_seconds")]
+    counts = [read_count(found.get(name)) for name in ("images", "trials", "finals", "epochs")]
+    if region is None or not all(numbers) or not all(counts):
+        return None
+    try:
+        ladder = tuple(Fidelity(**rung) for rung in found["ladder"])
+    except (TypeError, KeyError, ValueError):
+        return None
+    (compute, cost), (images, *rest) = numbers, counts
+    return FitPlan(float(compute or 0), region, images or 1, float(cost or 0), ladder, *rest)  # type: ignore[arg-type]
+
+
+def extended(plan: FitPlan, compute: float) -> FitPlan:
+    """Return a plan with more compute; the ladder stays, so that errors stay comparable."""
+    whole = plan.compute + compute
+    longer = make_plan(whole, plan.region, plan.images, plan.pass_seconds)
+    tried = round(plan.trials * whole / plan.compute)
+    return replace(longer, ladder=plan.ladder, trials=tried)
+
+
+def plan_rows(plan: FitPlan, workers: int) -> list[tuple[str, str, str, str, str]]:
+    """Return the plan as rows of text, with what a quarter and four times the time would give.
+
+    A row is time by the clock, networks tried, training images and epochs of the last rung,
+    finals and their epochs.
+    """
+    rows = []
+    for factor, name in ((0.25, "a quarter"), (1.0, "this plan"), (4.0, "four times")):
+        try:
+            other = make_plan(factor * plan.compute, plan.region, plan.images, plan.pass_seconds)
+        except ValueError:
+            continue
+        shown = plan if factor == 1 else other
+        rows.append(
+            (
+                f"{name}, {duration(shown.compute / workers)}",
+                f"about {shown.trials}",
+                ladder_text(shown.ladder),
+                f"{shown.finals}",
+                f"{shown.epochs}",
+            )
+        )
+    return rows

@@ -1,0 +1,362 @@
+"""The fit of a time budget: measure, plan, search, finals, ship. All state is in the storage.
+
+Whatever ends it, the same call goes on: the plan stands in the study, spent compute in its trials,
+a finished final in the study of finals, and a shipped model in its folder.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, fields, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import optuna
+from optuna.trial import TrialState
+
+from optuna_de import _compat
+from optuna_de._checks import require
+from optuna_de._files import make_folder
+from optuna_de._options import Option
+from optuna_de._text import duration
+from optuna_de.cnn.architecture.region import parse_sizes
+from optuna_de.cnn.data.loading import DataChoice
+from optuna_de.cnn.fitting.finals import (
+    PICK,
+    FinalSearch,
+    best_of_bands,
+    mean_pass_costs,
+    pick_finals,
+    queue_finals,
+)
+from optuna_de.cnn.fitting.page import write_page
+from optuna_de.cnn.fitting.plan import (
+    PLAN_KEY,
+    FitPlan,
+    extended,
+    make_plan,
+    plan_finals,
+    read_plan,
+)
+from optuna_de.cnn.fitting.shipping import Shipped, ship
+from optuna_de.cnn.fitting.step_cost import measure_pass
+from optuna_de.cnn.search.search import Search
+from optuna_de.cnn.search.worker_pool import default_workers, work_together
+from optuna_de.cnn.search.worker_process import work
+from optuna_de.cnn.study.trials import spent_seconds
+from optuna_de.storage.lock import locked
+
+_logger = logging.getLogger(__name__)
+_FEW_HELD, _MOST_HELD = 1000, 0.2
+_ENDLESS = 1_000_000  # networks: the compute ends a search
+Watch = Callable[[optuna.Study, int], AbstractContextManager[Callable[[], None]]]
+Tell = Callable[[Search, FitPlan, int], None]
+
+
+def _silent(study: optuna.Study, total: int) -> AbstractContextManager[Callable[[], None]]:
+    return nullcontext(lambda: None)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The description of a fit, see ``optuna-de fit --help`` for each field."""
+
+    hours: Annotated[
+        float | None,
+        Option("Time of search and finals (default: 1; one minute for digits).", "Budget"),
+    ] = None
+    minutes: Annotated[float | None, Option("The same in minutes.", "Budget")] = None
+    more_hours: Annotated[
+        float | None, Option("Time to add to a fit that is finished.", "Budget")
+    ] = None
+    between: Annotated[
+        tuple[int, int] | None,
+        Option(
+            "Sizes among which to look, in parameters, e.g. 20k,1M (default: by the images).",
+            "Budget",
+            parse=parse_sizes,
+        ),
+    ] = None
+    max_error: Annotated[
+        float | None, Option("Largest validation error that is of use, e.g. 0.3.", "Budget")
+    ] = None
+    max_macs: Annotated[
+        int | None, Option("Skip networks with more multiply-accumulates per image.", "Budget")
+    ] = None
+    out: Annotated[Path, Option("Folder that gets the models.", "Result")] = Path("models")
+    storage: Annotated[
+        str, Option("Optuna storage; workers with the same URL share the work.", "Study")
+    ] = "sqlite:///optuna_de.db"
+    study_name: Annotated[
+        str | None, Option("Name of the study (default: data set and fit).", "Study")
+    ] = None
+    seed: Annotated[int, Option("Seed of the search and of all trainings.", "Study")] = 0
+    device: Annotated[str, Option("auto, cpu, cuda, cuda:1 or mps.", "Machine")] = "auto"
+    workers: Annotated[
+        int | None,
+        Option("Processes on this machine (default: one per GPU or core).", "Machine"),
+    ] = None
+    artifacts: Annotated[
+        Path,
+        Option(
+            "Folder of checkpoints and weights; share it between machines that work together.",
+            "Machine",
+        ),
+    ] = Path("optuna_de_artifacts")
+
+    def __post_init__(self) -> None:
+        for name in ("hours", "minutes", "more_hours"):
+            value = getattr(self, name)
+            require(value is None or value > 0, name, value, "above 0")
+        if self.hours is not None and self.minutes is not None:
+            raise ValueError(f"Give hours ({self.hours}) or minutes ({self.minutes}), not both.")
+        require(self.workers is None or self.workers >= 1, "workers", self.workers, "at least 1")
+
+    def seconds(self, *, is_default_data: bool) -> float:
+        """Return the time by the clock that was given, or the default."""
+        if self.minutes is not None:
+            return 60 * self.minutes
+        if self.hours is None and is_default_data:
+            return 60.0
+        return 3600 * (1.0 if self.hours is None else self.hours)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Outcome of a fit.
+
+    Args:
+        models: The shipped models, small to large.
+        study_name: The search; its finals are in ``<study_name>-final``.
+        headline: What was done, in a sentence.
+        code: 0, or 128 plus the signal that ended it.
+    """
+
+    models: tuple[Shipped, ...]
+    study_name: str
+    headline: str
+    code: int = 0
+
+
+def fit(images: str | Path | None = None, **options: Any) -> Fitted:
+    """Fit networks to images in a time budget: search, train the best of each size, ship them.
+
+    The same call goes on with what an earlier one left. One process works, unless ``workers``
+    says otherwise; a script with several needs ``if __name__ == "__main__"``.
+
+    Args:
+        images: A folder of images, one folder a class, or the name of a set; None for digits.
+        options: Fields of :class:`Fit`, and of :class:`optuna_de.cnn.data.loading.DataChoice`.
+
+    Raises:
+        ValueError: If an option does not exist, or something is wrong with what is given.
+
+    Example:
+        >>> done = fit("photos", hours=3, between=(20_000, 1_000_000), out="models")
+        >>> [(model.parameters, model.test_error) for model in done.models]
+    """
+    of_data = {f.name for f in fields(DataChoice)} - {"data", "validation_fraction"}
+    of_fit = {f.name for f in fields(Fit)}
+    for name in options:
+        if name not in of_data | of_fit:
+            known = ", ".join(sorted(of_data | of_fit))
+            raise ValueError(f"fit has no option {name!r}; it has {known}.")
+    options = {"workers": 1, **options}
+    for name in ("out", "artifacts"):
+        options |= {name: Path(options[name])} if name in options else {}
+    chosen = {name: options.pop(name) for name in of_data & options.keys()}
+    choice = DataChoice(data=None if images is None else str(images), **chosen)
+    return run_fit(choice, Fit(**options))
+
+
+def run_fit(
+    choice: DataChoice, settings: Fit, *, tell: Tell = lambda *_: None, watch: Watch = _silent
+) -> Fitted:
+    """Run a fit: search, train the best of each size, ship them.
+
+    Args:
+        choice: The images.
+        settings: Time, region, folders.
+        tell: Called once with the search, the plan and the number of workers.
+        watch: Gives a context for each phase, from its study and total, whose function is called
+            about twice a second.
+
+    Raises:
+        ValueError: If something is wrong with the images, settings or storage.
+    """
+    run = _Run(choice, settings, watch)
+    make_folder(settings.out)
+    search, plan, study = run.begin()
+    tell(search, plan, run.workers)
+    code = run.search(search, study)
+    if code:
+        return Fitted((), search.name, "", code)
+    finals = run.final_search(search)
+    objective = finals.objective()
+    final_study = finals.study(objective)
+    code = run.finals(finals, plan, study, final_study)
+    best = best_of_bands(final_study, plan.region)
+    load_test = cache(choice.load_test)
+    shipped = (ship(objective, trial, load_test, settings.out) for trial in best if not code)
+    models = tuple(model for model in shipped if model is not None)
+    headline = _headline(study, final_study)
+    if models:
+        _write_page(settings.out, search.name, headline, models)
+    return Fitted(models, search.name, headline, code)
+
+
+@dataclass(frozen=True)
+class _Run:
+    choice: DataChoice
+    settings: Fit
+    watch: Watch
+
+    @cached_property
+    def workers(self) -> int:
+        return self.settings.workers or default_workers(self.settings.device)
+
+    def begin(self) -> tuple[Search, FitPlan, optuna.Study]:
+        """Return search, plan and study: those that are recorded, or new ones."""
+        bare = self._bare()
+        known = bare.existing()
+        plan = None if known is None else read_plan(known)
+        if known is not None and plan is None:
+            raise ValueError(
+                f"Study {bare.name!r} was not begun by optuna-de fit; choose another --study-name."
+            )
+        fresh = plan is None
+        plan = plan or self._measured(bare)
+        search = self._planned(bare, plan)
+        study = search.study(search.objective())
+        if fresh:
+            study.set_user_attr(PLAN_KEY, plan.json())
+        elif self.settings.more_hours is not None:
+            plan = self._with_more(search, plan, study)
+        return replace(search, compute=plan.search_compute), plan, study
+
+    def _bare(self) -> Search:
+        chosen = {f.name: getattr(self.choice, f.name) for f in fields(DataChoice)}
+        own = ("between", "max_error", "max_macs", "storage", "seed", "device", "artifacts")
+        name = f"{Path(self.choice.source).resolve().name.lower()}-fit"
+        chosen["validation_fraction"] = self._held()
+        return Search(
+            **chosen,
+            **{key: getattr(self.settings, key) for key in own},
+            study_name=self.settings.study_name or name,
+            trials=_ENDLESS,
+        )
+
+    def _held(self) -> float:
+        """Return the share of validation images: 1,000 of them, within a tenth and a fifth."""
+        data = self.choice.load()
+        total = len(data.train.labels) + len(data.validation.labels)
+        return max(0.1, min(_MOST_HELD, round(_FEW_HELD / total, 3)))
+
+    def _measured(self, bare: Search) -> FitPlan:
+        seconds = self.settings.seconds(is_default_data=self.choice.data is None)
+        region, images = bare.region, len(bare.image_data.train.labels)
+        assert region is not None  # the preset modern has one
+        return make_plan(
+            seconds * self.workers, region, images, measure_pass(bare.objective(), bare.seed)
+        )
+
+    def _planned(self, bare: Search, plan: FitPlan) -> Search:
+        region = plan.region
+        return replace(
+            bare,
+            ladder=plan.ladder,
+            epochs=plan.ladder[-1].epochs,
+            between=(region.min_parameters, region.max_parameters),
+            max_error=region.max_error,
+        )
+
+    def _with_more(self, search: Search, plan: FitPlan, study: optuna.Study) -> FitPlan:
+        """Add time to a plan that is done; else the command before was interrupted."""
+        finals = self.final_search(search)
+        done = finals.existing()
+        if spent_seconds(study) < plan.search_compute or done is None or _unfinished(done):
+            _logger.warning("The fit is not finished yet, so --more-hours adds nothing now.")
+            return plan
+        plan = extended(plan, 3600 * (self.settings.more_hours or 0.0) * self.workers)
+        study.set_user_attr(PLAN_KEY, plan.json())
+        return plan
+
+    def final_search(self, search: Search) -> FinalSearch:
+        """Return the finals of a search."""
+        return FinalSearch(**{f.name: getattr(search, f.name) for f in fields(Search)})
+
+    def search(self, search: Search, study: optuna.Study) -> int:
+        """Search until the compute is spent; return the exit code."""
+        if spent_seconds(study) >= (search.compute or 0.0):
+            return 0
+        plan = read_plan(study)
+        return self._work(search, study, 0 if plan is None else plan.trials)
+
+    def finals(
+        self, finals: FinalSearch, plan: FitPlan, study: optuna.Study, final_study: optuna.Study
+    ) -> int:
+        """Queue the finals that time allows, and train them; return the exit code."""
+        left = plan.compute - spent_seconds(study) - spent_seconds(final_study)
+        with locked(_compat.study_key(final_study)[0], final_study.study_name):
+            if not _unfinished(final_study):
+                self._queue(finals, plan, study, final_study, left)
+        total = len([t for t in _finals_of(final_study) if t.state != TrialState.FAIL])
+        if not total:
+            raise ValueError("The search found no network in its region; give it more time.")
+        if not _unfinished(final_study):
+            return 0
+        return self._work(replace(finals, trials=total, compute=None), final_study, total)
+
+    def _queue(
+        self,
+        finals: FinalSearch,
+        plan: FitPlan,
+        study: optuna.Study,
+        final_study: optuna.Study,
+        left: float,
+    ) -> None:
+        best = pick_finals(study, plan.region, 1)
+        floor = 0.1 * plan.compute  # a first set is trained even where the search took all
+        left = left if _finals_of(final_study) else max(left, floor)
+        if not best or left < floor / 10:
+            return
+        costs = mean_pass_costs(best, plan.pass_seconds)
+        count, epochs = plan_finals(left, plan.images, costs)
+        picks = pick_finals(study, plan.region, max(1, count // len(best)))
+        queue_finals(final_study, finals.space, picks, epochs, finals.seed)
+
+    def _work(self, search: Search, study: optuna.Study, total: int) -> int:
+        count = min(self.workers, search.total)
+        with self.watch(study, total) as refresh:
+            if count == 1:
+                return work(search, study, callback=lambda *_: refresh())
+            return work_together(search, count, watch=refresh)
+
+
+def _finals_of(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    return [t for t in study.get_trials(deepcopy=False) if PICK in t.user_attrs]
+
+
+def _unfinished(study: optuna.Study) -> bool:
+    return any(not t.state.is_finished() for t in _finals_of(study))
+
+
+def _headline(study: optuna.Study, finals: optuna.Study) -> str:
+    tried = sum(t.state in (TrialState.COMPLETE, TrialState.PRUNED) for t in study.trials)
+    trained = sum(t.state == TrialState.COMPLETE for t in finals.trials)
+    return (
+        f"{tried} networks were tried in {duration(spent_seconds(study))} of compute, {trained} "
+        f"trained fully in {duration(spent_seconds(finals))}. Each model is the best of its size "
+        "by validation error."
+    )
+
+
+def _write_page(out: Path, name: str, headline: str, models: tuple[Shipped, ...]) -> None:
+    """Write the page; whatever goes wrong there, the models stay."""
+    try:
+        write_page(out, name, headline, models)
+    except Exception as error:  # a picture must not end a command
+        _logger.warning("The page of models cannot be written: %s", error)

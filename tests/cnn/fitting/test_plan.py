@@ -1,0 +1,64 @@
+"""Plans: time is shared, rungs rise, short times are refused, records are read back."""
+
+from itertools import pairwise
+
+import optuna
+import pytest
+
+from optuna_de.cnn.architecture.region import Region
+from optuna_de.cnn.fitting.plan import (
+    PLAN_KEY,
+    extended,
+    make_plan,
+    plan_finals,
+    plan_rows,
+    read_plan,
+)
+
+REGION = Region(20_000, 1_000_000, 0.45)
+
+
+@pytest.mark.parametrize("hours", [0.1, 1, 6, 100])
+def test_a_plan_fits_its_time(hours: float) -> None:
+    plan = make_plan(3600 * hours, REGION, 45_000, 0.001)
+    climbed = sum(rung.passes / 3**i for i, rung in enumerate(plan.ladder))
+    assert climbed * plan.trials * plan.pass_seconds <= plan.search_compute
+    assert plan.finals * plan.epochs * 45_000 * 0.001 <= 0.5 * plan.compute or plan.epochs == 1
+    passes = [rung.passes for rung in plan.ladder]
+    assert all(2.5 < b / a < 3.5 for a, b in pairwise(passes))
+    assert passes[0] >= 8_000 or plan.trials <= 21
+
+
+def test_small_sets_train_longer_instead() -> None:
+    plan = make_plan(1800, Region(4_000, 200_000), 480, 0.002)
+    assert plan.ladder[-1].epochs > 50
+    assert plan.ladder[-1].images <= 480
+
+
+def test_two_a_band_where_time_allows() -> None:
+    assert plan_finals(1e6, 45_000, [0.001] * 4) == (8, 80)
+    count, epochs = plan_finals(3600.0, 45_000, [0.001] * 4)
+    assert (count, epochs) == (4, 16)
+
+
+def test_no_time_is_one_sentence() -> None:
+    with pytest.raises(ValueError, match=r"^1.0 s of compute is too short .*\.$"):
+        make_plan(1.0, REGION, 45_000, 0.1)
+
+
+def test_plans_are_recorded_shown_and_extended() -> None:
+    study, plan = optuna.create_study(), make_plan(7200, REGION, 45_000, 0.001)
+    assert read_plan(study) is None
+    study.set_user_attr(PLAN_KEY, plan.json())
+    assert read_plan(study) == plan
+    rows = plan_rows(plan, 2)
+    assert [row[0] for row in rows] == [
+        "a quarter, 15 min",
+        "this plan, 60 min",
+        "four times, 4.0 h",
+    ]
+    longer = extended(plan, 7200)
+    assert (longer.compute, longer.ladder, longer.trials) == (14_400, plan.ladder, 2 * plan.trials)
+    for foreign in ({}, {**plan.json(), "ladder": [3]}, {**plan.json(), "region": "all"}, "x"):
+        study.set_user_attr(PLAN_KEY, foreign)
+        assert read_plan(study) is None

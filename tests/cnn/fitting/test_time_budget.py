@@ -1,0 +1,81 @@
+"""A fit from start to models: it goes on after any end and tests each model once."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import torch
+
+from optuna_de.cnn import fit
+from optuna_de.cnn.data.dataset import Split
+from optuna_de.cnn.data.loading import DataChoice
+from optuna_de.cnn.fitting import shipping
+from optuna_de.cnn.fitting.finals import PICK
+from optuna_de.storage.open_storage import open_storage
+
+MINUTES = 0.1
+
+
+@pytest.fixture(autouse=True)
+def fixture_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.set_num_threads(1)
+    monkeypatch.setattr("optuna_de.cnn.fitting.time_budget.measure_pass", lambda *_: 5e-4)
+
+
+def fit_digits(**options: Any) -> Any:
+    return fit("digits", minutes=MINUTES, between=(500, 4_500), device="cpu", **options)
+
+
+def test_a_fit_ships_tested_models_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    read: list[int] = []
+    real = DataChoice.load_test
+
+    def load_test(choice: DataChoice) -> Split:
+        read.append(1)
+        return real(choice)
+
+    monkeypatch.setattr(DataChoice, "load_test", load_test)
+    monkeypatch.setattr(shipping, "export_model", _failing)
+    done = fit_digits()
+    assert done.code == 0
+    assert done.models
+    assert read == [1]
+    assert "has weights, but no ONNX file: the exporter is broken" in caplog.text
+    for model in done.models:
+        assert 500 <= model.parameters <= 4_500
+        assert {"model.pt", "model_card.md"} <= set(model.files)
+        result = json.loads((model.folder / "result.json").read_text())
+        assert result["figures"]["last"]["test error"] == model.test_error
+        assert len(model.class_errors) == 10
+        assert "## Classes" in (model.folder / "model_card.md").read_text()
+    page = Path("models/index.html").read_text()
+    assert all(f"{model.folder.name}/model_card.md" in page for model in done.models)
+    assert Path("models/plotly.min.js").is_file()
+
+    again = fit_digits()  # all is done: nothing is searched, trained or tested again
+    assert [m.test_error for m in again.models] == [m.test_error for m in done.models]
+    assert read == [1]
+
+    storage = open_storage("sqlite:///optuna_de.db")
+    finals = optuna.load_study(study_name="digits-fit-final", storage=storage)
+    search = optuna.load_study(study_name="digits-fit", storage=storage)
+    for trial in finals.trials:
+        pick = search.trials[trial.user_attrs[PICK]]
+        assert trial.user_attrs["architecture"] == pick.user_attrs["architecture"]
+
+
+def _failing(*_: object) -> None:
+    raise RuntimeError("the exporter is broken")
+
+
+def test_options_that_do_not_exist_are_named() -> None:
+    with pytest.raises(ValueError, match=r"fit has no option 'day'; it has artifacts, between"):
+        fit("digits", day=1)
+    with pytest.raises(ValueError, match=r"^Give hours \(1\) or minutes \(2\), not both\.$"):
+        fit("digits", hours=1, minutes=2)
+    assert not list(Path().iterdir())
