@@ -16,6 +16,7 @@ from benchmarks.sampler import (
     cold_start,
     continuous,
     fronts,
+    mixint,
     overhead,
     workers,
 )
@@ -41,6 +42,10 @@ SECTIONS: page.Sections = {
         lambda head, rows: bbob_peers.table(rows),
     ),
     "bbob": ("One objective: share of bbob's targets", lambda head, rows: bbob.table(rows)),
+    "mixint": (
+        "One objective of integers and floats: mean rank",
+        lambda head, rows: mixint.table(rows),
+    ),
     "fronts": (
         "Several objectives: mean rank by hypervolume",
         lambda head, rows: fronts.table(rows),
