@@ -1,6 +1,7 @@
 """COCO's bbob: the share of targets that a search of one objective reaches, by its parts.
 
-Run ``python -m benchmarks.sampler.bbob --dimensions 2,5,10 --save``. All 24 functions
+Run ``python -m benchmarks.sampler.bbob --dimensions 2,5,10``; it goes on where it was stopped. All
+24 functions
 (Hansen et al., 2009) in the box [-5, 5]; 51 targets from 10^2 to 10^-8 above the optimum, evenly
 in their logarithm. Instances 1 to 5 are those that the defaults were tuned on. Workers are
 simulated: each evaluation takes between half and one and a half units of time.
@@ -17,14 +18,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from heapq import heappop, heappush
-from multiprocessing import Pool
+from itertools import product
 from typing import Protocol
 from zlib import crc32
 
 import cocoex
 import numpy as np
 
-from benchmarks.common.results import Array, Row, header, markdown, results_of, write
+from benchmarks.common.results import Array, Row, header, markdown, results_of, resumed
 from optuna_de.evolution.cma_fold import (
     CMAFold,
     Evaluation,
@@ -184,13 +185,11 @@ def losses(search: Search, problem: cocoex.BareProblem, budget: int, workers: in
     return np.array(found)
 
 
-def _job(job: tuple[str, int, int, int, int, int]) -> Row:
-    arm, dimension, function, instance, budget, workers = job
+def run(arm: str, dimension: int, workers: int, function: int, instance: int, budget: int) -> Row:
+    """Return the shares of one run."""
     problem = cocoex.BareProblem("bbob", function, dimension, instance)
     search = ARMS[arm](dimension, seed_of(function, dimension, instance))
-    gaps = losses(search, problem, budget, workers) - problem.best_value()
-    about = {"arm": arm, "dimension": dimension, "workers": workers}
-    return {**about, "function": function, "instance": instance, "shares": shares_of(gaps)}
+    return {"shares": shares_of(losses(search, problem, budget, workers) - problem.best_value())}
 
 
 def shares_of(gaps: Array) -> dict[str, float]:
@@ -230,24 +229,20 @@ def main() -> None:
     parser.add_argument("--instances", default="1,2,3,4,5", help="comma separated")
     parser.add_argument("--workers", default="1", help="simulated, comma separated")
     parser.add_argument("--budget", type=int, default=3000, choices=CHECKPOINTS)
-    parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--save", action="store_true", help="write benchmarks/sampler/results")
     parser.add_argument("--suffix", default="", help="end of the result file's name")
     args = parser.parse_args()
-    jobs = [
-        (arm, dimension, function, instance, args.budget, workers)
-        for dimension in map(int, args.dimensions.split(","))
-        for workers in map(int, args.workers.split(","))
-        for arm in args.arms.split(",")
-        for function in FUNCTIONS
-        for instance in map(int, args.instances.split(","))
-    ]
-    with Pool(args.processes) as pool:
-        rows = pool.map(_job, jobs, chunksize=1)
-    print(table(rows))
-    if args.save:
-        instances = len(args.instances.split(","))
-        print(write(RESULTS / f"bbob{args.suffix}.jsonl", header(instances), rows))
+    dimensions, instances, workers = (
+        list(map(int, text.split(","))) for text in (args.dimensions, args.instances, args.workers)
+    )
+    names = ("dimension", "instance", "workers", "function", "arm")
+    values = product(dimensions, instances, workers, FUNCTIONS, args.arms.split(","))
+    jobs = [dict(zip(names, value, strict=True)) for value in values]
+
+    def measure(job: Row) -> Row:
+        return run(**job, budget=args.budget)
+
+    path = RESULTS / f"bbob{args.suffix}.jsonl"
+    print(table(resumed(path, header(len(instances)), jobs, measure)))
 
 
 if __name__ == "__main__":
