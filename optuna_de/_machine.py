@@ -7,6 +7,8 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
+_MEMORY_INFO = Path("/proc/meminfo")
+_CONTROL_GROUP, _OWN_GROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 PACKAGES = ("optuna-de", "optuna", "torch", "torchvision", "numpy")
 
 
@@ -40,6 +42,40 @@ def _memory() -> str:
     except (AttributeError, ValueError, OSError):  # Windows does not tell
         return ""
     return f"{size / 2**30:.0f} GiB"
+
+
+def machine_memory() -> tuple[int, int] | None:
+    """Return the (free, total) bytes of this machine, or None if the system does not tell."""
+    if not _MEMORY_INFO.exists():
+        return None
+    lines = (line.split() for line in _MEMORY_INFO.read_text().splitlines())
+    kib = {words[0]: int(words[1]) for words in lines}
+    limits = [(kib["MemAvailable:"] * 1024, kib["MemTotal:"] * 1024), *control_group_memory()]
+    return min(free for free, _ in limits), min(total for _, total in limits)
+
+
+def control_group_memory(
+    mounted: Path = _CONTROL_GROUP, process: Path = _OWN_GROUP
+) -> list[tuple[int, int]]:
+    """Return the (free, total) bytes of each control group (version 2) that limits this process.
+
+    Containers and schedulers set such limits; cached files count as free.
+    """
+    own = [line[4:] for line in _lines(process) if line.startswith("0::/")]
+    below = mounted / own[0] if own else mounted
+    limits = []
+    for group in (below, *below.parents):
+        limit = _lines(group / "memory.max")
+        if mounted in (group, *group.parents) and limit and limit[0] != "max":
+            used = int(_lines(group / "memory.current")[0])
+            stat = dict(line.split() for line in _lines(group / "memory.stat"))
+            allowed = int(limit[0])
+            limits.append((allowed - used + int(stat.get("inactive_file", 0)), allowed))
+    return limits
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []
 
 
 def _version(package: str) -> str:

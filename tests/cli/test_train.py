@@ -155,7 +155,7 @@ def test_a_study_of_a_folder_needs_its_place_again(
     other = refusal(capsys, *from_study, "--data", "there/insects")
     assert other.startswith("The images in 'insects' differ from those of study 'bugs'")
     small = refusal(capsys, *from_study, "--data", "here/insects", "--image-size", "6")
-    assert "was run with image shape [3, 8, 8], but the data 'insects' have [3, 6, 6]" in small
+    assert "was run on images of 8x8 pixels, but those of 'insects' have 6x6" in small
     more = refusal(capsys, *from_study, "--data", "more/insects")
     assert "was run with classes 2, but the data 'insects' have 3." in more
     assert run([*from_study, "--data", "here/insects", "--out", "out"]) == 0

@@ -181,7 +181,7 @@ def test_f51_images_without_room_in_memory_are_one_sentence(
 ) -> None:
     data = paint(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(np, "empty", lambda *_: bytearray(2**62))
+        patch.setattr(np, "zeros", lambda *_: bytearray(2**62))
         with pytest.raises(DataError, match=r"20 images of 6x4 pixels need 0\.0 GB of memory"):
             load_data(data)
 

@@ -22,7 +22,10 @@ LEVELS: list[set[str]] = [
     {"evolution", "storage"},
     {"search_space", "halving", "worker"},
     {"screening", "cnn/architecture"},
-    {"sampler", "cnn/drawing", "cnn/data", "cnn/modules", "cnn/recipes"},
+    {
+        *("sampler", "cnn/drawing", "cnn/modules", "cnn/recipes"),
+        *("cnn/data", "cnn/data/reading", "cnn/data/store"),
+    },
     {"", "visualization", "cnn", "cnn/training", "cnn/export", "cnn/study"},
     {"cnn/report", "cnn/search", "cnn/evaluation"},
     {"cnn/fitting"},
@@ -31,7 +34,7 @@ LEVELS: list[set[str]] = [
 """Folders (or single files) by level, lowest first; ``""`` is the package's own ``__init__``."""
 TORCH = {
     f"cnn/{name}"
-    for name in ["data", "modules", "training", "search", "evaluation", "export", "fitting"]
+    for name in ["data", "data/store", "modules", "training", "search", "evaluation", "export", "fitting"]
 }
 MOST_FILES = 13  # "about a dozen modules", the folder's __init__ among them
 FOUND = 0.45

@@ -1,10 +1,11 @@
-"""Images and labels in memory: splits, fingerprint and moments."""
+"""Images and labels, in memory or mapped from files: splits, fingerprint and moments."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,10 +15,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from optuna_de._checks import require
-from optuna_de.cnn.data.arrays import Channels, as_images, as_labels, read_dataset
+from optuna_de._machine import machine_memory
+from optuna_de.cnn.data.reading.arrays import Channels, as_images, as_labels, read_dataset
+from optuna_de.cnn.data.reading.resizing import ResizeMode, Resizing, Size
 from optuna_de.cnn.data.splits import Indices, divide
+from optuna_de.cnn.data.store.decoding import Labelled
+from optuna_de.cnn.data.store.mapped_images import Images, MappedImages, blocks
 
 _SHARE = "above 0 and below 1"
+MEMORY_SHARE = 0.25
+"""Share of the free memory of a processor up to which a set is kept whole, for all workers."""
+CARD_SHARE = 0.5
+"""Share of the free memory of a card up to which a set is kept whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,16 +34,29 @@ class Split:
     """Images and labels.
 
     Args:
-        images: uint8 (n, c, h, w), in the memory format channels_last.
+        images: uint8 (n, c, h, w), in the memory format channels_last; or such images mapped
+            from files.
         labels: int64 (n,), indices of classes.
     """
 
-    images: Tensor
+    images: Images
     labels: Tensor
 
     def to(self, device: torch.device | str) -> Split:
-        """Return the split on a device."""
-        return Split(self.images.to(device), self.labels.to(device))
+        """Return the split on a device; images that do not fit there stay where they are."""
+        labels, place = self.labels.to(device), torch.device(device)
+        if place.type == "cpu" or not fits_card(math.prod(self.images.shape), place):
+            return Split(self.images, labels)
+        whole = self.images.load() if isinstance(self.images, MappedImages) else self.images
+        return Split(whole.to(place), labels)
+
+
+def fits_card(size: int, device: torch.device) -> bool:
+    """Tell whether images of that many bytes may be kept whole on a device."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return size <= CARD_SHARE * free
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +86,7 @@ class ImageData:
     summary: str = ""
 
     def __post_init__(self) -> None:
-        shape = self.train.images.shape[1:]
+        shape = tuple(self.train.images.shape[1:])
         for name in ("train", "validation"):
             _check_split(getattr(self, name), name, shape, len(self.classes))
 
@@ -107,15 +129,16 @@ class ImageData:
         what = f"validation_fraction {validation_fraction}"
         pool = np.arange(len(pixels))
         parts = divide(pool, indices, names, taken, split_seed, what)
-        divided = [(pixels, indices, chosen) for chosen in parts]
-        return image_data(name, names, divided, split_seed)
+        whole = Labelled.of(pixels, indices)
+        return image_data(name, names, [(whole, chosen) for chosen in parts], split_seed)
 
     @classmethod
     def from_dataset(
         cls,
         dataset: object,
         *,
-        image_size: int | None = None,
+        image_size: int | Size | None = None,
+        resize: ResizeMode = "crop",
         image_column: str | None = None,
         label_column: str | None = None,
         name: str | None = None,
@@ -127,7 +150,8 @@ class ImageData:
         Args:
             dataset: Gives an image (of Pillow, or an array as :meth:`from_arrays` takes it) and a
                 label, as a pair or a mapping. Transforms that give floats are refused.
-            image_size: Side to bring Pillow's images to; None leaves them.
+            image_size: Side, or height and width, to bring Pillow's images to; None leaves them.
+            resize: "crop", "pad" or "squash".
             image_column: Name of the image in a mapping; None takes the only one.
             label_column: Name of the label in a mapping; None takes the only whole number.
             name: The set's name in a study; None is the name of the class of ``dataset``.
@@ -141,7 +165,9 @@ class ImageData:
             >>> flowers = torchvision.datasets.Flowers102("data", download=True)
             >>> data = ImageData.from_dataset(flowers, image_size=64)
         """
-        images, labels, classes = read_dataset(dataset, image_size, image_column, label_column)
+        size = (image_size, image_size) if isinstance(image_size, int) else image_size
+        columns = image_column, label_column
+        images, labels, classes = read_dataset(dataset, Resizing(size, resize), *columns)
         return cls.from_arrays(
             images,
             labels,
@@ -178,10 +204,10 @@ def _check_split(split: Split, name: str, shape: Sequence[int], classes: int) ->
     images, labels = split.images, split.labels
     kind = f"{name} images"
     require(images.dtype == torch.uint8, kind, images.dtype, "torch.uint8 in [0, 255]")
-    right = images.ndim == 4 and images.shape[1:] == shape
+    right = images.ndim == 4 and tuple(images.shape[1:]) == shape
     require(right, kind, tuple(images.shape), f"of the shape (n, c, h, w) of {tuple(shape)}")
     require(labels.dtype == torch.int64, f"{name} labels", labels.dtype, "torch.int64")
-    right = labels.shape == images.shape[:1] and len(labels) > 0
+    right = tuple(labels.shape) == tuple(images.shape[:1]) and len(labels) > 0
     require(right, f"{name} labels", tuple(labels.shape), f"of the shape ({len(images)},)")
     if labels.device.type != "meta":
         ends = int(labels.min()), int(labels.max())
@@ -189,22 +215,37 @@ def _check_split(split: Split, name: str, shape: Sequence[int], classes: int) ->
         require(right, f"{name} labels", ends, f"in [0, {classes - 1}]")
 
 
-def make_split(images: NDArray[np.uint8], labels: NDArray[np.int64], chosen: Indices) -> Split:
-    """Return the chosen of images (n, h, w, c) and labels (n,) as a split."""
-    pixels = torch.from_numpy(images[chosen]).permute(0, 3, 1, 2)
-    return Split(
-        pixels.contiguous(memory_format=torch.channels_last), torch.from_numpy(labels[chosen])
-    )
+def make_split(labelled: Labelled, chosen: Indices, mapped: bool = False) -> Split:
+    """Return the chosen of labelled images as a split, in memory or mapped from their file."""
+    labels, rows = torch.from_numpy(labelled.labels[chosen]), labelled.rows[chosen]
+    images = MappedImages([labelled.store], np.zeros(len(rows), np.int64), rows)
+    return Split(images if mapped else images.load(), labels)
+
+
+def is_large(labelled: Labelled, images: int, share: float) -> bool:
+    """Tell whether images of a file are better mapped than kept in memory.
+
+    Args:
+        labelled: Images like all others.
+        images: Their number.
+        share: Share of the free memory, in [0, 1], that all workers may keep.
+    """
+    memory = machine_memory()
+    if labelled.store.release is None or memory is None:
+        return False
+    size = images * math.prod(labelled.store.images.shape[1:])
+    return size * (os.cpu_count() or 1) > share * memory[0]
 
 
 def image_data(
     name: str,
     classes: tuple[str, ...],
-    parts: Sequence[tuple[NDArray[np.uint8], NDArray[np.int64], Indices]],
+    parts: Sequence[tuple[Labelled, Indices]],
     seed: int,
+    mapped: bool = False,
 ) -> ImageData:
-    """Return a set of two parts: images (n, h, w, c), labels (n,), and which of them."""
-    splits = [make_split(*part) for part in parts]
+    """Return a set of two parts: labelled images, and which of them."""
+    splits = [make_split(labelled, chosen, mapped) for labelled, chosen in parts]
     mean, std = moments(splits[0].images)
     return ImageData(
         name=name,
@@ -215,20 +256,23 @@ def image_data(
         std=std,
         split_seed=seed,
         fingerprint=fingerprint(
-            classes, [(s.images, s.labels) for s in splits], [chosen for _, _, chosen in parts]
+            classes, [(s.images, s.labels) for s in splits], [chosen for _, chosen in parts]
         ),
     )
 
 
-def moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def moments(*parts: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and deviation of each channel of uint8 images (n, c, h, w), as of [0, 1].
 
     Exact, from the counts of the 256 values; the deviation of a channel that never varies is 1.
     """
     values = torch.arange(256, dtype=torch.float64) / 255
+    totals = torch.zeros(parts[0].shape[1], 256, dtype=torch.float64)
+    for block in (block for part in parts for block in blocks(part)):
+        for channel, pixels in enumerate(block.unbind(1)):
+            totals[channel] += torch.bincount(pixels.reshape(-1), minlength=256)
     means, stds = [], []
-    for channel in images.unbind(1):
-        counts = torch.bincount(channel.reshape(-1), minlength=256).double()
+    for counts in totals:
         mean = (counts @ values / counts.sum()).item()
         variance = (counts @ (values - mean) ** 2 / counts.sum()).item()
         means.append(mean)
@@ -238,7 +282,7 @@ def moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 def fingerprint(
     classes: Sequence[str],
-    splits: Sequence[tuple[Tensor, Tensor]],
+    splits: Sequence[tuple[Images, Tensor]],
     indices: Sequence[NDArray[np.int64]],
 ) -> str:
     """Return 16 hexadecimal digits that tell sets and their splits apart.
@@ -251,7 +295,8 @@ def fingerprint(
     digest = hashlib.sha256(json.dumps(classes).encode())
     for (images, labels), chosen in zip(splits, indices, strict=True):
         digest.update(json.dumps(images.shape).encode())
-        digest.update(images.permute(0, 2, 3, 1).contiguous().numpy().data)
+        for block in blocks(images):
+            digest.update(block.permute(0, 2, 3, 1).contiguous().numpy().data)
         digest.update(labels.numpy().astype("<i8").tobytes())
         digest.update(chosen.astype("<i8").tobytes())
     return digest.hexdigest()[:16]

@@ -9,77 +9,133 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import numpy as np
 
-from optuna_de._checks import require
-from optuna_de._options import Option
-from optuna_de.cnn.data.dataset import ImageData, Split, image_data, make_split
-from optuna_de.cnn.data.images import DataError
+from optuna_de.cnn.data.dataset import ImageData, Split, image_data, is_large, make_split
+from optuna_de.cnn.data.options import DataOptions
+from optuna_de.cnn.data.reading.images import DataError
 from optuna_de.cnn.data.sources import Source, open_source
 from optuna_de.cnn.data.splits import Indices, divide
+from optuna_de.cnn.data.store.cache import cache_in
+from optuna_de.cnn.data.store.decoding import Labelled
+from optuna_de.cnn.data.summary import duplicates, summary
 
-MAX_BAD_IMAGES = 0.01
 _TEST_FRACTION = 0.2
-_FEW = 100  # images; fewer score so coarsely that it is said
-_GROUP = "Data"  # of command-line options
 
 
-def load_data(
-    source: str | Path,
-    *,
-    data_dir: Path | None = None,
-    download: bool = False,
-    validation_fraction: float = 0.1,
-    split_seed: int = 0,
-    subset: int | None = None,
-    image_size: int | None = None,
-    max_bad_images: float = MAX_BAD_IMAGES,
-) -> ImageData:
+@dataclass(frozen=True, eq=False, slots=True)
+class DividedSource:
+    """A source and its splits by index.
+
+    Args:
+        source: The source.
+        train: Images of ``source.train`` for training.
+        validation: Images for validation, of ``source.validation`` where that is official.
+        test: Images of ``source.train`` for the test; none where that is official.
+    """
+
+    source: Source
+    train: Indices
+    validation: Indices
+    test: Indices
+
+
+def load_data(source: str | Path, options: DataOptions | None = None, **changes: Any) -> ImageData:
     """Return the training and validation splits of a set; its test images stay untouched.
 
     Args:
-        source: "digits", "CIFAR10", "CIFAR100", "MNIST", "FashionMNIST" or "SVHN" (whatever the
-            case), or a folder: ``<class>/``, or ``train/<class>/`` with ``val/`` or ``test/`` as
-            :data:`optuna_de.cnn.data.image_folder.SPLITS` has them, each class a tree of images.
-            A ``Path`` is always a folder. A split that has no folder is drawn from ``train``: 20 %
-            for the test (at least one image of each class), ``validation_fraction`` of the rest.
-        data_dir: Folder of torchvision's sets; None is "data" in the current folder.
-        download: Whether to fetch one of torchvision's sets that is not there.
-        validation_fraction: Part of the images to score on, above 0 and below 1; without effect
-            where there is an official validation split.
-        split_seed: Seed of all splits, in [0, 2**32 - 1].
-        subset: Number of images of both splits together, in the proportions of the classes; None
-            takes all.
-        image_size: Side to bring images to (the smaller side resized, the centre cropped); None
-            leaves them.
-        max_bad_images: Share of each split's images, in [0, 1], that may be unreadable and are
-            skipped.
+        source: As :attr:`DataOptions.data`.
+        options: How to read and divide it; None takes the defaults.
+        changes: Options to replace, by name.
 
     Raises:
         DataError: If anything is wrong with these or with the files; of an official test split,
             with names and headers.
+
+    Example:
+        >>> data = load_data("photos", image_size=64)
     """
-    _check(validation_fraction, split_seed, image_size, max_bad_images)
-    found = open_source(source, data_dir, download, image_size, max_bad_images)
-    pool, held = _hold_out(found, split_seed)
+    chosen = _chosen(source, options, changes)
+    with cache_in(chosen.cache_dir):
+        divided = divide_source(open_source(chosen), chosen)
+        found, parts = divided.source, _parts(divided)
+        count = sum(len(indices) for _, indices in parts)
+        mapped = is_large(found.train, count, chosen.memory_share)
+        data = image_data(found.name, found.classes, parts, chosen.seed_of_splits, mapped)
+    told = summary(found, data, len(divided.test), _doubled(divided))
+    return replace(data, summary=told)
+
+
+def load_test(source: str | Path, options: DataOptions | None = None, **changes: Any) -> Split:
+    """Return the test split that belongs to :func:`load_data` with the same arguments.
+
+    It is the same for every ``validation_fraction`` and ``subset``: the official one, whole,
+    else 20 % of the images, drawn by ``split_seed`` alone.
+
+    Raises:
+        DataError: As :func:`load_data`.
+    """
+    chosen = _chosen(source, options, changes)
+    with cache_in(chosen.cache_dir):
+        found = open_source(chosen)
+        if found.test is None:
+            test, held = found.train, _hold_out(found, chosen.seed_of_splits)[1]
+        else:
+            test = found.test()
+            held = np.arange(len(test.labels))
+    return make_split(test, held, is_large(test, len(held), chosen.memory_share))
+
+
+def _chosen(
+    source: str | Path, options: DataOptions | None, changes: dict[str, Any]
+) -> DataOptions:
+    chosen = replace(options or DataOptions(), **{"data": source, **changes})
+    try:
+        chosen.check()
+    except ValueError as error:
+        raise DataError(str(error)) from None
+    return chosen
+
+
+def _parts(divided: DividedSource) -> list[tuple[Labelled, Indices]]:
+    found = divided.source
+    other = found.train if found.validation is None else found.validation
+    return [(found.train, divided.train), (other, divided.validation)]
+
+
+def _doubled(divided: DividedSource) -> tuple[str, ...]:
+    """Return clauses about images that stand in two splits; none where hashes are unknown."""
+    found = divided.source
+    if len(found.train.digests) == 0:
+        return ()
+    train, validation = (labelled.digests[chosen] for labelled, chosen in _parts(divided))
+    held = found.train.digests[divided.test] if found.test is None else found.test_digests
+    return duplicates(train, validation, held)
+
+
+def divide_source(found: Source, options: DataOptions) -> DividedSource:
+    """Divide a source into training, validation and test images.
+
+    Raises:
+        DataError: If a class is too small, or a number too large.
+    """
+    pool, held = _hold_out(found, options.seed_of_splits)
     if found.validation is not None:
-        train, validation = _official(found, pool, subset, split_seed)
+        train, validation = _official(found, pool, options)
     else:
-        train, validation = _drawn(found, pool, subset, split_seed, validation_fraction)
-    data = _image_data(found, train, validation, split_seed)
-    return replace(data, summary=_summary(found, data, len(held)))
+        train, validation = _drawn(found, pool, options)
+    return DividedSource(found, train, validation, held)
 
 
-def _drawn(
-    found: Source, pool: Indices, subset: int | None, seed: int, fraction: float
-) -> tuple[Indices, Indices]:
+def _drawn(found: Source, pool: Indices, options: DataOptions) -> tuple[Indices, Indices]:
     """Divide the pool into images for training and for validation."""
-    labels = found.train.labels
+    labels, seed, subset = found.train.labels, options.seed_of_splits, options.subset
     if subset is not None:
         what = f"subset {subset}"
         _, pool = divide(pool, labels, found.classes, subset, seed, what, least=2, keep=0)
+    fraction = options.validation_fraction
     what, taken = f"validation_fraction {fraction}", round(fraction * len(pool))
     try:
         return divide(pool, labels, found.classes, taken, seed, what)
@@ -91,12 +147,10 @@ def _drawn(
         raise DataError(f"{str(error)[:-1]}; {hint}.") from error
 
 
-def _official(
-    found: Source, pool: Indices, subset: int | None, seed: int
-) -> tuple[Indices, Indices]:
+def _official(found: Source, pool: Indices, options: DataOptions) -> tuple[Indices, Indices]:
     """Return the images for training, and those of the official validation split."""
     assert found.validation is not None
-    every = np.arange(len(found.validation.labels))
+    every, subset = np.arange(len(found.validation.labels)), options.subset
     if subset is None:
         return pool, every
     total = len(pool) + len(every)
@@ -104,52 +158,11 @@ def _official(
     if not low <= subset <= total:
         raise DataError(f"subset is {subset}, but must be {low} to {total}.")
     taken = max(round(subset * len(pool) / total), len(found.classes))
-    what, classes = f"subset {subset}", found.classes
+    what, classes, seed = f"subset {subset}", found.classes, options.seed_of_splits
     _, train = divide(pool, found.train.labels, classes, taken, seed, what, keep=0)
     labels, rest = found.validation.labels, subset - taken
     _, chosen = divide(every, labels, classes, rest, seed, what, least=0, keep=0)
     return train, chosen
-
-
-def load_test(
-    source: str | Path,
-    *,
-    data_dir: Path | None = None,
-    download: bool = False,
-    validation_fraction: float = 0.1,
-    split_seed: int = 0,
-    subset: int | None = None,
-    image_size: int | None = None,
-    max_bad_images: float = MAX_BAD_IMAGES,
-) -> Split:
-    """Return the test split that belongs to :func:`load_data` with the same arguments.
-
-    It is the same for every ``validation_fraction`` and ``subset``: the official one, whole,
-    else 20 % of the images, drawn by ``split_seed`` alone.
-
-    Raises:
-        DataError: As :func:`load_data`.
-    """
-    _check(validation_fraction, split_seed, image_size, max_bad_images)
-    found = open_source(source, data_dir, download, image_size, max_bad_images)
-    if found.test is not None:
-        test = found.test()
-        return make_split(*test[:2], np.arange(len(test.labels)))
-    return make_split(*found.train[:2], _hold_out(found, split_seed)[1])
-
-
-def _check(
-    validation_fraction: float, split_seed: int, image_size: int | None, max_bad_images: float
-) -> None:
-    require(0 <= max_bad_images <= 1, "max_bad_images", max_bad_images, "in [0, 1]")
-    if not 0 < validation_fraction < 1:
-        raise DataError(
-            f"validation_fraction is {validation_fraction}, but must be above 0 and below 1."
-        )
-    if not 0 <= split_seed < 2**32:
-        raise DataError(f"split_seed is {split_seed}, but must be in [0, {2**32 - 1}].")
-    if image_size is not None and image_size < 2:
-        raise DataError(f"image_size is {image_size}, but must be 2 or more.")
 
 
 def _hold_out(found: Source, seed: int) -> tuple[Indices, Indices]:
@@ -163,95 +176,14 @@ def _hold_out(found: Source, seed: int) -> tuple[Indices, Indices]:
     return divide(everything, labels, classes, taken, seed, "the test split", keep=keep)
 
 
-def _image_data(found: Source, train: Indices, validation: Indices, seed: int) -> ImageData:
-    other = found.train if found.validation is None else found.validation
-    parts = [(*found.train[:2], train), (*other[:2], validation)]
-    return image_data(found.name, found.classes, parts, seed)
-
-
-def _summary(found: Source, data: ImageData, held: int) -> str:
-    """Return how the source was understood and divided, and what a constant answer is worth."""
-    official = "drawn" if found.validation is None else "official"
-    parts = (
-        found.layout,
-        f"{len(found.classes):,} classes",
-        f"{len(data.train.labels):,} images for training",
-        f"{len(data.validation.labels):,} for validation ({official})",
-        f"{held:,} for the test (drawn)" if found.test is None else "an official test split",
-    )
-    clauses = (", ".join(filter(None, parts)), *found.notes)
-    return f"{found.name}: {'; '.join(clauses)}. {_constant_answer(data)}"
-
-
-def _constant_answer(data: ImageData) -> str:
-    """Return the validation error of the commonest class, with few images also its spread."""
-    label = int(data.train.labels.bincount().argmax())
-    n = len(data.validation.labels)
-    error = data.constant_error
-    coarse = f", with a standard error of {math.sqrt(error * (1 - error) / n):.1%}"
-    return (
-        f"Always answering {data.classes[label]!r} has a validation error of {error:.1%}"
-        f"{coarse if n < _FEW else ''}."
-    )
-
-
 @dataclass(frozen=True)
-class DataChoice:
-    """Image set and splits that a user chose; the arguments of :func:`load_data`.
-
-    ``data`` and ``split_seed`` are None where the user left them to the study or to the defaults,
-    which are digits and 0.
-    """
-
-    data: Annotated[
-        str | None,
-        Option(
-            "digits, CIFAR10, CIFAR100, MNIST, FashionMNIST, SVHN, or a folder of images, one "
-            "folder a class (default: digits; train, compare: the study's).",
-            _GROUP,
-        ),
-    ] = None
-    data_dir: Annotated[Path | None, Option("Folder of torchvision's data sets.", _GROUP)] = None
-    download: Annotated[bool, Option("Let torchvision download the data set.", _GROUP)] = False
-    image_size: Annotated[
-        int | None, Option("Side to which a folder's images are resized.", _GROUP)
-    ] = None
-    subset: Annotated[
-        int | None, Option("Number of images to use, stratified by class (default: all).", _GROUP)
-    ] = None
-    validation_fraction: Annotated[float, Option("Share of images for validation.", _GROUP)] = 0.1
-    max_bad_images: Annotated[
-        float, Option("Share of unreadable images that are skipped.", _GROUP)
-    ] = MAX_BAD_IMAGES
-    split_seed: Annotated[
-        int | None, Option("Seed of the splits (default: 0; train, compare: the study's).", _GROUP)
-    ] = None
-
-    @property
-    def source(self) -> str:
-        """The data set's name or folder; digits by default."""
-        return "digits" if self.data is None else self.data
+class DataChoice(DataOptions):
+    """Image set and splits that a user chose, which load their images."""
 
     def load(self) -> ImageData:
         """Return the training and validation splits."""
-        return load_data(
-            self.source,
-            data_dir=self.data_dir,
-            download=self.download,
-            validation_fraction=self.validation_fraction,
-            split_seed=self.split_seed or 0,
-            subset=self.subset,
-            image_size=self.image_size,
-            max_bad_images=self.max_bad_images,
-        )
+        return load_data(self.source, self)
 
     def load_test(self) -> Split:
         """Return the test split."""
-        return load_test(
-            self.source,
-            data_dir=self.data_dir,
-            download=self.download,
-            split_seed=self.split_seed or 0,
-            image_size=self.image_size,
-            max_bad_images=self.max_bad_images,
-        )
+        return load_test(self.source, self)

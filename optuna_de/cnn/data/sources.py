@@ -1,23 +1,33 @@
-"""Sources of images: sets by name (scikit-learn's digits, torchvision's), and folders.
+"""Sources of images: sets by name (scikit-learn's digits, torchvision's), and collections.
 
-Labelled arrays only; the splits are drawn by :mod:`optuna_de.cnn.data.loading`.
+Labelled images only; the splits are drawn by :mod:`optuna_de.cnn.data.loading`.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from optuna_de.cnn.data.decoding import Labelled, check_headers, load_images
-from optuna_de.cnn.data.image_folder import list_splits
-from optuna_de.cnn.data.images import DataError, fit
+from optuna_de.cnn.data.options import DataOptions
+from optuna_de.cnn.data.reading.images import DataError
+from optuna_de.cnn.data.reading.layouts import list_splits
+from optuna_de.cnn.data.reading.listing import FolderSplits, Listing, listed_splits, listing_of
+from optuna_de.cnn.data.reading.resizing import Resizing, default_size, size_text
+from optuna_de.cnn.data.store.decoding import (
+    Headers,
+    Labelled,
+    coloured,
+    load_headers,
+    load_images,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +40,10 @@ class Source:
         train: All images that are of no official split.
         test: Loads the official test split; None where there is none.
         validation: The official validation split; None where there is none.
-        layout: The layout of a folder in words; empty for a set with a name.
+        layout: The layout of a collection in words; empty for a set with a name.
         notes: What was left out, a clause each.
+        test_digests: A hash of the bytes of each image of the official test split.
+        sizes: Height and width of each image as it was found, (n, 2); empty where unknown.
     """
 
     name: str
@@ -41,34 +53,30 @@ class Source:
     validation: Labelled | None = None
     layout: str = ""
     notes: tuple[str, ...] = ()
+    test_digests: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    sizes: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
 
 
-def open_source(
-    source: str | Path,
-    data_dir: Path | None,
-    download: bool,
-    image_size: int | None,
-    max_bad_images: float = 0.0,
-) -> Source:
-    """Return the set of that name (whatever the case), else the one in that folder.
+def open_source(options: DataOptions) -> Source:
+    """Return the source of these options: the set of that name, else the collection there.
 
     Raises:
         DataError: If there is none, or it cannot be read.
     """
-    known = {name.lower(): name for name in NAMES}
+    known, source = {name.lower(): name for name in NAMES}, options.source
     name = known.get(source.lower()) if isinstance(source, str) else None
-    if name is None:
-        return _folder(_existing(source), image_size, max_bad_images)
-    found = DATA_SETS[name](Path("data") if data_dir is None else data_dir, download)
-    return found if image_size is None else _resized(found, image_size)
+    if name is not None:
+        return DATA_SETS[name](options)
+    path = _existing(source)
+    found = list_splits(path, options.columns)
+    stem = path.resolve().name if path.is_dir() else path.resolve().parent.name
+    return _loaded(stem, found, options)
 
 
 def _existing(source: str | Path) -> Path:
     path = Path(source).expanduser()
-    if path.is_dir():
-        return path
     if path.exists():
-        raise DataError(f"{path} is a file, but the data must be a folder.")
+        return path
     if isinstance(source, Path) or os.sep in source or "/" in source:
         raise DataError(f"There is no folder {path}.")
     raise DataError(
@@ -77,61 +85,184 @@ def _existing(source: str | Path) -> Path:
     )
 
 
-def _folder(root: Path, image_size: int | None, max_bad_images: float) -> Source:
-    found = list_splits(root)
-    train = load_images(found.train, image_size, None, max_bad_images)
-    shape = train.images.shape[1:]
-    validation = None
-    if found.validation is not None:
-        validation = load_images(found.validation, image_size, shape, max_bad_images)
-    test = found.test
-    if test is not None:
-        check_headers(test, image_size, shape, max_bad_images)
+def _loaded(name: str, found: FolderSplits, options: DataOptions) -> Source:
+    """Check the headers of all splits, then load the images of all but the test split."""
+    bad = options.max_bad_images
+    headers = [load_headers(part, bad) for part in found.parts]
+    resizing, note = _resizing(options, headers)
+    shape = _shape(headers[0], resizing)
+    for part, header in zip(found.parts[1:], headers[1:], strict=True):
+        if shape[2] == 1 and (header.shapes[header.good, 2] == 3).any():
+            raise coloured(part)
+    loads = {
+        id(part): partial(load_images, part, resizing, shape, header, bad)
+        for part, header in zip(found.parts, headers, strict=True)
+    }
+    train = loads[id(found.train)]()
+    validation = None if found.validation is None else loads[id(found.validation)]()
     return Source(
-        name=root.resolve().name,
+        name=name,
         classes=found.train.classes,
         train=train,
-        test=None
-        if test is None
-        else partial(load_images, test, image_size, shape, max_bad_images),
+        test=None if found.test is None else loads[id(found.test)],
         validation=validation,
         layout=found.layout,
-        notes=(*found.notes, *train.notes, *(validation.notes if validation else ())),
+        notes=(*note, *found.notes, *train.notes, *(validation.notes if validation else ())),
+        test_digests=headers[-1].digests if found.test is not None else headers[0].digests[:0],
+        sizes=headers[0].shapes[headers[0].good, :2],
     )
 
 
-def _digits(data_dir: Path, download: bool) -> Source:
+def _resizing(options: DataOptions, headers: list[Headers]) -> tuple[Resizing, tuple[str, ...]]:
+    """Return how images are resized, and a note where the data chose it."""
+    chosen = options.resizing
+    if chosen.size is not None:
+        return chosen, ()
+    every = np.concatenate([h.shapes[h.good] for h in headers])
+    if default_size(every) is None:
+        return chosen, ()
+    first = headers[0].shapes[headers[0].good]
+    size = default_size(first) or default_size(every)
+    assert size is not None
+    note = (
+        f"sizes vary, so images are resized to {size_text(size)} ({chosen.mode}): their "
+        "median smaller side, at most 64 (--image-size)"
+    )
+    return replace(chosen, size=size), (note,)
+
+
+def _shape(headers: Headers, resizing: Resizing) -> tuple[int, int, int]:
+    """Return the shape (h, w, c) of the images; one channel where all are grey."""
+    good = headers.shapes[headers.good]
+    height, width = resizing.size or good[0, :2].tolist()
+    return height, width, int(good[:, 2].max())
+
+
+def _digits(options: DataOptions) -> Source:
     """Return scikit-learn's digits: 1,797 images of 8x8 with values 0..16, brought to 0..255."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     images = np.rint(bunch.images[..., None] * (255 / 16)).astype(np.uint8)
-    train = Labelled(images, bunch.target.astype(np.int64))
+    train = _resized(Labelled.of(images, bunch.target.astype(np.int64)), options)
     return Source("digits", tuple(map(str, bunch.target_names)), train, None)
 
 
-def _torchvision(name: str, data_dir: Path, download: bool) -> Source:
-    def load(part: str) -> Any:
-        return _torchvision_set(name, data_dir, part, download)
-
-    train = load("train")
-    classes = tuple(map(str, getattr(train, "classes", range(10))))  # SVHN has no names
-    return Source(name, classes, _labelled(train), lambda: _labelled(load("test")))
+Part = Literal["train", "validation", "test"]
 
 
-def _torchvision_set(name: str, root: Path, part: str, download: bool) -> Any:
-    from torchvision import datasets
+@dataclass(frozen=True, slots=True)
+class TorchvisionSet:
+    """How a data set of torchvision is opened.
 
-    which = {"split": part} if name == "SVHN" else {"train": part == "train"}
-    try:
-        return getattr(datasets, name)(root=str(root), download=download, **which)
-    except Exception as error:  # torn files make torchvision raise anything
-        if download:
-            raise DataError(f"{name} could not be downloaded to {root}: {error}") from error
-        raise DataError(
-            f"{name} is not whole in the folder {root}; give --download to fetch it, or "
-            f"--data-dir with the folder that holds it."
-        ) from error
+    Args:
+        name: Its class in ``torchvision.datasets``.
+        argument: The argument that names a split: "split", or "train" for a truth value, or ""
+            where there is none.
+        train: Name of the training split.
+        test: Name of the test split; None where there is none.
+        validation: Name of the validation split; None where there is none.
+    """
+
+    name: str
+    argument: Literal["split", "train", ""] = "train"
+    train: str | bool = True
+    test: str | bool | None = False
+    validation: str | None = None
+
+    def __call__(self, options: DataOptions) -> Source:
+        """Open the set."""
+        train = self._open(self.train, options)
+        if isinstance(getattr(train, "data", None), np.ndarray) or hasattr(
+            getattr(train, "data", None), "numpy"
+        ):
+            return self._from_arrays(train, options)
+        parts: dict[str, Any] = {"train": train}
+        for part, split in (("validation", self.validation), ("test", self.test)):
+            if split is not None:
+                parts[part] = self._open(split, options)
+        classes = _classes(train)
+        listings = {part: _listed(self.name, found, classes) for part, found in parts.items()}
+        splits = listed_splits("", listings.pop("train"), listings)
+        return _loaded(self.name, splits, options)
+
+    def _from_arrays(self, train: Any, options: DataOptions) -> Source:
+        def load(split: str | bool) -> Labelled:
+            return _resized(_labelled(self._open(split, options)), options)
+
+        test = self.test
+        return Source(
+            self.name,
+            _classes(train),
+            _resized(_labelled(train), options),
+            None if test is None else partial(load, test),
+        )
+
+    def _open(self, split: str | bool, options: DataOptions) -> Any:
+        from torchvision import datasets
+
+        root = Path("data") if options.data_dir is None else options.data_dir
+        given: dict[str, Any] = {self.argument: split} if self.argument else {}
+        if self.name not in _FETCHED_BY_HAND:
+            given["download"] = options.download
+        try:
+            return getattr(datasets, self.name)(root=str(root), **given)
+        except Exception as error:  # torn files make torchvision raise anything
+            if options.download:
+                raise DataError(
+                    f"{self.name} could not be downloaded to {root}: {error}"
+                ) from error
+            raise DataError(
+                f"{self.name} is not whole in the folder {root}; give --download to fetch it, or "
+                f"--data-dir with the folder that holds it."
+            ) from error
+
+
+_FETCHED_BY_HAND = ("FER2013",)  # torchvision cannot download it
+
+
+def _classes(found: Any) -> tuple[str, ...]:
+    names = getattr(found, "classes", None) or getattr(found, "categories", None)
+    if names:
+        return tuple(" / ".join(map(str, n)) if isinstance(n, tuple) else str(n) for n in names)
+    return tuple(map(str, range(int(_labels(found).max()) + 1)))
+
+
+def _labels(found: Any) -> NDArray[np.int64]:
+    """Return the labels of a torchvision set, without decoding images where it keeps them."""
+    for name in ("targets", "labels", "_labels", "y"):
+        values = getattr(found, name, None)
+        if values is not None and len(values) == len(found):
+            return np.asarray(values, np.int64)
+    samples = getattr(found, "_samples", getattr(found, "samples", None))
+    if samples is not None and len(samples) == len(found):
+        return np.array([sample[1] for sample in samples], np.int64)
+    return np.array([found[i][1] for i in range(len(found))], np.int64)
+
+
+def _files(found: Any) -> list[Path] | None:
+    """Return the image files of a torchvision set where it keeps their paths."""
+    for name in ("_image_files", "_images"):
+        values = getattr(found, name, None)
+        if values is not None and len(values) == len(found):
+            return [Path(value) for value in values]
+    samples = getattr(found, "_samples", getattr(found, "samples", None))
+    if samples and len(samples) == len(found) and isinstance(samples[0][0], str | Path):
+        return [Path(sample[0]) for sample in samples]
+    return None
+
+
+def _listed(name: str, found: Any, classes: tuple[str, ...]) -> Listing:
+    """Return a listing of the images of a torchvision set."""
+    files, labels = _files(found), _labels(found)
+    names = [classes[label] for label in labels]
+    rows = [f"image {i}" for i in range(len(labels))] if files is None else list(map(str, files))
+    root = Path(str(getattr(found, "root", name)))
+
+    def read(i: int) -> Any:
+        return found[i][0].copy() if files is None else files[i]
+
+    return listing_of(root, rows, names, classes, (), read)
 
 
 def _labelled(found: Any) -> Labelled:
@@ -143,29 +274,51 @@ def _labelled(found: Any) -> Labelled:
     labels = found.labels if hasattr(found, "labels") else found.targets
     if len(images) != len(labels):
         raise DataError(f"{type(found).__name__} has {len(images)} images, {len(labels)} labels.")
-    return Labelled(images, np.asarray(labels, np.int64))
+    return Labelled.of(images, np.asarray(labels, np.int64))
 
 
-def _resized(source: Source, image_size: int) -> Source:
-    def resize(part: Labelled) -> Labelled:
-        plain = (Image.fromarray(i[..., 0] if i.shape[2] == 1 else i) for i in part.images)
-        return part._replace(images=np.stack([fit(image, image_size) for image in plain]))
-
-    test = source.test
-    return replace(
-        source, train=resize(source.train), test=None if test is None else lambda: resize(test())
-    )
+def _resized(part: Labelled, options: DataOptions) -> Labelled:
+    resizing = options.resizing
+    if resizing.size is None:
+        return part
+    plain = (Image.fromarray(i[..., 0] if i.shape[2] == 1 else i) for i in part.store.images)
+    return Labelled.of(np.stack([resizing.fit(image) for image in plain]), part.labels)
 
 
-DATA_SETS: Mapping[str, Callable[[Path, bool], Source]] = {
+_ROWS = (
+    TorchvisionSet("CIFAR10"),
+    TorchvisionSet("CIFAR100"),
+    TorchvisionSet("MNIST"),
+    TorchvisionSet("FashionMNIST"),
+    TorchvisionSet("SVHN", "split", "train", "test"),
+    TorchvisionSet("KMNIST"),
+    TorchvisionSet("QMNIST"),
+    TorchvisionSet("USPS"),
+    TorchvisionSet("SEMEION", "", True, None),
+    TorchvisionSet("STL10", "split", "train", "test"),
+    TorchvisionSet("Country211", "split", "train", "test", "valid"),
+    TorchvisionSet("DTD", "split", "train", "test", "val"),
+    TorchvisionSet("EuroSAT", "", True, None),
+    TorchvisionSet("FER2013", "split", "train", None),
+    TorchvisionSet("FGVCAircraft", "split", "train", "test", "val"),
+    TorchvisionSet("Flowers102", "split", "train", "test", "val"),
+    TorchvisionSet("Food101", "split", "train", "test"),
+    TorchvisionSet("GTSRB", "split", "train", "test"),
+    TorchvisionSet("Imagenette", "split", "train", "val"),
+    TorchvisionSet("OxfordIIITPet", "split", "trainval", "test"),
+    TorchvisionSet("PCAM", "split", "train", "test", "val"),
+    TorchvisionSet("RenderedSST2", "split", "train", "test", "val"),
+    TorchvisionSet("StanfordCars", "split", "train", "test"),
+    TorchvisionSet("SUN397", "", True, None),
+    TorchvisionSet("Caltech101", "", True, None),
+    TorchvisionSet("Caltech256", "", True, None),
+)
+DATA_SETS: Mapping[str, Callable[[DataOptions], Source]] = {
     "digits": _digits,
-    **{
-        name: partial(_torchvision, name)
-        for name in ("CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "SVHN")
-    },
+    **{row.name: row for row in _ROWS},
 }
-"""Sets with a name; each row opens one, given torchvision's folder and whether to download.
+"""Sets with a name; each row opens one.
 
-Sets without a name are folders: see :data:`optuna_de.cnn.data.image_folder.LAYOUTS`.
+Sets without a name are collections: see :data:`optuna_de.cnn.data.reading.layouts.LAYOUTS`.
 """
 NAMES = tuple(DATA_SETS)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from optuna_de.cnn.data.images import DataError
+from optuna_de.cnn.data.reading.images import DataError
 
 Indices = NDArray[np.int64]
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from optuna_de.cnn.data.dataset import ImageData, Split, moments
+from optuna_de.cnn.data.store.mapped_images import joined
 from optuna_de.cnn.evaluation.training_job import TrainingJob
 from optuna_de.cnn.training.checkpoint import load_checkpoint, save_checkpoint
 from optuna_de.cnn.training.epochs import Epoch
@@ -63,13 +64,12 @@ def join_splits(data: ImageData) -> ImageData:
     Its validation split is a sample of that, at most 1,000 images: an error on it is a training
     error without augmentation, not a held-out error.
     """
-    images = torch.cat([data.train.images, data.validation.images])
     labels = torch.cat([data.train.labels, data.validation.labels])
     step = -(-len(data.validation.labels) // _SAMPLE)
-    mean, std = moments(images)
+    mean, std = moments(data.train.images, data.validation.images)
     return replace(
         data,
-        train=Split(images.contiguous(memory_format=torch.channels_last), labels),
+        train=Split(joined(data.train.images, data.validation.images), labels),
         validation=Split(data.validation.images[::step], data.validation.labels[::step]),
         mean=mean,
         std=std,

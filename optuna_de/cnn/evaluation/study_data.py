@@ -1,7 +1,7 @@
 """Data of a study, found again for a final training.
 
-A study records the name and the fingerprint of its data, not the folder. The user names the
-folder; the fingerprint shows that it holds the same images.
+A study records the name and the fingerprint of its data, and where they were found. On another
+machine the user names the folder; the fingerprint shows that it holds the same images.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import optuna
 
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.data.loading import DataChoice
+from optuna_de.cnn.data.reading.resizing import size_text
 from optuna_de.cnn.data.sources import NAMES
-from optuna_de.cnn.study.setup import recorded_setup
+from optuna_de.cnn.study.setup import recorded_setup, recorded_source
 
 
 def load_study_data(study: optuna.Study, choice: DataChoice) -> tuple[DataChoice, ImageData]:
@@ -34,6 +35,7 @@ def load_study_data(study: optuna.Study, choice: DataChoice) -> tuple[DataChoice
     """
     setup = recorded_setup(study)
     name, seed = str(setup["data"]), int(setup["split seed"])
+    choice = choice.with_recorded(recorded_source(study))
     if choice.data is None and name not in NAMES:
         raise ValueError(
             f"Study {study.study_name!r} was run on {name!r}. Give the folder of these images "
@@ -66,7 +68,14 @@ def load_study_data(study: optuna.Study, choice: DataChoice) -> tuple[DataChoice
 
 
 def _check_shape(study: optuna.Study, setup: Mapping[str, Any], data: ImageData) -> None:
-    for key, here in (("image shape", list(data.image_shape)), ("classes", len(data.classes))):
+    shape, recorded = list(data.image_shape), setup.get("image shape")
+    if isinstance(recorded, list | tuple) and list(recorded[1:]) != shape[1:]:
+        raise ValueError(
+            f"Study {study.study_name!r} was run on images of {size_text(recorded[1:])} pixels, "
+            f"but those of {data.name!r} have {size_text(shape[1:])}; give --image-size "
+            f"{size_text(recorded[1:])}."
+        )
+    for key, here in (("image shape", shape), ("classes", len(data.classes))):
         if setup.get(key, here) != here:
             hint = " (see --image-size)" if key == "image shape" else ""
             raise ValueError(

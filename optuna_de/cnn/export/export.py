@@ -18,7 +18,7 @@ from PIL import Image
 
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.data import augmentation
-from optuna_de.cnn.data.images import SUFFIXES, fit_to, read_image
+from optuna_de.cnn.data.reading.images import SUFFIXES, fit_to, read_image
 from optuna_de.cnn.export import model_folder
 from optuna_de.cnn.export.classifier import LogitsFunction, on_arrays, require_modules
 from optuna_de.cnn.export.formats import FORMATS

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optuna_de._checks import require
-from optuna_de.cnn.data.images import read_image
+from optuna_de.cnn.data.reading.images import read_image
 from optuna_de.cnn.export.classifier import OpenModel
 
 _BATCH = 256

@@ -30,6 +30,8 @@ _READERS: Mapping[str, Callable[[object], bool]] = {
 }
 """What a final training needs of a setup, and the test of each."""
 SETUP_KEY = "optuna_de:setup"
+SOURCE_KEY = "optuna_de:data source"
+"""User attribute of a study: where its images were found and how they were read."""
 _BEFORE = {"objectives": "error, parameters"}
 """What studies used that were stored before it was recorded."""
 _LATER = ("region", "weights", "limits", "ladder")
@@ -97,6 +99,19 @@ def _record_once(study: optuna.Study, setup: Mapping[str, Any]) -> object:
             study.set_metric_names(str(setup["objectives"]).split(", "))
         study.set_user_attr(SETUP_KEY, dict(setup))
         return setup
+
+
+def record_source(study: optuna.Study, source: Mapping[str, Any]) -> None:
+    """Record where a study's images were found first; machines may have other paths."""
+    if SOURCE_KEY not in study.user_attrs:
+        study.set_user_attr(SOURCE_KEY, dict(source))
+
+
+def recorded_source(study: optuna.Study) -> dict[str, str | float]:
+    """Return what :func:`record_source` recorded, texts and numbers alone; empty if nothing."""
+    found = study.user_attrs.get(SOURCE_KEY)
+    items = found.items() if isinstance(found, Mapping) else ()
+    return {str(name): value for name, value in items if type(value) in (str, float, int)}
 
 
 def enqueue_once(study: optuna.Study, networks: Sequence[Params]) -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from optuna_de._allocator import give_back_memory
+from optuna_de._machine import machine_memory
 
 if TYPE_CHECKING:
     from optuna_de.cnn.recipes import Precision
 
-_MEMORY_INFO = Path("/proc/meminfo")
-_CONTROL_GROUP, _OWN_GROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _LEAST_PIXELS = 256  # of an image, for bfloat16 on a CPU
 
 
@@ -27,37 +25,10 @@ def device_memory(device: torch.device) -> tuple[int, int] | None:
         unused, whole = torch.cuda.mem_get_info(device)
         reusable = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return unused + reusable, whole
-    if device.type == "cpu" and _MEMORY_INFO.exists():
+    if device.type == "cpu":
         give_back_memory()
-        lines = (line.split() for line in _MEMORY_INFO.read_text().splitlines())
-        kib = {words[0]: int(words[1]) for words in lines}
-        limits = [(kib["MemAvailable:"] * 1024, kib["MemTotal:"] * 1024), *control_group_memory()]
-        return min(free for free, _ in limits), min(total for _, total in limits)
+        return machine_memory()
     return None
-
-
-def control_group_memory(
-    mounted: Path = _CONTROL_GROUP, process: Path = _OWN_GROUP
-) -> list[tuple[int, int]]:
-    """Return the (free, total) bytes of each control group (version 2) that limits this process.
-
-    Containers and schedulers set such limits; cached files count as free.
-    """
-    own = [line[4:] for line in _lines(process) if line.startswith("0::/")]
-    below = mounted / own[0] if own else mounted
-    limits = []
-    for group in (below, *below.parents):
-        limit = _lines(group / "memory.max")
-        if mounted in (group, *group.parents) and limit and limit[0] != "max":
-            used = int(_lines(group / "memory.current")[0])
-            stat = dict(line.split() for line in _lines(group / "memory.stat"))
-            allowed = int(limit[0])
-            limits.append((allowed - used + int(stat.get("inactive_file", 0)), allowed))
-    return limits
-
-
-def _lines(file: Path) -> list[str]:
-    return file.read_text().splitlines() if file.exists() else []
 
 
 def use_threads(threads: int | None) -> None:

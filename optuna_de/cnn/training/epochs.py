@@ -95,13 +95,14 @@ class EpochLoop:
         self.history.append(replace(epoch, seconds=time.perf_counter() - began))
 
     def _train(self) -> tuple[float, float]:
-        batches = torch.split(self._draw(), self._batch_size)
-        taken = len(self.history) * len(batches)
+        plan = self._draw()
+        steps = -(-len(plan) // self._batch_size)
+        taken = len(self.history) * steps
         self.state.totals.zero_()
         seen = 0
-        for number, draws in enumerate(batches, start=1):
+        for number, draws in enumerate(self.state.feed.batches(plan, self._batch_size), start=1):
             self._on_step()
-            self.state.optimizer.set_rate(self._rate(taken, len(batches)))
+            self.state.optimizer.set_rate(self._rate(taken, steps))
             self._step(draws)
             taken += 1
             update_ema(self.state, taken)
@@ -113,14 +114,13 @@ class EpochLoop:
 
     def _draw(self) -> Tensor:
         images = self.state.images
-        draws = augmentation.draw_augmentations(
-            len(self.state.labels),
+        return augmentation.draw_augmentations(
+            len(self._data.train.labels),
             images.side,
             self._generator,
             padding=images.padding,
             flip=self.state.recipe.flip,
         )
-        return draws.to(self.state.device)
 
     def _rate(self, step: int, steps: int) -> float:
         return self.state.recipe.rate(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from optuna_de.cnn.data import augmentation
+from optuna_de.cnn.data.store.mapped_images import blocks
 from optuna_de.cnn.training.device import autocast
 from optuna_de.cnn.training.memory import TrainingOutOfMemory, try_within_memory
 
@@ -50,7 +51,7 @@ def evaluate(
     try:
         with torch.inference_mode():
             for images, labels in zip(
-                torch.split(split.images, batch_size),
+                blocks(split.images, batch_size),
                 torch.split(split.labels, batch_size),
                 strict=True,
             ):

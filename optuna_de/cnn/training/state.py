@@ -15,6 +15,7 @@ from optuna_de.cnn.data import augmentation
 from optuna_de.cnn.modules.channel_padding import block, copy_back, padded
 from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.training.device import uses_bfloat16
+from optuna_de.cnn.training.feed import Feed, make_feed
 from optuna_de.cnn.training.memory import TrainingOutOfMemory, try_within_memory
 from optuna_de.cnn.training.optimizer import Optimizers, initialise, make_optimizer
 
@@ -31,8 +32,7 @@ class TrainState:
         given: The caller's network: ``model`` itself, or the network that ``model`` pads.
         optimizer: With its momentum already there, so that every step is alike.
         recipe: The training recipe.
-        images: Training images on the device.
-        labels: int64 (n,).
+        feed: Gives the batches of an epoch.
         normalise: From uint8 to float images.
         totals: float32 (2,), sums over the epoch so far: loss, wrong answers.
         ema: Exponential moving averages of the model's floating-point tensors, or empty.
@@ -43,12 +43,21 @@ class TrainState:
     given: nn.Module
     optimizer: Optimizers
     recipe: Recipe
-    images: augmentation.PaddedImages
-    labels: Tensor
+    feed: Feed
     normalise: augmentation.Normaliser
     totals: Tensor
     ema: tuple[Tensor, ...]
     bfloat16: bool
+
+    @property
+    def images(self) -> augmentation.PaddedImages:
+        """Images on the device that a step may use: all, or those of its batch."""
+        return self.feed.images
+
+    @property
+    def labels(self) -> Tensor:
+        """Labels int64 (n,) of :attr:`images`."""
+        return self.feed.labels
 
     @property
     def device(self) -> torch.device:
@@ -99,21 +108,39 @@ def make_train_state(
     device: torch.device,
     seed: int,
     *,
+    batch_size: int | None = None,
     pad: bool = False,
 ) -> TrainState:
-    """Create the training state of a model on a device and move the splits there.
+    """Create the training state of a model on a device and move the images there that fit.
+
+    Args:
+        model: The network.
+        data: The set.
+        recipe: The training recipe.
+        device: Where to train.
+        seed: Of the weights.
+        batch_size: Images of a step at the most; None is the recipe's.
+        pad: Whether to pad channels.
 
     Raises:
         TrainingOutOfMemory: If they do not fit.
     """
-    made = try_within_memory(lambda: _start(model, data, recipe, device, seed, pad), device)
+    made = try_within_memory(
+        lambda: _start(model, data, recipe, device, seed, batch_size, pad), device
+    )
     if made is None:
         raise TrainingOutOfMemory("The network, its gradients and the images do not fit.")
     return made[0]
 
 
 def _start(
-    given: nn.Module, data: ImageData, recipe: Recipe, device: torch.device, seed: int, pad: bool
+    given: nn.Module,
+    data: ImageData,
+    recipe: Recipe,
+    device: torch.device,
+    seed: int,
+    batch_size: int | None,
+    pad: bool,
 ) -> TrainState:
     if recipe.initialisation == "he":
         initialise(given, seed)
@@ -128,10 +155,7 @@ def _start(
         given=given,
         optimizer=make_optimizer(model, recipe, device),
         recipe=recipe,
-        images=augmentation.pad(
-            split.images.to(device), recipe.crop_padding, reflect=recipe.reflect
-        ),
-        labels=split.labels.to(device),
+        feed=make_feed(split, recipe, batch_size or recipe.batch_size, device),
         normalise=augmentation.normaliser(data.mean, data.std, side, device),
         totals=torch.zeros(2, device=device),
         ema=tuple(ema),

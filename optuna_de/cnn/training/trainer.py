@@ -127,7 +127,7 @@ def train(
         micro = micro_batch(computed.train(), data, recipe, batch, place)
         key = _key(model, data, recipe, epochs, batch, seed)
         loop = EpochLoop(
-            make_train_state(model, data, recipe, place, seed, pad=pad),
+            make_train_state(model, data, recipe, place, seed, batch_size=batch, pad=pad),
             data,
             epochs=epochs,
             batch_size=batch,

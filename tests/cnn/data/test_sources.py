@@ -1,5 +1,6 @@
 """Names, folders and torchvision's files, read in their own formats; and every wrong input."""
 
+import inspect
 import pickle
 import struct
 from pathlib import Path
@@ -13,6 +14,7 @@ from torchvision import datasets
 
 from optuna_de.cnn.data import NAMES, DataError
 from optuna_de.cnn.data.loading import load_data, load_test
+from optuna_de.cnn.data.sources import DATA_SETS, TorchvisionSet
 from tests.cnn.data.kit import paint
 
 
@@ -154,3 +156,30 @@ def test_a_link_to_nowhere(tmp_path: Path) -> None:
     (paint(tmp_path) / "train/bee/x.png").symlink_to(tmp_path / "nowhere.png")
     with pytest.raises(DataError, match=r"x\.png leads to no file"):
         load_data(tmp_path)
+
+
+@pytest.mark.parametrize("row", [r for r in DATA_SETS.values() if isinstance(r, TorchvisionSet)])
+def test_rows_are_as_torchvision_takes_them(row: TorchvisionSet) -> None:
+    """The loader needs no more than the root, the row's argument and whether to download."""
+    arguments = inspect.signature(getattr(datasets, row.name).__init__).parameters
+    assert not row.argument or row.argument in arguments
+    assert "download" in arguments or row.name == "FER2013"
+    needed = [n for n, p in arguments.items() if p.default is p.empty and "arg" not in n]
+    assert set(needed) <= {"self", "root", "split"}
+    assert isinstance(row.train, bool) == (row.argument != "split")
+
+
+def test_a_set_of_files_is_listed_and_resized(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paint(paint(tmp_path, n=12), part="test", n=3)
+
+    class Fake(datasets.ImageFolder):  # type: ignore[misc]
+        def __init__(self, root: str, split: str, download: bool) -> None:
+            super().__init__(f"{root}/{split}")
+
+    monkeypatch.setattr(datasets, "Food101", Fake)
+    given: dict[str, Any] = {"data_dir": tmp_path, "image_size": 3}
+    data, same = load_data("food101", **given), load_data(tmp_path, image_size=3)
+    assert (data.name, data.fingerprint) == ("Food101", same.fingerprint)
+    assert len(load_test("food101", **given).labels) == 6

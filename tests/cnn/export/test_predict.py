@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from optuna_de.cnn.data.decoding import load_images
-from optuna_de.cnn.data.image_folder import list_images
-from optuna_de.cnn.data.images import read_image
+from optuna_de.cnn.data.reading.image_folder import list_images
+from optuna_de.cnn.data.reading.images import read_image
+from optuna_de.cnn.data.reading.resizing import Resizing
+from optuna_de.cnn.data.store.decoding import load_headers, load_images
 from optuna_de.cnn.export.classifier import ModelMetadata, OpenModel
 from optuna_de.cnn.export.formats import open_model
 from optuna_de.cnn.export.predict import predict, probabilities
@@ -55,8 +56,9 @@ def test_more_images_than_a_batch_keep_their_order(model: Path, tmp_path: Path) 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_images_are_read_as_those_of_a_training(tmp_path: Path, mode: str) -> None:
     paint(tmp_path, mode=mode, side=(23, 17))
-    listing = list_images(tmp_path / "train")
-    trained = load_images(listing, 8).images
+    listing, square = list_images(tmp_path / "train"), (8, 8, 1 if mode == "L" else 3)
+    headers = load_headers(listing, 0.0)
+    trained = load_images(listing, Resizing((8, 8)), square, headers).store.images
     shape = (trained.shape[3], 8, 8)
     found = [read_image(listing.folder / file, shape) for file in listing.files]
     np.testing.assert_array_equal(np.stack(found), trained.transpose(0, 3, 1, 2))

@@ -14,7 +14,7 @@ from PIL import Image
 
 from optuna_de.cnn.architecture.cost import count_parameters
 from optuna_de.cnn.architecture.genomes import parse
-from optuna_de.cnn.data.images import read_image
+from optuna_de.cnn.data.reading.images import read_image
 from optuna_de.cnn.export.export import export_model
 from optuna_de.cnn.export.predict import probabilities
 from optuna_de.cnn.export.standalone import standalone_source

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from optuna_de.cnn.training.device import control_group_memory, device_memory
+from optuna_de._machine import control_group_memory
+from optuna_de.cnn.training.device import device_memory
 from optuna_de.cnn.training.memory import (
     TrainingOutOfMemory,
     estimate_memory,

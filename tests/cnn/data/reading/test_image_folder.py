@@ -65,11 +65,12 @@ def test_a_grey_test_image_joins_a_coloured_set_but_not_the_reverse(tmp_path: Pa
         load_test(grey)
 
 
-def test_mixed_sizes_need_image_size(tmp_path: Path) -> None:
+def test_mixed_sizes_choose_an_image_size(tmp_path: Path) -> None:
     folder = paint(paint(tmp_path, ["ant"]), ["bee"], side=(5, 9))
-    with pytest.raises(DataError, match=r"bee/0\.png has 5x9 .* have 6x4; give image_size"):
-        load_data(folder)
-    assert load_data(folder, image_size=4).image_shape == (3, 4, 4)
+    data = load_data(folder)
+    assert data.image_shape == (3, 4, 4)
+    assert "resized to 4x4 (crop): their median smaller side, at most 64" in data.summary
+    assert load_data(folder, image_size=4).fingerprint == data.fingerprint
 
 
 def test_resizing_crops_about_the_centre(tmp_path: Path) -> None:
@@ -238,7 +239,7 @@ def test_a_few_bad_images_are_skipped_and_named(tmp_path: Path, own_cache: Path)
         data = load_data(folder)
         assert len(data.train.labels) + len(load_test(folder).labels) == 198
         assert "2 of 200 images in train/ unreadable, named in " in data.summary
-        (log,) = own_cache.glob("*.txt")
+        (log,) = {p.read_text(): p for p in own_cache.glob("*.txt")}.values()
         lines = log.read_text().splitlines()
         assert [line.partition(" ")[0] for line in lines] == [
             str(folder / "train" / name) for name in ("ant/0.png", "bee/3.png")
@@ -266,7 +267,6 @@ def test_a_set_of_bad_images_only(tmp_path: Path) -> None:
     ("mode", "side", "why"),
     [
         ("RGB", (6, 4), "holds coloured images, but the training images are grey"),
-        ("L", (5, 4), r"0\.png has 5x4 pixels where the training images have 6x4"),
         (None, (6, 4), r"3\.png cannot be read as an image"),
     ],
 )
@@ -299,7 +299,8 @@ def test_an_unbalanced_set_is_told_what_a_constant_answer_is_worth(tmp_path: Pat
     folder = paint(paint(tmp_path, ["cat"], n=10), ["dog"], n=110)
     told = load_data(folder).summary.partition(". ")[2]
     assert told == (
-        "Always answering 'dog' has a validation error of 10.0%, with a standard error of 9.5%."
+        "Always answering 'dog' has a validation error of 10.0%, with a standard error of 9.5%: "
+        "10 validation images are few, so give more (--validation-fraction)."
     )
     many = load_data("digits", validation_fraction=0.5).summary
     assert many == (

@@ -1,17 +1,29 @@
-"""Images: decoded from files and fitted to a shape."""
+"""Images: decoded from files, bytes or arrays, and fitted to a shape."""
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from optuna_de.cnn.architecture.layers import ImageShape
+from optuna_de.cnn.data.reading.resizing import Resizing
+
+try:
+    import pillow_heif
+except ImportError:  # a plugin for Pillow that the extra "data" has
+    pass
+else:
+    pillow_heif.register_heif_opener()
 
 _SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -22,6 +34,7 @@ _SUFFIXES = {
     "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
     "TIFF": (".tif", ".tiff"),
     "AVIF": (".avif",),
+    "HEIF": (".heic", ".heif", ".hif"),
 }
 IMAGE_FORMATS = tuple(f for f in _SUFFIXES if f in set(Image.registered_extensions().values()))
 """Pillow's names of the formats that are opened, whatever a file is called.
@@ -37,6 +50,21 @@ class DataError(ValueError):
     """Data that cannot be used, said in one sentence."""
 
 
+@dataclass(frozen=True, slots=True)
+class NamedBytes:
+    """An image file within another file, such as a table or an archive."""
+
+    name: str
+    data: bytes
+
+    def __str__(self) -> str:
+        return self.name
+
+
+ImageItem: TypeAlias = Path | NamedBytes | NDArray[np.uint8] | Image.Image
+"""An image that is not yet decoded: a file, or pixels (h, w, c) with 1 or 3 channels."""
+
+
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
     """Silence Pillow's warnings about single files.
@@ -49,7 +77,7 @@ def quiet_pillow() -> Iterator[None]:
 
 
 @contextmanager
-def open_image(path: Path) -> Iterator[Image.Image]:
+def open_image(item: Path | NamedBytes) -> Iterator[Image.Image]:
     """Open an image file; its pixels are not decoded yet.
 
     Raises:
@@ -58,45 +86,61 @@ def open_image(path: Path) -> Iterator[Image.Image]:
             ``MAX_IMAGE_PIXELS``; also if the body fails.
     """
     try:
-        if not path.exists():
-            raise DataError(f"{path} leads to no file.")
-        if not path.is_file():
-            raise DataError(f"{path} is not a regular file, so it is not opened.")
-        with Image.open(path, formats=IMAGE_FORMATS) as image:
+        with Image.open(_file_of(item), formats=IMAGE_FORMATS) as image:
             if image.mode in ("I", "F") and not _has_16_bits(image):
                 raise DataError(
-                    f"{path} has more than 16 bits a channel (mode {image.mode}), but images "
+                    f"{item} has more than 16 bits a channel (mode {image.mode}), but images "
                     "must have 8 or 16."
                 )
             yield image
     except DataError:
         raise
     except Exception as error:  # of a hostile file Pillow's readers raise anything
-        raise DataError(f"{path} cannot be read as an image ({type(error).__name__}).") from error
+        raise DataError(f"{item} cannot be read as an image ({type(error).__name__}).") from error
 
 
-def decode(path: Path, image_size: int | None) -> NDArray[np.uint8]:
+def _file_of(item: Path | NamedBytes) -> Any:
+    if isinstance(item, NamedBytes):
+        return BytesIO(item.data)
+    if not item.exists():
+        raise DataError(f"{item} leads to no file.")
+    if not item.is_file():
+        raise DataError(f"{item} is not a regular file, so it is not opened.")
+    return item
+
+
+def decode(item: ImageItem, resizing: Resizing) -> NDArray[np.uint8]:
     """Return one image, uint8 (h, w, 1) where it is grey, else (h, w, 3); see :func:`plain`.
 
     A JPEG is decoded at a half, a quarter or an eighth of its size if that leaves at least twice
-    ``image_size``.
+    the size of ``resizing``.
 
     Raises:
         DataError: As :func:`open_image`.
     """
-    with open_image(path) as image:
-        if image_size is not None:
-            image.draft(None, (2 * image_size, 2 * image_size))
-        return fit(plain(image), image_size)
+    if isinstance(item, np.ndarray):
+        if resizing.size is None:
+            return item
+        return resizing.fit(Image.fromarray(item[..., 0] if item.shape[2] == 1 else item))
+    if isinstance(item, Image.Image):
+        return resizing.fit(plain(item, resizing.background))
+    with open_image(item) as image:
+        if resizing.size is not None:
+            image.draft(None, (2 * resizing.size[1], 2 * resizing.size[0]))
+        return resizing.fit(plain(image, resizing.background))
 
 
-def read_header(path: Path) -> tuple[int, int, int]:
-    """Return the shape (h, w, c) that :func:`decode` would give, from the file's header alone.
+def read_header(item: ImageItem) -> tuple[int, int, int]:
+    """Return the shape (h, w, c) that :func:`decode` would give, from the image's header alone.
 
     Raises:
         DataError: As :func:`open_image`.
     """
-    with open_image(path) as image:
+    if isinstance(item, np.ndarray):
+        return item.shape[0], item.shape[1], item.shape[2]
+    if isinstance(item, Image.Image):
+        return item.height, item.width, 1 if _is_grey(item) else 3
+    with open_image(item) as image:
         width, height = image.size
         # Pillow decodes a whole PNG to find an Exif chunk behind the pixels.
         known = image.format != "PNG" or "exif" in image.info
@@ -105,11 +149,27 @@ def read_header(path: Path) -> tuple[int, int, int]:
         return height, width, 1 if _is_grey(image) else 3
 
 
-def plain(image: Image.Image) -> Image.Image:
+def digest(item: ImageItem) -> int:
+    """Return 63 bits of a hash of an image's bytes; equal files have equal ones.
+
+    Raises:
+        DataError: If the file cannot be read.
+    """
+    if isinstance(item, Path):
+        try:
+            content = _file_of(item).read_bytes()
+        except OSError as error:
+            raise DataError(f"{item} cannot be read ({type(error).__name__}).") from error
+    else:
+        content = item.data if isinstance(item, NamedBytes) else np.asarray(item).tobytes()
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big") >> 1
+
+
+def plain(image: Image.Image, background: tuple[int, int, int] = (255, 255, 255)) -> Image.Image:
     """Return an image, upright, as L if it is grey (mode 1, L or 16 bits), else as RGB.
 
-    Of 16 bits the upper 8 are taken. Transparent pixels are laid over white. Of an animation the
-    first frame is taken.
+    Of 16 bits the upper 8 are taken. Transparent pixels are laid over the background. Of an
+    animation the first frame is taken.
     """
     grey, deep, clear = _is_grey(image), _has_16_bits(image), _is_transparent(image)
     image = ImageOps.exif_transpose(image)
@@ -118,7 +178,7 @@ def plain(image: Image.Image) -> Image.Image:
         return Image.fromarray(upper.astype(np.uint8))
     if clear:
         image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        image = Image.alpha_composite(Image.new("RGBA", image.size, background), image)
     elif image.mode == "P":
         image = image.convert("RGBA")
     return image.convert("L" if grey else "RGB")
@@ -138,38 +198,40 @@ def _is_transparent(image: Image.Image) -> bool:
     return image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
 
 
-def fit(image: Image.Image, image_size: int | None) -> NDArray[np.uint8]:
-    """Return an image of mode L or RGB as (h, w, c), resized and cropped about its centre."""
-    if image_size is not None:
-        image = ImageOps.fit(image, (image_size, image_size), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image)
-    return pixels[..., None] if pixels.ndim == 2 else pixels
-
-
-def read_image(path: Path, shape: ImageShape) -> NDArray[np.uint8]:
+def read_image(
+    path: Path, shape: ImageShape, resizing: Resizing | None = None
+) -> NDArray[np.uint8]:
     """Read an image file as uint8 (c, h, w), as the data of a training is read.
 
-    It is turned upright, resized until it covers (h, w) and cropped about its centre; a grey
-    network sees colours as grey, a colour network grey in each of three channels.
+    It is turned upright and resized to (h, w); a grey network sees colours as grey, a colour
+    network grey in each of three channels.
+
+    Args:
+        path: The file.
+        shape: (c, h, w).
+        resizing: How the images of the training were resized; None is cropped, over white.
 
     Raises:
         DataError: If there is no image, see :func:`open_image`, or c is not 1 or 3.
     """
     if not path.is_file():
         raise DataError(f"There is no image {path}.")
-    side = 2 * max(shape[1:])
+    side, chosen = 2 * max(shape[1:]), resizing or Resizing()
     with quiet_pillow(), open_image(path) as image:
         image.draft(None, (side, side))
-        upright = plain(image)
-    return fit_to(upright, shape)
+        upright = plain(image, chosen.background)
+    return fit_to(upright, shape, chosen)
 
 
-def fit_to(image: Image.Image, shape: ImageShape) -> NDArray[np.uint8]:
+def fit_to(
+    image: Image.Image, shape: ImageShape, resizing: Resizing | None = None
+) -> NDArray[np.uint8]:
     """Bring an image of mode L or RGB to uint8 (c, h, w)."""
     channels, height, width = shape
     if channels not in (1, 3):
         raise DataError(f"The network takes {channels} channels, but image files have 1 or 3.")
-    fitted = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
-    pixels = np.array(fitted.convert("L" if channels == 1 else "RGB"), np.uint8)
+    fitted = replace(resizing or Resizing(), size=(height, width)).fit(image)
+    plane = Image.fromarray(fitted[..., 0] if fitted.shape[2] == 1 else fitted)
+    pixels = np.array(plane.convert("L" if channels == 1 else "RGB"), np.uint8)
     planes: NDArray[np.uint8] = pixels.reshape(height, width, channels).transpose(2, 0, 1)
     return planes

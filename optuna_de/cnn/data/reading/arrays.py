@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from optuna_de.cnn.data.images import DataError, fit, plain
+from optuna_de.cnn.data.reading.images import DataError, decode
+from optuna_de.cnn.data.reading.resizing import Resizing
 
 Channels = Literal["first", "last"]
 _KNOWN = (1, 3)  # numbers of channels that are recognised
@@ -104,7 +105,7 @@ def _array(values: object, name: str) -> NDArray[Any]:
 
 def read_dataset(
     dataset: Any,
-    image_size: int | None = None,
+    resizing: Resizing,
     image_column: str | None = None,
     label_column: str | None = None,
 ) -> tuple[NDArray[np.uint8], list[Any], tuple[str, ...] | None]:
@@ -113,7 +114,7 @@ def read_dataset(
     Args:
         dataset: Gives an image and its label, as a pair or as a mapping, for each index below
             its length. Images are those of Pillow, or arrays as :func:`as_images` takes them.
-        image_size: Side to bring Pillow's images to; None leaves them.
+        resizing: How to resize Pillow's images.
         image_column: Name of the image in a mapping; None takes the only one.
         label_column: Name of the label in a mapping; None takes the only whole number.
 
@@ -131,7 +132,7 @@ def read_dataset(
     for i in range(len(dataset)):
         item = dataset[i]
         image, label = item[columns[0]], item[columns[1]]
-        images.append(_pixels(image, image_size, i))
+        images.append(_pixels(image, resizing, i))
         labels.append(label.item() if hasattr(label, "item") else label)
     return _stacked(images), labels, _classes(dataset, columns[1])
 
@@ -168,10 +169,10 @@ def _only(what: str, given: str | None, found: list[str], every: list[str]) -> s
     )
 
 
-def _pixels(image: Any, image_size: int | None, i: int) -> NDArray[np.uint8]:
+def _pixels(image: Any, resizing: Resizing, i: int) -> NDArray[np.uint8]:
     """Return an item's image as uint8 (h, w, c)."""
     if isinstance(image, Image.Image):
-        return fit(plain(image), image_size)
+        return decode(image, resizing)
     array = _array(image, f"item {i}'s images")
     if array.ndim not in (2, 3):
         raise DataError(f"The image of item {i} has the shape {array.shape}, not (h, w, c).")

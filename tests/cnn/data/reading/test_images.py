@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, features
 
-from optuna_de.cnn.data.images import DataError, decode, read_header, read_image
+from optuna_de.cnn.data.reading.images import DataError, decode, read_header, read_image
+from optuna_de.cnn.data.reading.resizing import Resizing
 from optuna_de.cnn.export.export import export_model
 from tests.cnn.export.kit import SHAPE, save
 
@@ -155,7 +156,7 @@ def test_kinds_of_images(
 ) -> None:
     expected = write(tmp_path / "x")
     (file,) = tmp_path.glob("x.*")
-    np.testing.assert_array_equal(decode(file, None), expected)
+    np.testing.assert_array_equal(decode(file, Resizing()), expected)
     assert read_header(file) == expected.shape
     np.testing.assert_array_equal(read(file), read_image(file, SHAPE))
 
@@ -165,7 +166,7 @@ def test_more_than_sixteen_bits_are_refused(tmp_path: Path, mode: str) -> None:
     file = tmp_path / "x.tif"
     Image.new(mode, (6, 4)).save(file)
     with pytest.raises(DataError, match=rf"x\.tif has more than 16 bits a channel \(mode {mode}"):
-        decode(file, None)
+        decode(file, Resizing())
 
 
 def photo(path: Path, side: int) -> Path:
@@ -182,7 +183,7 @@ def test_large_jpegs_are_decoded_small(
     tmp_path: Path, read: Callable[[Path], NDArray[np.uint8]]
 ) -> None:
     file = photo(tmp_path / "x.jpg", 2_000)
-    small = decode(file, 64).astype(int)
+    small = decode(file, Resizing((64, 64))).astype(int)
     with Image.open(file) as image:
         exact = np.asarray(image.resize((64, 64), Image.Resampling.BILINEAR)).astype(int)
         image.load()
@@ -196,4 +197,4 @@ def test_jpegs_of_less_than_four_times_the_size_are_decoded_whole(tmp_path: Path
     file = photo(tmp_path / "x.jpg", 255)
     with Image.open(file) as image:
         exact = np.asarray(image.resize((64, 64), Image.Resampling.BILINEAR))
-    np.testing.assert_array_equal(decode(file, 64), exact)
+    np.testing.assert_array_equal(decode(file, Resizing((64, 64))), exact)

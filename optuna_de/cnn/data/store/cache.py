@@ -1,4 +1,4 @@
-"""Cache of decoded images: one folder of the user's, of limited size, that can be deleted."""
+"""Cache of what was read: one folder of the user's, of limited size, that can be deleted."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import hashlib
 import json
 import logging
 import os
+import re
 import zipfile
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,27 @@ from optuna_de._files import reason, replacing, write_text
 Arrays = Mapping[str, NDArray[Any]]
 CACHE_VARIABLE = "OPTUNA_DE_CACHE"  # environment variable with the folder
 _LIMIT = 20 * 10**9  # bytes of all entries together
+_ENTRY = re.compile(r"[0-9a-f]{32}\.(npz|npy|jsonl|txt|lock)")
 _logger = logging.getLogger(__name__)
 
 
+_chosen: ContextVar[Path | None] = ContextVar("cache folder", default=None)
+
+
+@contextmanager
+def cache_in(folder: Path | None) -> Iterator[None]:
+    """Use another folder of the cache within the block; None leaves it."""
+    token = _chosen.set(folder or _chosen.get())
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
 def cache_folder() -> Path:
-    """Return the folder of the cache: ``$OPTUNA_DE_CACHE``, else the one for this user."""
+    """Return the folder of the cache: the chosen one, else ``$OPTUNA_DE_CACHE``, or the user's."""
+    if (chosen := _chosen.get()) is not None:
+        return chosen
     if given := os.environ.get(CACHE_VARIABLE):
         return Path(given).expanduser()
     base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or "~/.cache"
@@ -33,13 +51,17 @@ def cache_folder() -> Path:
 
 def clear_cache() -> int:
     """Delete all entries and their logs; return the bytes freed."""
-    freed = 0
-    for path in (*cache_folder().glob("*.npz"), *cache_folder().glob("*.txt")):
-        with suppress(OSError):
-            size = path.stat().st_size
-            path.unlink()
-            freed += size
-    return freed
+    return sum(_delete(path) for files in _entries(cache_folder()).values() for path in files)
+
+
+def entry_name(content: object) -> tuple[Path, str]:
+    """Return the path of a cache entry, without a suffix, and its whole key.
+
+    Args:
+        content: All that the entry depends on, as JSON has it.
+    """
+    key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    return cache_folder() / key[:32], key
 
 
 def cached(
@@ -55,8 +77,8 @@ def cached(
     Returns:
         The arrays, and the path of their entry, whether or not it could be written.
     """
-    key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
-    path = cache_folder() / f"{key[:32]}.npz"
+    name, key = entry_name(content)
+    path = name.with_suffix(".npz")
     arrays = read_entry(path, key, right)
     if arrays is None:
         arrays = make()
@@ -90,29 +112,78 @@ def read_entry(path: Path, key: str, right: Callable[[Arrays], bool]) -> Arrays 
 def write_entry(path: Path, key: str, arrays: Arrays) -> None:
     """Write an entry in one step, and delete the least recently used ones beyond the limit."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_cache_folder()
         with replacing(path) as draft, draft.open("xb") as file:
             np.savez(file, allow_pickle=False, key=np.array(key), **arrays)
-        _prune(path)
+        prune_cache(path)
     except OSError as error:
-        _logger.warning("No cache is kept, so every start decodes the images: %s.", error)
+        _logger.warning("No cache is kept, so every start reads all images: %s.", error)
 
 
-def _prune(kept: Path) -> None:
-    others = [path for path in kept.parent.glob("*.npz") if path != kept]
-    room = _LIMIT - kept.stat().st_size
-    for path in sorted(others, key=lambda path: path.stat().st_mtime_ns, reverse=True):
-        room -= path.stat().st_size
+def make_cache_folder() -> None:
+    """Make the folder of the cache, for this user alone.
+
+    Raises:
+        OSError: If that is impossible.
+    """
+    cache_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def prune_cache(kept: Path) -> None:
+    """Delete the least recently used entries beyond the limit, but not the one kept; tell it."""
+    entries = _entries(kept.parent)
+    used = entries.pop(kept.stem, [])
+    room, freed = _LIMIT - sum(map(_size, used)), 0
+    for files in sorted(entries.values(), key=lambda e: max(map(_time, e)), reverse=True):
+        room -= sum(map(_size, files))
         if room < 0:
-            path.unlink(missing_ok=True)
-            path.with_suffix(".txt").unlink(missing_ok=True)
+            freed += sum(map(_delete, files))
+    if freed:
+        _logger.warning(
+            "The cache %s was over %.0f GB; what was used longest ago is deleted (%.1f GB).",
+            kept.parent,
+            _LIMIT / 1e9,
+            freed / 1e9,
+        )
+
+
+def _entries(folder: Path) -> dict[str, list[Path]]:
+    """Return the files of each entry; an entry's files share their stem."""
+    found: dict[str, list[Path]] = {}
+    for path in folder.glob("*") if folder.is_dir() else ():
+        if _ENTRY.fullmatch(path.name) and not path.is_dir():
+            found.setdefault(path.stem, []).append(path)
+    return found
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
+
+
+def _time(path: Path) -> int:
+    try:
+        return path.lstat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _delete(path: Path) -> int:
+    size = _size(path)
+    try:
+        path.unlink()
+    except OSError:
+        return 0
+    return size
 
 
 def write_log(entry: Path, lines: list[str]) -> str:
     """Write lines to the text file beside an entry; return in words where they are."""
     path = entry.with_suffix(".txt")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_cache_folder()
         write_text(path, "".join(f"{line}\n" for line in lines), errors="replace")
     except OSError as error:
         return f"not named, as {path} cannot be written: {reason(error)}"

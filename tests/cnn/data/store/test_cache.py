@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from optuna_de.cnn.data import cache as caching
-from optuna_de.cnn.data.cache import cache_folder, clear_cache
 from optuna_de.cnn.data.loading import load_data
+from optuna_de.cnn.data.store import cache as caching
+from optuna_de.cnn.data.store.cache import cache_folder, clear_cache
 from tests.cnn.data.kit import paint
 
 
@@ -67,7 +67,7 @@ def test_each_image_size_has_its_cache(tmp_path: Path, own_cache: Path) -> None:
     folder = paint(tmp_path)
     shapes = [load_data(folder, image_size=size).image_shape for size in (None, 3, None, 5)]
     assert shapes == [(3, 4, 6), (3, 3, 3), (3, 4, 6), (3, 5, 5)]
-    assert len(list(own_cache.glob("*.npz"))) == 3
+    assert len(list(own_cache.glob("*.npy"))) == 3
 
 
 def halve(whole: bytes) -> bytes:
@@ -123,7 +123,7 @@ def test_a_cache_of_fewer_images_is_rebuilt(tmp_path: Path, own_cache: Path) -> 
     cache = cache_of(own_cache)
     with np.load(cache) as stored:
         arrays = dict(stored)
-    np.savez(cache, **{**arrays, "images": arrays["images"][:-1]})
+    np.savez(cache, **{**arrays, "headers": arrays["headers"][:-1]})
     assert load_data(tmp_path).fingerprint == before
 
 
@@ -153,7 +153,7 @@ def test_a_cache_is_replaced_in_one_step(
     monkeypatch.setattr(os, "replace", full)
     assert load_data(tmp_path).fingerprint == good
     assert cache.read_bytes() == torn
-    assert [path.name for path in own_cache.iterdir()] == [cache.name]
+    assert not [path for path in own_cache.iterdir() if path.name.startswith(".")]
 
 
 def test_folders_of_equal_lists_have_their_own_entries(tmp_path: Path, own_cache: Path) -> None:
@@ -169,26 +169,31 @@ def test_folders_of_equal_lists_have_their_own_entries(tmp_path: Path, own_cache
 
 
 def test_the_least_recently_used_entries_are_deleted_beyond_the_limit(
-    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    own_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     folder = paint(tmp_path)
     for size in (2, 3):
         load_data(folder, image_size=size)
-    oldest, other = sorted(own_cache.glob("*.npz"), key=lambda path: path.stat().st_size)
+    oldest, other = sorted(own_cache.glob("*.npy"), key=lambda path: path.stat().st_size)
     for path, time in ((oldest, 10), (other, 20)):
-        os.utime(path, (time, time))
+        for file in own_cache.glob(f"{path.stem}.*"):
+            os.utime(file, (time, time))
     load_data(folder, image_size=2)  # is used now
-    sizes = [path.stat().st_size for path in (oldest, other)]
-    monkeypatch.setattr(caching, "_LIMIT", sum(sizes) + 1000)
+    kept = sum(p.stat().st_size for p in own_cache.iterdir() if p.stem != other.stem)
+    monkeypatch.setattr(caching, "_LIMIT", kept + 1500)
     load_data(folder, image_size=4)
     assert oldest.exists()
     assert not other.exists()
-    assert len(list(own_cache.glob("*.npz"))) == 2
+    assert len(list(own_cache.glob("*.npy"))) == 2
+    assert "what was used longest ago is deleted" in caplog.text
 
 
 def test_clearing_leaves_nothing(tmp_path: Path, own_cache: Path) -> None:
     load_data(paint(tmp_path))
-    size = cache_of(own_cache).stat().st_size
+    size = sum(path.stat().st_size for path in own_cache.iterdir())
     assert clear_cache() == size
     assert list(own_cache.iterdir()) == []
     assert clear_cache() == 0

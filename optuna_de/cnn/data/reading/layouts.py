@@ -1,0 +1,72 @@
+"""Layouts: the table of the ways in which a collection of images may lie on a disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+from optuna_de.cnn.data.reading.array_files import array_files
+from optuna_de.cnn.data.reading.image_folder import class_folders, split_folders
+from optuna_de.cnn.data.reading.images import SUFFIXES, DataError
+from optuna_de.cnn.data.reading.listing import FolderSplits, check_name, count, shown
+from optuna_de.cnn.data.reading.parquet_files import parquet_files, saved_dataset
+from optuna_de.cnn.data.reading.tables import TABLE_SUFFIXES, Columns, tables
+from optuna_de.cnn.data.reading.tar_shards import tar_shards
+
+Layout: TypeAlias = Callable[[Path, Columns], FolderSplits | None]
+
+
+LAYOUTS: Mapping[str, Layout] = {
+    "saved data set": saved_dataset,
+    "tables": tables,
+    "Parquet files": parquet_files,
+    "array files": array_files,
+    "tar shards": tar_shards,
+    "split folders": lambda root, columns: split_folders(root) if root.is_dir() else None,
+    "class folders": lambda root, columns: class_folders(root) if root.is_dir() else None,
+}
+"""Layouts of a folder or file by name, asked in this order; each gives None for one it is not."""
+
+
+def list_splits(root: Path, columns: Columns) -> FolderSplits:
+    """List a folder or file by the first row of :data:`LAYOUTS` that knows it.
+
+    Args:
+        root: The folder or file.
+        columns: The columns of a table, where the user named them.
+
+    Raises:
+        DataError: If none does, there are fewer than two classes, a name is not UTF-8, or a link
+            leads to a folder that it lies in.
+    """
+    check_name(root.resolve().name, root.resolve().parent)
+    for layout in LAYOUTS.values():
+        found = layout(root, columns)
+        if found is not None:
+            return _checked(found)
+    if not root.is_dir():
+        known = ", ".join((*TABLE_SUFFIXES, ".npz", ".tar"))
+        raise DataError(f"{root} is a file, but must be a folder of images, or one of {known}.")
+    raise DataError(
+        f"The folder {root} holds no images; it must hold one folder of images for each class, "
+        "a folder train that does, or a table labels.csv of image files and their classes."
+    )
+
+
+def _checked(found: FolderSplits) -> FolderSplits:
+    classes = found.train.classes
+    if len(classes) < 2:
+        what = f"only the class {classes[0]!r}" if classes else "no folders of images"
+        raise DataError(
+            f"{found.train.folder} holds {what}, but there must be two classes or more, each a "
+            f"folder of images ({', '.join(sorted(suffix[1:] for suffix in SUFFIXES))})."
+        )
+    ignored = [
+        repr(file.rstrip("/").rpartition("/")[2]) for p in found.parts for file in p.ignored
+    ]
+    if not ignored:
+        return found
+    note = f"{count(len(ignored), 'other file')} ignored ({shown(ignored)})"
+    return replace(found, notes=(*found.notes, note))

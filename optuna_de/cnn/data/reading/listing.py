@@ -1,0 +1,166 @@
+"""Listings: what a collection holds, by name and class, before any image is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+from optuna_de._checks import require_utf8
+from optuna_de.cnn.data.reading.images import DataError, ImageItem, NamedBytes
+
+_SHOWN = 3  # names in a note
+Stamps: TypeAlias = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The images of a split, sorted by class and path where they are files.
+
+    Args:
+        folder: The folder of the files, or the file that holds the images.
+        classes: Names of the classes.
+        files: Paths relative to ``folder``, with "/" between; or names of rows.
+        labels: The class of each image, an index.
+        stamps: Bytes and modification time in nanoseconds of each file (-1 where it has none), or
+            of the one file that holds all images.
+        ignored: Paths of other files, and of folders without images.
+        read: Gives an image by its index; None opens the files.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    files: tuple[str, ...]
+    labels: tuple[int, ...]
+    stamps: Stamps
+    ignored: tuple[str, ...] = ()
+    read: Callable[[int], ImageItem | bytes] | None = None
+
+    def item(self, i: int) -> ImageItem:
+        """Return an image, not yet decoded."""
+        if self.read is None:
+            return self.folder / self.files[i]
+        found = self.read(i)
+        return NamedBytes(self.name(i), found) if isinstance(found, bytes) else found
+
+    def name(self, i: int) -> str:
+        """Return an image's name for messages."""
+        return str(self.folder / self.files[i])
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSplits:
+    """A collection as it was understood: a listing for each split.
+
+    Args:
+        layout: The layout in words.
+        train: Images for training, and for the splits that have no folder.
+        validation: The official validation split; None where there is none.
+        test: The official test split; None where there is none.
+        notes: What was left out, a clause each.
+    """
+
+    layout: str
+    train: Listing
+    validation: Listing | None = None
+    test: Listing | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Listing, ...]:
+        """The listings that there are."""
+        every = (self.train, self.validation, self.test)
+        return tuple(part for part in every if part is not None)
+
+
+def listing_of(
+    folder: Path,
+    files: Sequence[str],
+    names: Sequence[str],
+    classes: Sequence[str],
+    stamps: Stamps,
+    read: Callable[[int], ImageItem | bytes] | None = None,
+) -> Listing:
+    """Return a listing of images whose classes are given by name."""
+    at = {name: i for i, name in enumerate(classes)}
+    labels = tuple(at[name] for name in names)
+    return Listing(folder, tuple(classes), tuple(files), labels, stamps, (), read)
+
+
+def listed_splits(
+    layout: str, train: Listing, parts: dict[str, Listing], notes: Sequence[str] = ()
+) -> FolderSplits:
+    """Return splits whose classes are those of the training images.
+
+    Args:
+        layout: The layout in words.
+        train: The images for training.
+        parts: The official splits: "validation", "test".
+        notes: What was left out already.
+
+    Raises:
+        DataError: If a split has no class of the training images.
+    """
+    known, told = {}, list(notes)
+    for part, listing in parts.items():
+        known[part], note = with_classes(listing, train.classes)
+        told += note
+    return FolderSplits(layout, train, **known, notes=tuple(told))
+
+
+def with_classes(listing: Listing, classes: tuple[str, ...]) -> tuple[Listing, list[str]]:
+    """Label a listing by the classes of the training images; leave out what has none of them."""
+    at = {name: i for i, name in enumerate(classes)}
+    names = [listing.classes[label] for label in listing.labels]
+    kept = [i for i, name in enumerate(names) if name in at]
+    if not kept:
+        raise DataError(f"{listing.folder} holds no class of the training images.")
+    labels = tuple(at[names[i]] for i in kept)
+    if len(kept) == len(names):
+        return replace(listing, classes=classes, labels=labels), []
+    whole, read = listing, listing.read
+    known = replace(
+        listing,
+        classes=classes,
+        files=tuple(listing.files[i] for i in kept),
+        labels=labels,
+        stamps=tuple(listing.stamps[i] for i in kept) if read is None else listing.stamps,
+        read=None if read is None else lambda i: whole.item(kept[i]),
+    )
+    unknown = shown([repr(name) for name in listing.classes if name not in at])
+    left = count(len(names) - len(kept), "image")
+    return known, [f"{left} of {listing.folder.name}/ left out, as train lacks {unknown}"]
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of listed things in words: "1 image", "2 images"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def shown(names: Sequence[str]) -> str:
+    """Return the first names of a listing, with dots for more."""
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+
+
+def stamp_of(path: Path) -> tuple[int, int]:
+    """Return bytes and modification time in nanoseconds of a listed file; -1 where it has none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return -1, -1
+    return found.st_size, found.st_mtime_ns
+
+
+def check_name(name: str, folder: Path) -> None:
+    """Check that the listed name of a file or class is UTF-8, as all results are.
+
+    Raises:
+        DataError: If it is not.
+    """
+    try:
+        require_utf8(name)
+    except ValueError as error:
+        raise DataError(
+            f"The name {name!r} in the folder {str(folder)!r} is not valid UTF-8; rename it."
+        ) from error

@@ -1,0 +1,68 @@
+"""Summary of a set: how it was understood, what is odd, what a constant answer is worth."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optuna_de.cnn.data.dataset import ImageData
+from optuna_de.cnn.data.sources import Source
+
+FEW = 100
+"""Images; fewer score so coarsely that it is said."""
+
+
+def summary(found: Source, data: ImageData, held: int, notes: tuple[str, ...] = ()) -> str:
+    """Return a summary of a source and its splits, and of what a constant answer is worth.
+
+    Args:
+        found: The source.
+        data: Its splits.
+        held: Images drawn for the test.
+        notes: What is odd besides, a clause each.
+    """
+    official = "drawn" if found.validation is None else "official"
+    mapped = "" if hasattr(data.train.images, "untyped_storage") else "read from the cache"
+    parts = (
+        found.layout,
+        f"{len(found.classes):,} classes",
+        f"{len(data.train.labels):,} images for training",
+        f"{len(data.validation.labels):,} for validation ({official})",
+        f"{held:,} for the test (drawn)" if found.test is None else "an official test split",
+        mapped,
+    )
+    clauses = (", ".join(filter(None, parts)), *found.notes, *notes)
+    return f"{found.name}: {'; '.join(clauses)}. {constant_answer(data)}"
+
+
+def constant_answer(data: ImageData) -> str:
+    """Return the validation error of the commonest class, with few images also its spread."""
+    label = int(data.train.labels.bincount().argmax())
+    n = len(data.validation.labels)
+    error = data.constant_error
+    coarse = (
+        f", with a standard error of {math.sqrt(error * (1 - error) / n):.1%}: {n} validation "
+        f"images are few, so give more (--validation-fraction)"
+    )
+    return (
+        f"Always answering {data.classes[label]!r} has a validation error of {error:.1%}"
+        f"{coarse if n < FEW else ''}."
+    )
+
+
+def duplicates(
+    train: NDArray[np.int64], validation: NDArray[np.int64], test: NDArray[np.int64]
+) -> tuple[str, ...]:
+    """Return clauses about images that stand in two splits, by hashes of their bytes (n,)."""
+    pairs = (
+        ("validation", np.isin(validation, train).sum()),
+        ("test", np.isin(test, np.concatenate([train, validation])).sum()),
+    )
+    return tuple(
+        f"{n:,} of the {name} images {'is' if n == 1 else 'are'} also in another split, so the "
+        f"{name} error is too low"
+        for name, n in pairs
+        if n
+    )
