@@ -14,6 +14,7 @@ from rich.markup import escape
 from optuna_de import __version__
 from optuna_de.cli.compare import compare
 from optuna_de.cli.console import console, errors, replace_unprintable
+from optuna_de.cli.data import data
 from optuna_de.cli.export import export, predict
 from optuna_de.cli.fit import best, fit
 from optuna_de.cli.options import Opt
@@ -51,6 +52,7 @@ def main(
 
 
 app.command()(fit)
+app.command()(data)
 app.command()(search)
 app.command()(report)
 app.command()(dashboard)

@@ -57,6 +57,13 @@ def load_data(source: str | Path, options: DataOptions | None = None, **changes:
     Example:
         >>> data = load_data("photos", image_size=64)
     """
+    return load_divided(source, options, **changes)[0]
+
+
+def load_divided(
+    source: str | Path, options: DataOptions | None = None, **changes: Any
+) -> tuple[ImageData, DividedSource]:
+    """Return what :func:`load_data` does, and how the source was divided."""
     chosen = _chosen(source, options, changes)
     with cache_in(chosen.cache_dir):
         divided = divide_source(open_source(chosen), chosen)
@@ -65,7 +72,7 @@ def load_data(source: str | Path, options: DataOptions | None = None, **changes:
         mapped = is_large(found.train, count, chosen.memory_share)
         data = image_data(found.name, found.classes, parts, chosen.seed_of_splits, mapped)
     told = summary(found, data, len(divided.test), _doubled(divided))
-    return replace(data, summary=told)
+    return replace(data, summary=told), divided
 
 
 def load_test(source: str | Path, options: DataOptions | None = None, **changes: Any) -> Split:

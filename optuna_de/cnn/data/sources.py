@@ -43,6 +43,7 @@ class Source:
         layout: The layout of a collection in words; empty for a set with a name.
         notes: What was left out, a clause each.
         test_digests: A hash of the bytes of each image of the official test split.
+        test_labels: The class of each image of the official test split; empty where unknown.
         sizes: Height and width of each image as it was found, (n, 2); empty where unknown.
     """
 
@@ -54,6 +55,7 @@ class Source:
     layout: str = ""
     notes: tuple[str, ...] = ()
     test_digests: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    test_labels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     sizes: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
 
 
@@ -109,6 +111,7 @@ def _loaded(name: str, found: FolderSplits, options: DataOptions) -> Source:
         layout=found.layout,
         notes=(*note, *found.notes, *train.notes, *(validation.notes if validation else ())),
         test_digests=headers[-1].digests if found.test is not None else headers[0].digests[:0],
+        test_labels=np.array(found.test.labels if found.test is not None else (), np.int64),
         sizes=headers[0].shapes[headers[0].good, :2],
     )
 
