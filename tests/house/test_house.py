@@ -34,7 +34,16 @@ LEVELS: list[set[str]] = [
 """Folders (or single files) by level, lowest first; ``""`` is the package's own ``__init__``."""
 TORCH = {
     f"cnn/{name}"
-    for name in ["data", "data/store", "modules", "training", "search", "evaluation", "export", "fitting"]
+    for name in [
+        "data",
+        "data/store",
+        "modules",
+        "training",
+        "search",
+        "evaluation",
+        "export",
+        "fitting",
+    ]
 }
 MOST_FILES = 13  # "about a dozen modules", the folder's __init__ among them
 FOUND = 0.45
