@@ -1,4 +1,4 @@
-"""Contact sheet of a set: a few images of each class, and how many there are of which size."""
+"""Contact sheet of a set: images and counts of each class, and sizes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _INK, _PAPER = "#222222", "#ffffff"
 
 @dataclass(frozen=True, slots=True)
 class ClassCounts:
-    """Images of each class in each split, int64 (classes,); None where the test is unknown."""
+    """Class counts of a contact sheet by split, int64 (classes,); None where unknown."""
 
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
@@ -36,7 +36,7 @@ class ClassCounts:
 
 
 def class_counts(data: ImageData, divided: DividedSource) -> ClassCounts:
-    """Return how many images of each class a set has, without decoding the test split."""
+    """Return the class counts of a contact sheet, without decoding the test split."""
     n, found = len(data.classes), divided.source
     test = found.train.labels[divided.test] if found.test is None else found.test_labels
     unknown = found.test is not None and len(test) == 0

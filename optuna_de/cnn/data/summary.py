@@ -1,4 +1,4 @@
-"""Summary of a set: how it was understood, what is odd, what a constant answer is worth."""
+"""Summary of a set: its splits, duplicates and constant answer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def summary(found: Source, data: ImageData, held: int, notes: tuple[str, ...] = 
 
 
 def constant_answer(data: ImageData) -> str:
-    """Return the validation error of the commonest class, with few images also its spread."""
+    """Return a summary of the constant answer: its error, with few images also the spread."""
     label = int(data.train.labels.bincount().argmax())
     n = len(data.validation.labels)
     error = data.constant_error
@@ -55,7 +55,7 @@ def constant_answer(data: ImageData) -> str:
 def duplicates(
     train: NDArray[np.int64], validation: NDArray[np.int64], test: NDArray[np.int64]
 ) -> tuple[str, ...]:
-    """Return clauses about images that stand in two splits, by hashes of their bytes (n,)."""
+    """Return a summary of duplicates: images in two splits, by hashes of their bytes (n,)."""
     pairs = (
         ("validation", np.isin(validation, train).sum()),
         ("test", np.isin(test, np.concatenate([train, validation])).sum()),

@@ -1,4 +1,4 @@
-"""Images and labels that are in memory already, checked at the door. NumPy only."""
+"""Arrays of images and labels, checked at the door."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KNOWN = (1, 3)  # numbers of channels that are recognised
 
 
 def as_images(images: object, channels: Channels | None = None) -> NDArray[np.uint8]:
-    """Return images as uint8 (n, h, w, c).
+    """Return arrays of images as uint8 (n, h, w, c).
 
     Args:
         images: Integers in [0, 255] of shape (n, h, w), (n, h, w, c) or (n, c, h, w).
@@ -63,7 +63,7 @@ def _channels_of(shape: Sequence[int]) -> Channels:
 def as_labels(
     labels: object, n: int, classes: Sequence[str] | None = None
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Return labels as int64 (n,), indices of classes, and the names of the classes.
+    """Return arrays of labels as int64 (n,), indices of classes, and their names.
 
     Args:
         labels: Indices of classes, 0 to k - 1, or names of classes.
@@ -109,7 +109,7 @@ def read_dataset(
     image_column: str | None = None,
     label_column: str | None = None,
 ) -> tuple[NDArray[np.uint8], list[Any], tuple[str, ...] | None]:
-    """Return images uint8 (n, h, w, c), labels, and the names of the classes if it has them.
+    """Read a data set as arrays of images (n, h, w, c), labels, and class names if any.
 
     Args:
         dataset: Gives an image and its label, as a pair or as a mapping, for each index below

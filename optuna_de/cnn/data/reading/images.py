@@ -1,4 +1,4 @@
-"""Images: decoded from files, bytes or arrays, and fitted to a shape."""
+"""Images: opened, decoded, read and fitted."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _ORIENTATION = 0x0112
 
 
 class DataError(ValueError):
-    """Data that cannot be used, said in one sentence."""
+    """Images or data that cannot be read, said in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def quiet_pillow() -> Iterator[None]:
 
 @contextmanager
 def open_image(item: Path | NamedBytes) -> Iterator[Image.Image]:
-    """Open an image file; its pixels are not decoded yet.
+    """Open images: a file, its pixels not decoded yet.
 
     Raises:
         DataError: If the file is not regular (a FIFO, a device), is no image of
@@ -201,7 +201,7 @@ def _is_transparent(image: Image.Image) -> bool:
 def read_image(
     path: Path, shape: ImageShape, resizing: Resizing | None = None
 ) -> NDArray[np.uint8]:
-    """Read an image file as uint8 (c, h, w), as the data of a training is read.
+    """Read images: a file as uint8 (c, h, w), as those of a training.
 
     It is turned upright and resized to (h, w); a grey network sees colours as grey, a colour
     network grey in each of three channels.

@@ -1,4 +1,4 @@
-"""Layouts: the table of the ways in which a collection of images may lie on a disk."""
+"""Layouts of folders and files, and the splits they hold."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LAYOUTS: Mapping[str, Layout] = {
 
 
 def list_splits(root: Path, columns: Columns) -> FolderSplits:
-    """List a folder or file by the first row of :data:`LAYOUTS` that knows it.
+    """List the splits of a folder or file by the first of the layouts that knows it.
 
     Args:
         root: The folder or file.

@@ -1,4 +1,4 @@
-"""Listings: what a collection holds, by name and class, before any image is decoded."""
+"""Listings of images by name and class, before any is decoded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Stamps: TypeAlias = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The images of a split, sorted by class and path where they are files.
+    """Listing of the images of a split, sorted by class and path where they are files.
 
     Args:
         folder: The folder of the files, or the file that holds the images.
@@ -51,7 +51,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class FolderSplits:
-    """A collection as it was understood: a listing for each split.
+    """A listing for each split.
 
     Args:
         layout: The layout in words.
@@ -91,7 +91,7 @@ def listing_of(
 def listed_splits(
     layout: str, train: Listing, parts: dict[str, Listing], notes: Sequence[str] = ()
 ) -> FolderSplits:
-    """Return splits whose classes are those of the training images.
+    """Return listed splits, whose classes are those of the training listing.
 
     Args:
         layout: The layout in words.
@@ -110,7 +110,7 @@ def listed_splits(
 
 
 def with_classes(listing: Listing, classes: tuple[str, ...]) -> tuple[Listing, list[str]]:
-    """Label a listing by the classes of the training images; leave out what has none of them."""
+    """Return a listing with the classes of training; leave out what has none of them."""
     at = {name: i for i, name in enumerate(classes)}
     names = [listing.classes[label] for label in listing.labels]
     kept = [i for i, name in enumerate(names) if name in at]
@@ -134,7 +134,7 @@ def with_classes(listing: Listing, classes: tuple[str, ...]) -> tuple[Listing, l
 
 
 def count(number: int, noun: str) -> str:
-    """Return a number of listed things in words: "1 image", "2 images"."""
+    """Return the count of a listing in words: "1 image", "2 images"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
@@ -144,7 +144,7 @@ def shown(names: Sequence[str]) -> str:
 
 
 def stamp_of(path: Path) -> tuple[int, int]:
-    """Return bytes and modification time in nanoseconds of a listed file; -1 where it has none."""
+    """Return the stamp of a listing: bytes and time in nanoseconds, -1 where it has none."""
     try:
         found = path.stat()
     except OSError:
@@ -153,7 +153,7 @@ def stamp_of(path: Path) -> tuple[int, int]:
 
 
 def check_name(name: str, folder: Path) -> None:
-    """Check that the listed name of a file or class is UTF-8, as all results are.
+    """Check a name of a listing: it must be UTF-8, as all results are.
 
     Raises:
         DataError: If it is not.

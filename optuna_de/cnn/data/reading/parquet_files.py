@@ -1,4 +1,4 @@
-"""Parquet files of Hugging Face data sets, whose images are bytes; and data sets it saved."""
+"""Parquet files of Hugging Face data sets, and data sets it saved."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _by_split(folder: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
 
 
 def by_split(files: Sequence[Path]) -> dict[str, list[Path]]:
-    """Divide files (Parquet, tar) into splits by the first word of their names.
+    """Divide Parquet files or tar shards by the splits that their names begin with.
 
     Where no name tells a split, all are "train".
     """
@@ -130,7 +130,7 @@ def _names(schema: Any, label: str) -> tuple[str, ...] | None:
 def class_names(
     path: Path, column: str, values: Sequence[Any], names: Sequence[str] | None
 ) -> tuple[tuple[str, ...], list[str]]:
-    """Return the classes of a Parquet column, and the class of each row.
+    """Return the class names of Parquet files, and the class of each row.
 
     Args:
         path: The file, for messages.

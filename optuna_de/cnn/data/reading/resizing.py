@@ -1,4 +1,4 @@
-"""Resizing: how images are brought to one size, and over which background they are laid."""
+"""Resizing: the size, mode and background by which images become alike."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Resizing:
 
 
 def parse_size(text: str) -> int | Size:
-    """Return the size that a text such as "64" or "96x64" (width x height) means.
+    """Return the size of a resizing from its text: "64" or "96x64" (width x height).
 
     Returns:
         The side of a square, or height and width.
@@ -81,7 +81,7 @@ def size_text(size: Sequence[int]) -> str:
 
 
 def parse_background(text: str) -> tuple[int, int, int]:
-    """Return the colour (r, g, b) of a name such as "white" or of "#ffffff".
+    """Return the background (r, g, b) of a resizing from "white" or "#ffffff".
 
     Raises:
         ValueError: If it is no colour.
@@ -96,7 +96,9 @@ def parse_background(text: str) -> tuple[int, int, int]:
 
 
 def default_size(shapes: NDArray[np.int64]) -> Size | None:
-    """Return None where all sizes are equal, else the median smaller side, at most 64, as square.
+    """Return the default size of a resizing: none where sizes agree, else a square.
+
+    Its side is the median smaller side, at most 64.
 
     Args:
         shapes: Height and width of each image, (n, 2) or wider.

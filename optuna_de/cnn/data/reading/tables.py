@@ -1,4 +1,4 @@
-"""Tables of image files and their classes: CSV, TSV, JSON lines and Parquet."""
+"""Tables of image files and their classes, by columns."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Table = Mapping[str, Sequence[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Columns of a table that the user named; None leaves one to be recognised."""
+    """Columns of tables that the user named; None leaves one to be recognised."""
 
     image: str | None = None
     label: str | None = None
@@ -82,7 +82,9 @@ TABLE_SUFFIXES = tuple(_READERS)
 
 
 def tables(root: Path, columns: Columns) -> FolderSplits | None:
-    """List images by tables: a file, ``labels.*`` or ``metadata.*`` in a folder or in its splits.
+    """List images by tables and their columns.
+
+    A table is a file, or ``labels.*`` or ``metadata.*`` in a folder or in its splits.
 
     A table's column ``split`` divides it. Tables called ``train.csv``, ``val.csv``, ``test.csv``
     are splits, too.
@@ -225,7 +227,7 @@ def _are_files(values: Sequence[Any]) -> bool:
 def label_column(
     path: Path, table: Mapping[str, Any], given: str | None, taken: Sequence[str]
 ) -> str:
-    """Return the column of a table that names classes.
+    """Return the label column of tables, of classes.
 
     Args:
         path: The table, for messages.

@@ -1,4 +1,4 @@
-"""Cache of what was read: one folder of the user's, of limited size, that can be deleted."""
+"""Cache of what was read: entries in one folder of limited size."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _chosen: ContextVar[Path | None] = ContextVar("cache folder", default=None)
 
 @contextmanager
 def cache_in(folder: Path | None) -> Iterator[None]:
-    """Use another folder of the cache within the block; None leaves it."""
+    """Use a cache in another folder within the block; None leaves it."""
     token = _chosen.set(folder or _chosen.get())
     try:
         yield
@@ -50,12 +50,12 @@ def cache_folder() -> Path:
 
 
 def clear_cache() -> int:
-    """Delete all entries and their logs; return the bytes freed."""
+    """Clear the cache: delete all entries; return the bytes freed."""
     return sum(_delete(path) for files in _entries(cache_folder()).values() for path in files)
 
 
 def entry_name(content: object) -> tuple[Path, str]:
-    """Return the path of a cache entry, without a suffix, and its whole key.
+    """Return the name of a cache entry, without a suffix, and its whole key.
 
     Args:
         content: All that the entry depends on, as JSON has it.
@@ -67,7 +67,7 @@ def entry_name(content: object) -> tuple[Path, str]:
 def cached(
     content: object, right: Callable[[Arrays], bool], make: Callable[[], Arrays]
 ) -> tuple[Arrays, Path]:
-    """Return arrays from the cache if it still holds them, else make and store them.
+    """Return arrays cached in an entry, else make and store them.
 
     Args:
         content: All that the arrays depend on, as JSON has it.
@@ -87,7 +87,7 @@ def cached(
 
 
 def read_entry(path: Path, key: str, right: Callable[[Arrays], bool]) -> Arrays | None:
-    """Return the arrays of an entry, or None where there is none for that key."""
+    """Read the arrays of a cache entry, or None where there is none for that key."""
     if not path.is_file():
         return None
     try:
@@ -110,7 +110,7 @@ def read_entry(path: Path, key: str, right: Callable[[Arrays], bool]) -> Arrays 
 
 
 def write_entry(path: Path, key: str, arrays: Arrays) -> None:
-    """Write an entry in one step, and delete the least recently used ones beyond the limit."""
+    """Write a cache entry in one step, and prune the cache."""
     try:
         make_cache_folder()
         with replacing(path) as draft, draft.open("xb") as file:
@@ -130,7 +130,7 @@ def make_cache_folder() -> None:
 
 
 def prune_cache(kept: Path) -> None:
-    """Delete the least recently used entries beyond the limit, but not the one kept; tell it."""
+    """Prune the cache: delete the least recently used entries beyond its limited size."""
     entries = _entries(kept.parent)
     used = entries.pop(kept.stem, [])
     room, freed = _LIMIT - sum(map(_size, used)), 0
@@ -180,7 +180,7 @@ def _delete(path: Path) -> int:
 
 
 def write_log(entry: Path, lines: list[str]) -> str:
-    """Write lines to the text file beside an entry; return in words where they are."""
+    """Write a log beside a cache entry; return in words where it is."""
     path = entry.with_suffix(".txt")
     try:
         make_cache_folder()

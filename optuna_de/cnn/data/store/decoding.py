@@ -1,4 +1,4 @@
-"""Decoding of listed images into a store, with every core."""
+"""Decoding of labelled images and headers into a store."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ T = TypeVar("T")
 
 
 class SizeError(DataError):
-    """An image of another size than its header says, which no skipping mends."""
+    """Decoding gave another size than the header, which no skipping mends."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Headers:
-    """What the headers of listed images tell.
+    """Headers of images, before decoding.
 
     Args:
         shapes: Height, width and channels of each image as decoded, int64 (n, 3).
@@ -52,7 +52,7 @@ class Headers:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Labelled:
-    """Images and their labels.
+    """Labelled images after decoding.
 
     Args:
         store: The images.
@@ -84,7 +84,7 @@ def load_images(
     headers: Headers,
     max_bad_images: float = 0.0,
 ) -> Labelled:
-    """Return the images of a listing, from the cache where it is still true.
+    """Load labelled images by decoding them into a store, where they are not there yet.
 
     Args:
         listing: What to load.
@@ -148,7 +148,7 @@ def _fill(
 
 
 def load_headers(listing: Listing, max_bad_images: float) -> Headers:
-    """Return what the headers of a split tell, without its pixels; through the cache.
+    """Load headers of images before decoding; through the cache.
 
     Raises:
         DataError: If too many cannot be read.

@@ -1,4 +1,4 @@
-"""Mapped images: a part of image stores that stays in its files and is read by index."""
+"""Mapped images, which stay in the files of stores and are read by index."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RELEASE_AFTER = 2**27  # bytes read, after which pages are given back to the sy
 
 
 class MappedImages:
-    """Images of stores, in an order; they look like a uint8 tensor (n, c, h, w).
+    """Mapped images of stores, in an order; they look like a uint8 tensor (n, c, h, w).
 
     Args:
         stores: Image stores of the same shape.
@@ -97,7 +97,7 @@ Images: TypeAlias = Any
 
 
 def blocks(images: Images, size: int = 1024) -> Iterator[Tensor]:
-    """Yield images in blocks of a size, whether mapped or in memory."""
+    """Yield blocks of mapped images, or of those in memory."""
     yield from images.split(size)
 
 
@@ -110,7 +110,7 @@ def take(images: Images, chosen: NDArray[np.int64] | Tensor) -> Tensor:
 
 
 def joined(first: Images, second: Images) -> Images:
-    """Return images and others behind them, mapped or in memory."""
+    """Return mapped images joined with others behind them."""
     if isinstance(first, MappedImages) and isinstance(second, MappedImages):
         return first.joined(second)
     both = [part.load() if isinstance(part, MappedImages) else part for part in (first, second)]
