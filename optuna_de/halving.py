@@ -10,6 +10,7 @@ Fleming 1993), finer than the layers of non-dominated sorting that MO-ASHA peels
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,9 +20,11 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
+from optuna_de._files import warn_once
 from optuna_de.evolution.pareto import dominators
 
 _KEY = "optuna_de:v1:rung:"
+_EPOCH = re.compile("[0-9]{1,9}")
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -123,7 +126,8 @@ class Halving:
             return False
         root = min((rung.trial for rung in inherited.values()), default=trial.number)
         trials = trial.study.get_trials(deepcopy=False)
-        stop = self.decide(hoped, rivals(trials, epoch, root), directions, root)
+        others = [values for values in rivals(trials, epoch, root) if len(values) == len(own)]
+        stop = self.decide(hoped, others, directions, root)
         trial.set_user_attr(f"{_KEY}{epoch}", asdict(Rung(root, own, stop)))
         return stop
 
@@ -163,19 +167,29 @@ def rate_margin(rate: float, n: int, progress: float) -> float:
 
 
 def rungs_of(user_attrs: Mapping[str, Any]) -> dict[int, Rung]:
-    """Return the rungs of a trial by epoch, from its user attributes."""
-    return {
-        int(key.removeprefix(_KEY)): Rung(**{**record, "values": tuple(record["values"])})
-        for key, record in user_attrs.items()
-        if key.startswith(_KEY)
-    }
+    """Return the rungs of a trial by epoch, from its user attributes; unreadable ones are left."""
+    spelt = ((key.removeprefix(_KEY), r) for key, r in user_attrs.items() if key.startswith(_KEY))
+    read = ((int(epoch), _read_rung(record)) for epoch, record in spelt if _EPOCH.fullmatch(epoch))
+    return {epoch: rung for epoch, rung in read if rung is not None}
+
+
+def _read_rung(record: Any) -> Rung | None:
+    """Return a stored rung; None, said once in the log, if another program wrote what is none."""
+    try:
+        values = tuple(float(value) for value in record["values"])
+        if not any(map(math.isnan, values)):
+            return Rung(int(record["trial"]), values, bool(record["stop"]))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        pass
+    warn_once(f"A rung of a trial cannot be read and is ignored: {str(record)[:80]!r}.")
+    return None
 
 
 def rivals(trials: Iterable[FrozenTrial], epoch: int, number: int) -> list[tuple[float, ...]]:
     """Return the rivals of a trial at a rung: values of all others; a retry counts once."""
     key = f"{_KEY}{epoch}"
-    records = (t.user_attrs[key] for t in trials if key in t.user_attrs)
-    values = {record["trial"]: tuple(record["values"]) for record in records}
+    rungs = (_read_rung(t.user_attrs[key]) for t in trials if key in t.user_attrs)
+    values = {rung.trial: rung.values for rung in rungs if rung is not None}
     return [values[other] for other in sorted(values) if other != number]
 
 

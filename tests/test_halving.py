@@ -217,6 +217,22 @@ def test_a_retried_trial_gets_the_same_decision(value: float, later: float) -> N
     assert rungs_of(again.user_attrs)[1].trial == first.number
 
 
+@pytest.mark.parametrize(
+    "foreign", [None, "text", [], {"values": 1}, {"trial": 0, "values": ["x"], "stop": False}]
+)
+def test_f45_a_rung_that_another_program_wrote_is_ignored(foreign: Any) -> None:
+    study = study_of([(1.0, 1.0)], (MIN, MIN))
+    attributes = {**study.trials[0].user_attrs, "optuna_de:v1:rung:1": foreign}
+    short = {"trial": 9, "values": [0.0], "stop": True}
+    odd = {"optuna_de:v1:rung:one": short, "optuna_de:v1:rung:1": short}
+    for attrs in (attributes, odd):
+        study.add_trial(create_trial(state=TrialState.WAITING, user_attrs=attrs))
+    assert rungs_of(attributes) == {}
+    assert rivals(study.trials[:2], 1, 99) == [(1.0, 1.0)]
+    _, _, newest = study.ask(), study.ask(), study.ask()
+    assert NEVER_SPARED.should_stop(newest, 1, (2.0, 2.0))
+
+
 def test_a_trial_and_its_retry_count_once() -> None:
     study = study_of([(1.0, 1.0), (2.0, 2.0)], (MIN, MIN))
     study.add_trial(create_trial(state=TrialState.WAITING, user_attrs=study.trials[0].user_attrs))

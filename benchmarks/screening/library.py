@@ -26,7 +26,7 @@ from benchmarks.common.tabular import OPS, load
 from optuna_de.evolution.genome import Choices, Genome
 from optuna_de.evolution.variation import Catalog
 from optuna_de.screening.features import features
-from optuna_de.screening.gaussian_process import Model
+from optuna_de.screening.gaussian_process import Model, most_likely
 from optuna_de.screening.surrogate import LENGTHS, NOISES
 from optuna_de.screening.transforms import Stretch
 
@@ -39,8 +39,7 @@ SIZES = (50, 100, 300)
 
 def scikit_learn(x: Array, y: Array) -> Predict:
     """Fit a Gaussian process of the most likely length and noise of a grid."""
-    fits = (Model.fit(x, y, 1.5, theta) for theta in product(LENGTHS, NOISES))
-    best = max(fits, key=lambda model: model.likelihood)
+    best = Model.fit(x, y, 1.5, most_likely(x, y, 1.5, LENGTHS, NOISES))
     return lambda new: best.predict(new)[0]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from math import inf, isfinite
 
 import numpy as np
@@ -71,11 +72,18 @@ def pareto_order(points: Sequence[Point]) -> list[int]:
     ordered: list[int] = []
     for front in fronts:
         if len(front) > 2:  # else all distances are infinite
-            distances = crowding_distances([points[i] for i in front])
-            spread = dict(zip(front, distances, strict=True))
-            front.sort(key=spread.__getitem__, reverse=True)  # stable, too
-        ordered += front
+            places = _crowding_order(tuple([points[i] for i in front]))
+            ordered += [front[place] for place in places]
+        else:
+            ordered += front
     return ordered
+
+
+@lru_cache(maxsize=64)
+def _crowding_order(front: tuple[Point, ...]) -> list[int]:
+    """Order a front by crowding distance; most fronts stay what they were at the last trial."""
+    distances = crowding_distances(front)
+    return sorted(range(len(front)), key=distances.__getitem__, reverse=True)  # stable, too
 
 
 def pareto_ranks(points: Sequence[Point]) -> list[int]:

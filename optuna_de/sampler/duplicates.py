@@ -25,16 +25,17 @@ class FinishedGenomes:
     def __init__(self, read: Callable[[int], Genome]) -> None:
         self._read = read
         self._groups: dict[frozenset[str], dict[int, int]] = {}
-        self._group_of: dict[tuple[str, ...], dict[int, int]] = {}  # the same, by names in order
+        self._key_of: dict[tuple[str, ...], frozenset[str]] = {}  # by names in order
 
     def add(self, number: int, genome: Genome) -> None:
         """Record a trial's genome; the first trial stands for its duplicates."""
         names = tuple(genome.flat)
-        group = self._group_of.get(names)
-        if group is None:
-            group = self._groups.setdefault(frozenset(names), {})
-            self._group_of[names] = group
-        group.setdefault(self._slot(group, genome.spelling(), frozenset(names)), number)
+        key = self._key_of.get(names)
+        if key is None:
+            key = self._key_of[names] = frozenset(names)
+            self._groups.setdefault(key, {})
+        group = self._groups[key]
+        group.setdefault(self._slot(group, genome.spelling(), key), number)
 
     def has(self, genome: Genome) -> bool:
         """Return whether a recorded genome equals this one."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from operator import mul
+from operator import attrgetter, methodcaller, mul
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -37,6 +37,8 @@ from optuna_de.search_space.encoding import (
 )
 
 _NOTHING = 0, Genome({}, {})
+_FIELDS = attrgetter("__dict__")  # of a distribution
+_IS_CONSTRAINT = methodcaller("startswith", "constraints")  # of an attribute's name
 
 
 class History:
@@ -75,6 +77,7 @@ class History:
 
     def _reset(self) -> None:
         self.distributions: dict[str, BaseDistribution] = {}
+        self._merged: object = None  # names, types and fields of the last trial's
         self._names: dict[str, BaseDistribution] = {}  # those of running trials, too
         self._ids: list[int] = []
         self._seen: Sequence[FrozenTrial] | None = None
@@ -185,6 +188,12 @@ class History:
             self._cma.insert(position, self._evaluation(finished))
 
     def _merge(self, distributions: Distributions) -> None:
+        """Widen the known ranges; those of the trial before, which most have, change nothing."""
+        ranges = distributions.values()
+        last = [*distributions], [*map(type, ranges)], [*map(_FIELDS, ranges)]
+        if last == self._merged:
+            return
+        self._merged = last
         for name, distribution in distributions.items():
             known = self.distributions.get(name)
             if known is not None and is_same(known, distribution):
@@ -195,9 +204,13 @@ class History:
 
     def _member_losses(self, trial: FrozenTrial) -> tuple[float, ...] | None:
         """Return the losses of a trial that may be a member of a population."""
-        if trial.state != TrialState.COMPLETE or len(trial.values) != len(self.signs):
+        if trial.state != TrialState.COMPLETE or not self._is_whole(trial.values):
             return None
         return self._losses(trial.values)
+
+    def _is_whole(self, values: Sequence[float]) -> bool:
+        """Return whether there is one value per objective, which a stranger's may lack."""
+        return len(values) == len(self.signs)
 
     def _losses(self, values: Sequence[float]) -> tuple[float, ...]:
         if self._minimises:
@@ -271,7 +284,8 @@ class History:
     def rungs(self, number: int) -> dict[int, tuple[float, ...]]:
         """Return a finished trial's losses at the epochs where early stopping looked at it."""
         rungs = rungs_of(self._finished[number].user_attrs)
-        return {epoch: self._losses(rung.values) for epoch, rung in rungs.items()}
+        whole = ((e, rung.values) for e, rung in rungs.items() if self._is_whole(rung.values))
+        return {epoch: self._losses(values) for epoch, values in whole}
 
     def canonical(self, params: Params) -> Genome:
         """Return the genome that parameters express, repaired if a repair is known."""
@@ -343,6 +357,8 @@ class History:
 
 def violation_of(trial: FrozenTrial) -> float:
     """Return by how much a trial violates its constraints in total; 0 is feasible."""
+    if not any(map(_IS_CONSTRAINT, trial.system_attrs)):  # Optuna's property is slow
+        return 0.0
     return sum([max(0.0, c) for c in trial.constraints.values()])
 
 

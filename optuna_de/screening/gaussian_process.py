@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+JITTER = 1e-8
+"""Added to the kernel's diagonal, so that it can be factored."""
 
 
 @dataclass(frozen=True)
@@ -34,23 +38,13 @@ class Model:
     @classmethod
     def fit(cls, x: Array, losses: Array, smoothness: float, theta: tuple[float, float]) -> Model:
         """Condition on features ``(n, d)`` and losses ``(n,)``."""
-        mean, deviation = float(losses.mean()), float(losses.std()) or 1.0
-        y = (losses - mean) / deviation
+        y, mean, deviation = _standardised(losses)
         return cls(_process(x, y, smoothness, theta), mean, deviation, x, y, smoothness, theta)
 
     @cached_property
     def amplitude(self) -> float:
         """The kernel's most likely standard deviation, in units of ``deviation``."""
         return float(np.sqrt(max(1e-12, self.y @ self.process.alpha_ / len(self.y))))
-
-    @property
-    def likelihood(self) -> float:
-        """The log likelihood at the most likely amplitude, up to a constant."""
-        return float(-len(self.y) * np.log(self.amplitude) - self._log_determinant / 2)
-
-    @property
-    def _log_determinant(self) -> float:
-        return float(2 * np.log(np.diag(self.process.L_)).sum())
 
     @property
     def left_out(self) -> Array:
@@ -99,10 +93,74 @@ class Model:
         return model
 
 
+def most_likely(
+    x: Array,
+    losses: Array,
+    smoothness: float,
+    lengths: Sequence[float],
+    noises: Sequence[float],
+) -> tuple[float, float]:
+    """Return the length scale and noise of the Gaussian process of the greatest likelihood.
+
+    It stands for ``Model.fit`` at each of them; all share one matrix of distances.
+
+    Args:
+        x: Features ``(n, d)``.
+        losses: Their losses ``(n,)``.
+        smoothness: The Matern kernel's, 0.5, 1.5 or 2.5.
+        lengths: Length scales to choose from.
+        noises: Variances of the noise to choose from, in units of the process's variance.
+    """
+    likelihoods = _likelihoods(x, _standardised(losses)[0], smoothness, lengths, noises)
+    return max(zip(likelihoods, product(lengths, noises), strict=True), key=lambda row: row[0])[1]
+
+
+def _likelihoods(
+    x: Array, y: Array, smoothness: float, lengths: Sequence[float], noises: Sequence[float]
+) -> Iterator[float]:
+    """Yield log likelihoods at the most likely amplitude, up to a constant.
+
+    With ``L L' = K + noise`` they are ``-n/2 log(|L^-1 y|^2 / n) - log det L`` (Rasmussen, 2006,
+    equation 5.8).
+    """
+    from scipy.linalg import cholesky, solve_triangular
+    from scipy.spatial.distance import pdist, squareform
+
+    distances, diagonal = squareform(pdist(x)), np.diag_indices(len(x))
+    for length in lengths:
+        kernel = matern(distances / length, smoothness)
+        for noise in noises:
+            kernel[diagonal] = 1.0 + noise + JITTER
+            factor = cholesky(kernel, lower=True, check_finite=False)
+            whitened = solve_triangular(factor, y, lower=True, check_finite=False)
+            variance = max(1e-12, float(whitened @ whitened) / len(y))
+            determinant = float(np.log(np.diag(factor)).sum())
+            yield -len(y) / 2 * float(np.log(variance)) - determinant
+
+
+def matern(distances: Array, smoothness: float) -> Array:
+    """Return the Matern kernel at scaled distances (Rasmussen, 2006, equation 4.17)."""
+    scaled = distances * np.sqrt(2 * smoothness)
+    decay = np.exp(-scaled)
+    match smoothness:
+        case 0.5:
+            return np.asarray(decay)
+        case 1.5:
+            return np.asarray((1 + scaled) * decay)
+        case _:
+            return np.asarray((1 + scaled + scaled**2 / 3) * decay)
+
+
+def _standardised(losses: Array) -> tuple[Array, float, float]:
+    """Return losses of mean 0 and deviation 1, with both as they were."""
+    mean, deviation = float(losses.mean()), float(losses.std()) or 1.0
+    return (losses - mean) / deviation, mean, deviation
+
+
 def _process(x: Array, y: Array, smoothness: float, theta: tuple[float, float]) -> Any:
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import Matern, WhiteKernel
 
     length, noise = theta
     kernel = Matern(length, nu=smoothness) + WhiteKernel(noise)
-    return GaussianProcessRegressor(kernel, alpha=1e-8, optimizer=None).fit(x, y)
+    return GaussianProcessRegressor(kernel, alpha=JITTER, optimizer=None).fit(x, y)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from optuna_de.evolution.genome import Genome
 from optuna_de.evolution.variation import Catalog
 from optuna_de.screening.features import Tables, features
-from optuna_de.screening.gaussian_process import Model
+from optuna_de.screening.gaussian_process import Model, most_likely
 from optuna_de.screening.transforms import Stretch, training_subset
 
 Array = NDArray[np.float64]
@@ -101,10 +100,9 @@ class Surrogate:
             x = self._rows(genomes, settled[kept][:, self.prices], len(kept))
             losses = settled[kept, objective]
             y = Stretch.of(losses, self.logarithmic[objective]).forward(losses)
-            fits = (Model.fit(x, y, self.smoothness, theta) for theta in product(LENGTHS, NOISES))
-            self.memo[objective] = name, max(fits, key=lambda model: model.likelihood).theta
-        theta: tuple[float, float] = self.memo[objective][1]
-        return theta
+            theta = most_likely(x, y, self.smoothness, LENGTHS, NOISES)
+            self.memo[objective] = name, theta
+        return self.memo[objective][1]  # type: ignore[no-any-return]
 
     def _rows(self, genomes: Sequence[Genome], prices: Array, kept: int) -> Array:
         """Return features and prices ``(n, p)``, these in units of their range in the kept."""

@@ -58,8 +58,18 @@ def quietly_experimental() -> Iterator[None]:
 
 def parent(trial: FrozenTrial) -> int | None:
     """Return the number of the trial that this one repeats, or None."""
+    ancestors = ancestors_of(trial)
+    return ancestors[-1] if ancestors else None
+
+
+def ancestors_of(trial: FrozenTrial) -> list[int]:
+    """Return the numbers of the trials that this one repeats after they went stale, oldest first.
+
+    What another program wrote in their place counts as none.
+    """
     history = trial.system_attrs.get("retry_history")
-    return history[-1] if history else None
+    numbers = history if isinstance(history, list) else []
+    return [number for number in numbers if isinstance(number, int)]
 
 
 class Requeue:
@@ -76,11 +86,13 @@ class Requeue:
     def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Add the clone as a waiting trial."""
         if self.wants(trial, _compat.fresh_trials_of(study)):
-            self._retry(study, copy.deepcopy(trial))
+            dead = copy.deepcopy(trial)
+            dead.system_attrs["retry_history"] = ancestors_of(trial)  # Optuna appends to it
+            self._retry(study, dead)
 
     def wants(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
         """Tell whether a clone of the trial is missing, given all trials of the study."""
-        ancestors = trial.system_attrs.get("retry_history") or []  # may name another study's
+        ancestors = ancestors_of(trial)  # may name another study's
         # An ancestor that its own worker gave back failed too, but nobody marked it as owed.
         died = sum(other.number in ancestors and _is_owed(other) for other in trials)
         cloned = any(parent(other) == trial.number for other in trials)

@@ -16,7 +16,7 @@ import pytest
 import torch
 from optuna.trial import TrialState, create_trial
 
-from optuna_de import visualization
+from optuna_de import _compat, visualization
 from optuna_de.cli.app import run
 from optuna_de.cnn.architecture.space import CNNSpace
 from optuna_de.cnn.report.notebook import show_front
@@ -25,6 +25,7 @@ from optuna_de.cnn.study.setup import SETUP_KEY
 from optuna_de.cnn.study.trials import count_finished
 from optuna_de.sampler.plan import PLAN_KEY
 from optuna_de.storage.open_storage import open_storage
+from optuna_de.storage.stale_trials import parent, reap
 from tests.cnn.training.kit import SMALL
 from tests.cnn.training.kit import study as begun_study
 
@@ -216,3 +217,12 @@ def test_f45_a_foreign_setup_is_refused(
             assert code == 2
             assert output.startswith("Error: ")
             assert output.count("\n") == 1
+
+
+@pytest.mark.parametrize("history", ["text", 7, {"a": 1}, [None, "x"]])
+def test_f45_a_foreign_retry_history_counts_as_none(history: object) -> None:
+    study = optuna.create_study()
+    _compat.set_system_attr(study, study.ask(), "retry_history", history)
+    assert parent(study.trials[0]) is None
+    assert reap(study, study.trials[0])
+    assert study.trials[1].system_attrs["retry_history"] == [0]

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
+from sklearn.gaussian_process.kernels import Matern
 
 from optuna_de.evolution.genome import Choices, Gene, Genome, Interval
 from optuna_de.evolution.variation import Alphabet, Catalog
@@ -57,11 +59,19 @@ def test_estimates_are_those_of_a_model_of_stretched_losses(logarithmic: bool) -
     np.testing.assert_allclose(found[0], losses, atol=0.3)
 
 
-def test_length_and_noise_are_the_likeliest_of_the_grid() -> None:
-    seen = surrogate(genomes(30))
-    y = Stretch.of(seen.losses[:, 0]).forward(seen.losses[:, 0])
-    fits = (Model.fit(features(genomes(30), FLAT), y, 1.5, t) for t in product(LENGTHS, NOISES))
-    assert seen._theta(0) == max(fits, key=lambda model: model.likelihood).theta
+@pytest.mark.parametrize("smoothness", [0.5, 1.5, 2.5])
+def test_length_and_noise_are_the_likeliest_of_the_grid(smoothness: float) -> None:
+    seen = surrogate(genomes(30), smoothness=smoothness)
+    x, losses = features(genomes(30), FLAT), seen.losses[:, 0]
+    y = Stretch.of(losses).forward(losses)
+    y = (y - y.mean()) / y.std()
+
+    def likelihood(theta: tuple[float, float]) -> float:
+        kernel = Matern(theta[0], nu=smoothness)(x) + theta[1] * np.eye(30)
+        kernel *= (y @ np.linalg.solve(kernel, y)) / 30
+        return float(multivariate_normal(cov=kernel).logpdf(y))
+
+    assert seen._theta(0) == max(product(LENGTHS, NOISES), key=likelihood)
 
 
 def test_a_memo_is_for_one_objective_and_one_catalog_and_lasts_some_trials() -> None:

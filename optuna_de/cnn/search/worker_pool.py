@@ -28,6 +28,8 @@ from optuna_de.worker.optimize import StudyDeletedError, TooManyFailuresError
 from optuna_de.worker.signals import stop_signals
 
 MAX_RESTARTS = 10
+"""Deaths of one worker in a row, each within ``SETTLED`` seconds of its start, that are borne."""
+SETTLED = 3600.0
 _POLL = 0.5  # seconds
 
 
@@ -71,7 +73,7 @@ def work_together(
         The exit code: 0, or 128 plus the signal that ended the search.
 
     Raises:
-        TooManyFailuresError: Workers died more than ``MAX_RESTARTS`` times, or the last trials of
+        TooManyFailuresError: A worker died more than ``MAX_RESTARTS`` times, or the last trials of
             one all failed.
         StudyDeletedError: The study was deleted meanwhile.
     """
@@ -91,7 +93,7 @@ def work_together(
         return process
 
     processes: list[BaseProcess] = []
-    restarts = 0
+    deaths = [Deaths() for _ in range(workers)]
     with _passing_on(processes) as received:
         for index in range(workers):
             if not received:
@@ -102,8 +104,7 @@ def work_together(
             watch()
             for index, process in enumerate(processes):
                 if not received and process.exitcode not in (None, 0):
-                    restarts += 1
-                    _check_restarts(search.name, restarts, process.exitcode)
+                    _check_restart(search.name, deaths[index], process.exitcode)
                     processes[index] = start(index)
                     _catch_up(received, [processes[index]])
     watch()
@@ -122,14 +123,29 @@ def _pass_on(number: int, processes: list[BaseProcess]) -> None:
             os.kill(process.pid, number)
 
 
-def _check_restarts(study: str, restarts: int, code: int | None) -> None:
+class Deaths:
+    """Deaths of one worker of the pool: a start that lasted forgives those before it."""
+
+    def __init__(self) -> None:
+        self.number, self._started = 0, time.monotonic()
+
+    def add(self) -> int:
+        """Count one, as the worker is started again; return how many came in a row."""
+        now = time.monotonic()
+        self.number = 1 if now - self._started >= SETTLED else self.number + 1
+        self._started = now
+        return self.number
+
+
+def _check_restart(study: str, deaths: Deaths, code: int | None) -> None:
     if code == STUDY_DELETED:
         raise StudyDeletedError(f"Study {study!r} was deleted while this search ran.")
     if code == GAVE_UP:
         raise TooManyFailuresError("The last trials of a worker all failed; the search stops.")
-    if restarts > MAX_RESTARTS:
+    if deaths.add() > MAX_RESTARTS:
         raise TooManyFailuresError(
-            f"Workers died {restarts} times, the last with exit code {code}; the search stops."
+            f"A worker died {deaths.number} times in a row, the last with exit code {code}; the "
+            "search stops."
         )
 
 

@@ -197,7 +197,9 @@ def test_workers_that_keep_dying_end_the_search(
     described = dataclasses.replace(
         Search(device="cpu", trials=2), storage=f"sqlite:///{tmp_path}/no/study.db"
     )
-    with pytest.raises(TooManyFailuresError, match="Workers died 1 times, the last with exit"):
+    with pytest.raises(
+        TooManyFailuresError, match="A worker died 1 times in a row, the last with"
+    ):
         workers.work_together(described, 1, watch=lambda: None)
 
 
@@ -225,6 +227,18 @@ def test_a_worker_whose_trials_all_fail_says_so_and_is_not_started_again(tmp_pat
     assert ended.returncode == worker.GAVE_UP
     assert ended.stderr.splitlines()[-1] == "The last 10 trials failed; the worker stops."
     with pytest.raises(TooManyFailuresError, match="last trials of a worker all failed; the"):
-        workers._check_restarts("s", 1, worker.GAVE_UP)
+        workers._check_restart("s", workers.Deaths(), worker.GAVE_UP)
     with pytest.raises(StudyDeletedError, match="Study 's' was deleted while this search ran"):
-        workers._check_restarts("s", 1, worker.STUDY_DELETED)
+        workers._check_restart("s", workers.Deaths(), worker.STUDY_DELETED)
+
+
+def test_deaths_are_counted_for_one_worker_until_it_has_run_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    deaths, other = workers.Deaths(), workers.Deaths()
+    assert [deaths.add() for _ in range(3)] == [1, 2, 3]
+    now[0] = workers.SETTLED
+    assert deaths.add() == 1
+    assert (deaths.add(), other.number) == (2, 0)
