@@ -73,6 +73,7 @@ class ImageData:
         split_seed: The seed of the splits.
         fingerprint: 16 hexadecimal digits of the SHA-256 of images, labels, classes and splits.
         summary: The source and its splits in one sentence; it depends on this machine's paths.
+        resizing: How images were resized, as a model has to resize those that it is asked.
     """
 
     name: str
@@ -84,6 +85,7 @@ class ImageData:
     split_seed: int
     fingerprint: str
     summary: str = ""
+    resizing: Resizing = Resizing()  # noqa: RUF009 (it is frozen)
 
     def __post_init__(self) -> None:
         shape = tuple(self.train.images.shape[1:])

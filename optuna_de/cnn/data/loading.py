@@ -72,7 +72,7 @@ def load_divided(
         mapped = is_large(found.train, count, chosen.memory_share)
         data = image_data(found.name, found.classes, parts, chosen.seed_of_splits, mapped)
     told = summary(found, data, len(divided.test), _doubled(divided))
-    return replace(data, summary=told), divided
+    return replace(data, summary=told, resizing=chosen.resizing), divided
 
 
 def load_test(source: str | Path, options: DataOptions | None = None, **changes: Any) -> Split:

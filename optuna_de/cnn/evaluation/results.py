@@ -58,6 +58,7 @@ def write_weights(job: TrainingJob, weights: FinalWeights, folder: Path) -> None
         classes=job.data.classes,
         mean=weights.mean,
         std=weights.std,
+        resizing=job.data.resizing,
     )
     try:
         _write_pages(job, weights, folder)

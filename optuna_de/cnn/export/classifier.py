@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from optuna_de.cnn.architecture.genomes import parse, render
 from optuna_de.cnn.architecture.layers import ImageShape
+from optuna_de.cnn.data.reading.resizing import Resizing, described_resizing
 from optuna_de.cnn.export.model_folder import TrainedModel
 from optuna_de.cnn.modules.build import build
 
@@ -39,16 +40,19 @@ class ModelMetadata:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    resizing: Resizing = Resizing()  # noqa: RUF009 (it is frozen)
 
     @classmethod
     def of(cls, model: TrainedModel) -> ModelMetadata:
         """Describe a trained network."""
         shape, classes = model.image_shape, model.classes
-        return cls(render(model.genome), shape, classes, model.mean, model.std)
+        return cls(render(model.genome), shape, classes, model.mean, model.std, model.resizing)
 
     def json(self) -> str:
         """Return the text that files hold; :func:`read_metadata` reads it."""
-        return json.dumps({"format": FORMAT, **asdict(self)})
+        content = {**asdict(self), **self.resizing.described()}
+        del content["resizing"]
+        return json.dumps({"format": FORMAT, **content})
 
 
 class Classifier(nn.Module):
@@ -129,7 +133,8 @@ def read_metadata(text: str | None, path: Path) -> ModelMetadata:
             and all(isinstance(number, int | float) for number in numbers)
             and len(content["mean"]) == len(content["std"]) == shape[0]
         )
-    except (ValueError, TypeError, KeyError):
+        resizing = described_resizing(content)
+    except (ValueError, TypeError, KeyError, AttributeError):
         right = False
     if not right:
         raise ValueError(f"{path} does not name its classes; optuna-de export did not write it.")
@@ -137,7 +142,9 @@ def read_metadata(text: str | None, path: Path) -> ModelMetadata:
         content["architecture"],
         shape,
         classes,
-        *(tuple(map(float, content[k])) for k in ("mean", "std")),
+        tuple(map(float, content["mean"])),
+        tuple(map(float, content["std"])),
+        resizing,
     )
 
 

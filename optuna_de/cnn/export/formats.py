@@ -83,7 +83,7 @@ def _strip(graph: Any) -> None:
 
 def _write_python(model: TrainedModel, path: Path) -> LogitsFunction:
     text = standalone.standalone_source(
-        model.genome, model.image_shape, model.classes, model.mean, model.std
+        *(model.genome, model.image_shape, model.classes, model.mean, model.std), model.resizing
     )
     path.write_text(text, encoding="utf-8")
     torch.save(_state(model), path.with_suffix(".pt"))

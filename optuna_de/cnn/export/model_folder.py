@@ -2,7 +2,8 @@
 
 ``model.json`` holds ``format``, ``architecture`` (text form), ``image_shape`` (channels, height,
 width), ``classes`` (names in the order of the outputs), ``mean`` and ``std`` (one a channel, of
-images in [0, 1], by which images are normalised). No pickle is ever run.
+images in [0, 1], by which images are normalised); ``resize`` and ``background`` where they are not
+"crop" and white. No pickle is ever run.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from optuna_de._files import replacing, write_text
 from optuna_de.cnn.architecture.genomes import Genome, parse, render
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.architecture.units import Unit
+from optuna_de.cnn.data.reading.resizing import Resizing, described_resizing
 from optuna_de.cnn.modules.build import build
 
 FORMAT = "optuna_de model 1"
@@ -41,6 +43,7 @@ class TrainedModel:
         classes: Names, in the order of the logits.
         mean: Mean of each channel of images in [0, 1].
         std: Deviation of each channel, above 0.
+        resizing: How images are brought to that shape.
     """
 
     genome: Genome
@@ -49,6 +52,7 @@ class TrainedModel:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    resizing: Resizing = Resizing()  # noqa: RUF009 (it is frozen)
 
 
 def save_model(
@@ -60,6 +64,7 @@ def save_model(
     classes: Sequence[str],
     mean: Sequence[float],
     std: Sequence[float],
+    resizing: Resizing | None = None,
 ) -> None:
     """Save a trained network to a model folder; the fields are those of :class:`TrainedModel`.
 
@@ -74,6 +79,7 @@ def save_model(
         "classes": list(classes),
         "mean": list(mean),
         "std": list(std),
+        **({} if resizing is None else resizing.described()),
     }
     save_weights(folder / WEIGHTS, state)
     write_text(folder / DESCRIPTION, json.dumps(description, indent=1) + "\n")
@@ -110,7 +116,8 @@ def _described(content: Mapping[str, Any]) -> TrainedModel:
         raise ValueError(f"mean and std must have {shape[0]} numbers, one a channel.")
     classes = tuple(map(str, content["classes"]))
     return TrainedModel(
-        genome, build(genome, shape, len(classes)).eval(), shape, classes, mean, std
+        *(genome, build(genome, shape, len(classes)).eval(), shape, classes, mean, std),
+        described_resizing(content),
     )
 
 

@@ -51,7 +51,8 @@ def predict(
 def _predict(model: OpenModel, files: Sequence[str | Path], top: int) -> Iterator[Prediction]:
     for start in range(0, len(files), _BATCH):
         batch = files[start : start + _BATCH]
-        images = np.stack([read_image(Path(file), model.metadata.image_shape) for file in batch])
+        shape, resizing = model.metadata.image_shape, model.metadata.resizing
+        images = np.stack([read_image(Path(file), shape, resizing) for file in batch])
         rows = model.logits(images)
         if rows.shape != (len(batch), len(model.metadata.classes)):
             raise ValueError(

@@ -15,6 +15,7 @@ from optuna_de.cnn.architecture.expand import expand
 from optuna_de.cnn.architecture.genomes import render, split_head
 from optuna_de.cnn.architecture.layers import ImageShape, Primitive, flatten
 from optuna_de.cnn.architecture.units import Unit
+from optuna_de.cnn.data.reading.resizing import Resizing
 from optuna_de.cnn.modules.custom_layers import CUSTOM_LAYERS
 
 _INDENT = "    "
@@ -26,6 +27,7 @@ def standalone_source(
     classes: Sequence[str],
     mean: Sequence[float],
     std: Sequence[float],
+    resizing: Resizing | None = None,
 ) -> str:
     """Return the text of a Python file that defines, loads and asks a network.
 
@@ -35,6 +37,7 @@ def standalone_source(
         classes: Names, in the order of the logits.
         mean: Mean of each channel of images in [0, 1].
         std: Deviation of each channel, above 0.
+        resizing: How images are resized; None crops them, over white.
 
     Raises:
         ValueError: If the genome does not fit the images.
@@ -52,6 +55,8 @@ def standalone_source(
         classes=[_quoted(name) for name in classes],
         mean=tuple(mean),
         std=tuple(std),
+        resize=(resizing or Resizing()).mode,
+        background=(resizing or Resizing()).background,
         definitions=_definitions(p for layers in units for p, _ in flatten(layers, image_shape)),
         layers=list(_commented(genome, image_shape, len(classes))),
     )

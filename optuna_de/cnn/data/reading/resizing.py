@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,12 @@ class Resizing:
             allowed = f"2 to {_LARGEST} pixels a side"
             require(right, "image_size", size_text(self.size), allowed)
 
+    def described(self) -> dict[str, str]:
+        """Return mode and background as texts, where they are not "crop" and white."""
+        colour = "#{:02x}{:02x}{:02x}".format(*self.background)
+        texts = {"resize": self.mode, "background": colour}
+        return {name: text for name, text in texts.items() if text not in ("crop", "#ffffff")}
+
     def fit(self, image: Image.Image) -> NDArray[np.uint8]:
         """Return an image of mode L or RGB as uint8 (h, w, c)."""
         if self.size is not None:
@@ -73,6 +79,16 @@ def parse_size(text: str) -> int | Size:
         raise ValueError(f"image_size is {text!r}, but must be like 64 or 96x64 (width x height).")
     numbers = [int(side) for side in sides]
     return numbers[0] if len(numbers) == 1 else (numbers[1], numbers[0])
+
+
+def described_resizing(content: Mapping[str, Any]) -> Resizing:
+    """Return a resizing of a mode and a background that :meth:`Resizing.described` gave.
+
+    Raises:
+        ValueError: If they are something else.
+    """
+    mode, background = content.get("resize", "crop"), content.get("background", "#ffffff")
+    return Resizing(None, mode, parse_background(str(background)))
 
 
 def size_text(size: Sequence[int]) -> str:
