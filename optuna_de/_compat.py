@@ -211,3 +211,10 @@ def unusable_values(study: optuna.Study, values: Any) -> str | None:
     """Return why a study cannot take the values of a trial; None if it can."""
     several = values if isinstance(values, Sequence) else [values]
     return _check_values_are_feasible(study, several)
+
+
+def log_completed(study: optuna.Study, trial: optuna.Trial) -> None:
+    """Log a finished trial as ``Study.optimize`` does, if Optuna's logger is at INFO."""
+    told = frozen(trial)
+    if told.values is not None:
+        study._log_completed_trial(told.values, told.number, told.params)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
+import optuna
 import typer
 
 from optuna_de._checks import require
@@ -13,7 +15,7 @@ from optuna_de.cli.progress.search_progress import front_table, search_progress
 from optuna_de.cnn.search.search import Search
 from optuna_de.cnn.search.worker_pool import default_workers, work_together
 from optuna_de.cnn.search.worker_process import GAVE_BACK, work
-from optuna_de.cnn.study.trials import count_finished
+from optuna_de.cnn.study.trials import count_finished, useful_front
 from optuna_de.storage.url import redact
 from optuna_de.worker.optimize import noticing_deletion
 
@@ -64,6 +66,16 @@ def run_search(search: Search, workers: int | None, timeout: float | None) -> in
             else:
                 code = work_together(search, count, timeout=timeout, watch=refresh)
     console.print(front_table(study, console.width), highlight=False)
+    _say_next(search, study)
     if code:
         say(f"{_ENDS.get(code, 'Interrupted')}: {_AGAIN}", errors)
     return code
+
+
+def _say_next(search: Search, study: optuna.Study) -> None:
+    """Say how to train the network of the front with the least error."""
+    front = useful_front(study)
+    if front:
+        where = ["--storage", redact(search.storage), "--study-name", study.study_name]
+        command = ["optuna-de", "train", *where, "--trial", str(front[0].number)]
+        say(f"Next: {shlex.join(command)}")

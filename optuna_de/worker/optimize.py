@@ -204,7 +204,10 @@ def _run(study: optuna.Study, trial: Trial, objective: Objective, stop: Stop) ->
     except BaseException:
         abandon(study, trial)
         raise
-    return _count(trial, tell(study, trial, values))
+    state = tell(study, trial, values)
+    if state == TrialState.COMPLETE:
+        _compat.log_completed(study, trial)
+    return _count(trial, state)
 
 
 def _fail(study: optuna.Study, trial: Trial, error: Exception) -> TrialState | None:

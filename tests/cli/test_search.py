@@ -61,6 +61,7 @@ def test_a_folder_of_images_is_searched(
     assert run(["search", *FAST, "--data", "insects", *warm]) == 0
     out, _ = capsys.readouterr()
     assert "Study insects-modern" in out
+    assert "Next: optuna-de train --storage sqlite:///study.db --study-name insects-modern" in out
     trials = study_in(tmp_path, "insects-modern").trials
     assert all(0 <= t.values[0] <= 0.5 for t in trials)
 

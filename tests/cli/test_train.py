@@ -151,14 +151,17 @@ def test_a_study_of_a_folder_needs_its_place_again(
     paint(tmp_path / "more/insects", ("ant", "bee", "cow"), n=12, side=(8, 8))
     study(url, tmp_path / "runs", study_name="bugs", data="here/insects")
     from_study = ["train", "--storage", url, "--study-name", "bugs", "--trial", "0", *QUICK]
+    assert run([*from_study, "--out", "at-once"]) == 0  # the study knows the folder
+    capsys.readouterr()
+    Path("here").rename("moved")
     assert "Give the folder of these images with --data." in refusal(capsys, *from_study)
     other = refusal(capsys, *from_study, "--data", "there/insects")
     assert other.startswith("The images in 'insects' differ from those of study 'bugs'")
-    small = refusal(capsys, *from_study, "--data", "here/insects", "--image-size", "6")
+    small = refusal(capsys, *from_study, "--data", "moved/insects", "--image-size", "6")
     assert "was run on images of 8x8 pixels, but those of 'insects' have 6x6" in small
     more = refusal(capsys, *from_study, "--data", "more/insects")
     assert "was run with classes 2, but the data 'insects' have 3." in more
-    assert run([*from_study, "--data", "here/insects", "--out", "out"]) == 0
+    assert run([*from_study, "--data", "moved/insects", "--out", "out"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -306,3 +306,10 @@ def test_an_infinitely_good_value_fails_with_a_sentence(
         "Trial 0 failed: ValueError: The objective returned -inf, but every value must be "
         "finite in the direction that is optimised."
     ]
+
+
+def test_finished_trials_are_logged_as_optuna_does(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="optuna"):
+        study = optuna.create_study()
+        optimize(study, lambda trial: trial.suggest_float("x", 0, 1), total=1)
+    assert "Trial 0 finished with value: " in caplog.text

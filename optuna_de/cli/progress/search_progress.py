@@ -30,6 +30,7 @@ _ALL_TIME = 1e9  # seconds over which speed is a mean: trials may last hours
 _OTHER_COLUMNS = 50  # characters of a row besides the architecture, of two objectives
 _ONE_COLUMN = 14  # of each objective more
 _NARROWEST = 20
+_SHOWN = 2  # networks in training
 
 
 def front_table(study: optuna.Study, width: int = 80) -> Table | str:
@@ -111,6 +112,8 @@ def search_progress(
 
         def refresh() -> None:
             fresh = [t for t in ended_trials(study) if t.number not in shown]
+            if console.is_terminal:
+                progress.update(task, news=_news(study))
             if not fresh:
                 return
             done = count_finished(study)
@@ -125,9 +128,21 @@ def search_progress(
 def _news(study: optuna.Study) -> str:
     trials = study.best_trials
     if not trials:
-        return "no network yet"
+        return f"no network yet{_in_flight(study)}"
     best = objective_text(names_of(study, None)[0], min(t.values[0] for t in trials))
-    return f"best {printable(best)}, front of {len(trials)}"
+    return f"best {printable(best)}, front of {len(trials)}{_in_flight(study)}"
+
+
+def _in_flight(study: optuna.Study) -> str:
+    """Return which networks are being trained, and how far they are."""
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    texts = []
+    for attributes in map(read_attributes, running[:_SHOWN]):
+        name = attributes.text("architecture", absent="a network")
+        short = name if len(name) <= _NARROWEST else f"{name[: _NARROWEST - 3]}..."
+        texts.append(" ".join(filter(None, (short, attributes.text("progress")))))
+    more = f" and {len(running) - _SHOWN} more" if len(running) > _SHOWN else ""
+    return f"; in training: {', '.join(texts)}{more}" if texts else ""
 
 
 def _print(

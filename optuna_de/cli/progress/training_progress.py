@@ -76,6 +76,6 @@ class _Left(ProgressColumn):
 
 def _news(epoch: Epoch, held_out: bool) -> str:
     error = epoch.validation_error
-    name = "validation" if held_out else "without augmentation"
+    name = "validation" if held_out else "on trained images without augmentation"
     other = "" if error is None else f", {name} {1 - error:.2%}"
-    return f"loss {epoch.train_loss:.4f}, accuracy {1 - epoch.train_error:.2%}{other}"
+    return f"loss {epoch.train_loss:.4f}, accuracy in training {1 - epoch.train_error:.2%}{other}"

@@ -37,12 +37,14 @@ def curve_rows(job: TrainingJob, fitted: FinalWeights) -> list[dict[str, float |
     ]
 
 
-def write_curves(job: TrainingJob, fitted: FinalWeights, folder: Path) -> None:
-    """Write ``curve.csv``, ``curve.json`` and ``curve.html``."""
+def write_curves(
+    job: TrainingJob, fitted: FinalWeights, folder: Path, plotlyjs: bool | str = True
+) -> None:
+    """Write ``curve.csv``, ``curve.json`` and ``curve.html``; ``plotlyjs`` as plotly has it."""
     rows = curve_rows(job, fitted)
     write_text(folder / "curve.csv", csv_text(rows[0], (row.values() for row in rows)))
     write_text(folder / "curve.json", json.dumps(rows, indent=1) + "\n")
-    page = curve_figure(rows, render(job.genome)).to_html(include_plotlyjs=True)
+    page = curve_figure(rows, render(job.genome)).to_html(include_plotlyjs=plotlyjs)
     write_text(folder / "curve.html", page)
 
 

@@ -39,8 +39,16 @@ FORMAT = "optuna_de result 1"
 _PAGES = 10_000_000  # bytes of the pages of one training, plotly's script among them
 
 
-def write_weights(job: TrainingJob, weights: FinalWeights, folder: Path) -> None:
+def write_weights(
+    job: TrainingJob, weights: FinalWeights, folder: Path, plotlyjs: bool | str = True
+) -> None:
     """Write the weights, curve and layers of a final training to its result folder.
+
+    Args:
+        job: The training.
+        weights: Its outcome.
+        folder: The result folder.
+        plotlyjs: Where the page of the curve finds plotly; True writes it into the page.
 
     Raises:
         OSError: If the weights cannot be written; the checkpoint stays.
@@ -61,14 +69,16 @@ def write_weights(job: TrainingJob, weights: FinalWeights, folder: Path) -> None
         resizing=job.data.resizing,
     )
     try:
-        _write_pages(job, weights, folder)
+        _write_pages(job, weights, folder, plotlyjs)
     except OSError as error:
         warn_once(f"Curves and drawing cannot be written to {folder}: {reason(error)}.")
 
 
-def _write_pages(job: TrainingJob, weights: FinalWeights, folder: Path) -> None:
+def _write_pages(
+    job: TrainingJob, weights: FinalWeights, folder: Path, plotlyjs: bool | str
+) -> None:
     shape, classes = job.data.image_shape, len(job.data.classes)
-    write_curves(job, weights, folder)
+    write_curves(job, weights, folder, plotlyjs)
     write_text(folder / "layers.csv", layer_csv(job.genome, shape, classes))
     write_text(folder / "drawing.svg", draw_svg(job.genome, shape, classes))
 

@@ -7,8 +7,8 @@ scored on the validation split. The test split is out of reach here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
@@ -24,12 +24,12 @@ from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.evaluation.final_training import TrainingFailedError, run_final_training
 from optuna_de.cnn.evaluation.training_job import TrainingJob
 from optuna_de.cnn.recipes import Recipe, fit_recipe, get_recipe
+from optuna_de.cnn.search.objective import epoch_teller
 from optuna_de.cnn.search.search import Search
 from optuna_de.cnn.study.attributes import record_network, record_training
 from optuna_de.cnn.study.setup import check_setup
 from optuna_de.cnn.study.trials import checkpoint_file, network_of
 from optuna_de.cnn.training.device import pick_device
-from optuna_de.cnn.training.epochs import Epoch
 from optuna_de.storage.url import redact
 from optuna_de.worker.signals import GiveBack, stop_requested
 
@@ -143,7 +143,6 @@ class FinalObjective:
     device: torch.device
     folder: Path
     origin: str
-    on_epoch: Callable[[optuna.Trial, Epoch], None] = field(default=lambda trial, epoch: None)
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, float]:
         """Train one final.
@@ -157,9 +156,8 @@ class FinalObjective:
         job, folder = self.job(trial), self.folder_of(trial)
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            weights = run_final_training(
-                job, folder, lambda epoch: self.on_epoch(trial, epoch), _leave_if_asked
-            )
+            tell = epoch_teller(trial, "final, ", job.epochs)
+            weights = run_final_training(job, folder, tell, _leave_if_asked)
         except TrainingFailedError as error:
             raise optuna.TrialPruned(str(error)) from error
         record_training(trial, weights.result)

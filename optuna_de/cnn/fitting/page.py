@@ -12,10 +12,10 @@ from plotly.subplots import make_subplots
 
 from optuna_de._files import write_text
 from optuna_de._text import printable
-from optuna_de.cnn.fitting.shipping import Shipped
+from optuna_de.cnn.fitting.shipping import SCRIPT, Shipped
 from optuna_de.visualization import style
 
-PAGE, SCRIPT = "index.html", "plotly.min.js"
+PAGE = "index.html"
 
 
 def write_page(out: Path, name: str, headline: str, models: Sequence[Shipped]) -> Path:
@@ -61,9 +61,8 @@ def front_figure(models: Sequence[Shipped]) -> go.Figure:
             go.Scatter(
                 x=sizes,
                 y=[model.test_error for model in ordered],
-                mode="lines+markers",
+                mode="markers",
                 marker={"size": 11, "color": style.class_colour(0)},
-                line={"width": 1, "color": style.class_colour(0)},
                 customdata=[f"{model.folder.name}/model_card.md" for model in ordered],
                 text=[style.label(model.architecture) for model in ordered],
                 hovertemplate="%{text}<br>%{x:,} " + title + ", error %{y:.2%}<extra></extra>",
@@ -73,5 +72,5 @@ def front_figure(models: Sequence[Shipped]) -> go.Figure:
             col=column,
         )
         figure.update_xaxes(title=title, type="log", row=1, col=column)
-    figure.update_yaxes(title="test error", tickformat=".0%", row=1, col=1)
+    figure.update_yaxes(title="test error", tickformat=".1%", row=1, col=1)
     return style.style(figure, "Test error by size", subtitle="click a point for its card")

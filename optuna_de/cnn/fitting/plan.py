@@ -31,6 +31,7 @@ _TRIAL = 0.3  # seconds of a trial besides its training
 _FINAL_PASSES = 300_000
 _LONGEST_RUNG = 60_000  # passes of the last rung for a set of few images
 _FEW_EPOCHS = 20
+_FEWEST_EPOCHS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,8 @@ def make_plan(compute: float, region: Region, images: int, pass_seconds: float) 
 def plan_finals(compute: float, images: int, costs: list[float]) -> tuple[int, int]:
     """Return how many networks to train in the end, and for how many epochs.
 
-    Two for each band where that leaves them 20 epochs or more, else one.
+    Two for each band where that leaves them 20 epochs or more, else one; only the cheapest bands
+    where one a band would leave them fewer than three epochs.
 
     Args:
         compute: Seconds of compute.
@@ -112,7 +114,11 @@ def plan_finals(compute: float, images: int, costs: list[float]) -> tuple[int, i
     epochs = compute / (images * sum(costs) * _SCORING)
     if epochs / 2 >= _FEW_EPOCHS:
         return 2 * len(costs), min(most, int(epochs / 2))
-    return len(costs), max(1, min(most, int(epochs)))
+    cheapest = sorted(costs)
+    while len(cheapest) > 1 and compute / (images * sum(cheapest) * _SCORING) < _FEWEST_EPOCHS:
+        cheapest.pop()
+    epochs = compute / (images * sum(cheapest) * _SCORING)
+    return len(cheapest), max(1, min(most, int(epochs)))
 
 
 def read_plan(study: optuna.Study) -> FitPlan | None:

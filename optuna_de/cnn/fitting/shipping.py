@@ -31,7 +31,8 @@ from optuna_de.cnn.study.attributes import read_attributes
 from optuna_de.cnn.study.trials import CHECKPOINT_KEY
 
 _logger = logging.getLogger(__name__)
-ONNX = "model.onnx"
+ONNX, SCRIPT = "model.onnx", "plotly.min.js"
+"""Names of a model's exported file, and of the one script that all pages of a fit share."""
 _BATCH = 250
 
 
@@ -112,7 +113,7 @@ def _score(
     job = objective.job(trial)
     weights = run_final_training(job, kept)  # its last epoch is there: it returns at once
     folder.mkdir(parents=True, exist_ok=True)
-    write_weights(job, weights, folder)
+    write_weights(job, weights, folder, f"../{SCRIPT}")
     test = load_test()
     result = final_result(job, weights, score_final_training(job, weights, test))
     result["class errors"] = class_errors(folder, test, job.data.classes)

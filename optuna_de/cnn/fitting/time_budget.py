@@ -325,7 +325,10 @@ class _Run:
             return
         costs = mean_pass_costs(best, plan.pass_seconds)
         count, epochs = plan_finals(left, plan.images, costs)
-        picks = pick_finals(study, plan.region, max(1, count // len(best)))
+        picks = pick_finals(study, plan.region, 2) if count > len(best) else best
+        if count < len(best):
+            cheapest = sorted(zip(costs, best, strict=True), key=lambda pair: pair[0])
+            picks = [trial for _, trial in cheapest[:count]]
         queue_finals(final_study, finals.space, picks, epochs, finals.seed)
 
     def _work(self, search: Search, study: optuna.Study, total: int) -> int:

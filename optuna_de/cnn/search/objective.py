@@ -6,6 +6,7 @@ The test split is out of its reach: :class:`optuna_de.cnn.data.dataset.ImageData
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,6 +40,7 @@ from optuna_de.sampler.sampler import DESampler
 from optuna_de.worker.signals import GiveBack, stop_requested
 
 _logger = logging.getLogger(__name__)
+_TELLING = 2.0  # seconds between two records of a running trial's progress
 
 
 @dataclass(frozen=True)
@@ -234,6 +236,8 @@ class CNNObjective:
             fidelity = self.ladder[rung - 1]
             data, epochs = reduced(self.data, fidelity.images), fidelity.epochs
         batch = self.batch_size or self.recipe.batch_size
+        place = f"rung {rung} of {len(self.ladder)}, " if rung else ""
+        tell = epoch_teller(trial, place, epochs)
         result = train(
             build_fitting(genome, self.space, batch, torch.device(self.device), seed),
             data,
@@ -242,7 +246,7 @@ class CNNObjective:
             batch_size=self.batch_size,
             seed=seed,
             device=self.device,
-            on_epoch=lambda epoch: self._after(trial, epoch, prices),
+            on_epoch=lambda epoch: self._after(trial, epoch, prices, tell),
             on_step=_leave_if_asked,
             stop_dead=self.stop_dead,
             checkpoint=file,
@@ -251,9 +255,16 @@ class CNNObjective:
             discard_checkpoint(file)
         return result
 
-    def _after(self, trial: optuna.Trial, epoch: Epoch, prices: tuple[float, ...]) -> bool:
+    def _after(
+        self,
+        trial: optuna.Trial,
+        epoch: Epoch,
+        prices: tuple[float, ...],
+        tell: Callable[[Epoch], None],
+    ) -> bool:
         _leave_if_asked()
         self.on_epoch(trial, epoch)
+        tell(epoch)
         last = self.epochs or self.recipe.epochs
         if epoch.number == last or self.halving is None or self.ladder:
             return False
@@ -274,6 +285,25 @@ class CNNObjective:
             raise GiveBack(str(error)) from error
         record_violation(trial, "memory", 1.0, str(error))
         record(trial, status="out of memory")
+
+
+def epoch_teller(trial: optuna.Trial, place: str, epochs: int) -> Callable[[Epoch], None]:
+    """Return a function that records the progress of a trial, at most every two seconds.
+
+    Args:
+        trial: A running trial.
+        place: Words before the epoch.
+        epochs: Epochs of the training.
+    """
+    told = time.monotonic()
+
+    def tell(epoch: Epoch) -> None:
+        nonlocal told
+        if time.monotonic() - told >= _TELLING:
+            told = time.monotonic()
+            record(trial, progress=f"{place}epoch {epoch.number} of {epochs}")
+
+    return tell
 
 
 def _leave_if_asked() -> None:

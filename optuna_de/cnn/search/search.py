@@ -38,7 +38,7 @@ from optuna_de.cnn.recipes import Recipe, fit_recipe, get_recipe
 from optuna_de.cnn.search.fidelity import FACTOR, Ladder, ladder_text
 from optuna_de.cnn.search.objective import CNNObjective
 from optuna_de.cnn.study.objectives import ERROR
-from optuna_de.cnn.study.setup import SETUP_KEY, check_setup, enqueue_once, setup_of
+from optuna_de.cnn.study.setup import SETUP_KEY, check_setup, enqueue_once, record_source, setup_of
 from optuna_de.cnn.training.device import pick_device
 from optuna_de.halving import Halving
 from optuna_de.sampler.sampler import DESampler
@@ -413,6 +413,7 @@ class Search(DataChoice):
         space = f"{self.preset}, evolved head" if self.evolve_head else self.preset
         setup = {"space": space, **setup_of(objective), **self._meaning()}
         check_setup(study, setup, redact(self.storage))
+        record_source(study, self.source_record())
         if self._reference is not None and REFERENCE_KEY not in study.user_attrs:
             study.set_user_attr(REFERENCE_KEY, list(self._reference))
         enqueue_once(study, networks)

@@ -31,6 +31,7 @@ MAX_RESTARTS = 10
 """Deaths of one worker in a row, each within ``SETTLED`` seconds of its start, that are borne."""
 SETTLED = 3600.0
 _POLL = 0.5  # seconds
+_STOPPING = b"\nStopping: running trials are given back, from their last finished epoch.\n"
 
 
 def default_workers(device: str) -> int:
@@ -155,6 +156,8 @@ def _passing_on(processes: list[BaseProcess]) -> Iterator[list[int]]:
     received: list[int] = []
 
     def handle(number: int, _frame: FrameType | None) -> None:
+        if not received:
+            os.write(2, _STOPPING)
         received.append(number)
         _pass_on(number, processes)
 

@@ -39,6 +39,8 @@ def test_two_a_band_where_time_allows() -> None:
     assert plan_finals(1e6, 45_000, [0.001] * 4) == (8, 80)
     count, epochs = plan_finals(3600.0, 45_000, [0.001] * 4)
     assert (count, epochs) == (4, 16)
+    assert plan_finals(360.0, 45_000, [0.001, 0.002, 0.004, 0.008]) == (1, 6)
+    assert plan_finals(1.0, 45_000, [0.001, 0.002]) == (1, 1)
 
 
 def test_no_time_is_one_sentence() -> None:
