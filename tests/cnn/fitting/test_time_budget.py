@@ -74,7 +74,7 @@ def _failing(*_: object) -> None:
 
 
 def test_options_that_do_not_exist_are_named() -> None:
-    with pytest.raises(ValueError, match=r"fit has no option 'day'; it has artifacts, between"):
+    with pytest.raises(ValueError, match=r"fit has no option 'day'; it has artifacts, "):
         fit("digits", day=1)
     with pytest.raises(ValueError, match=r"^Give hours \(1\) or minutes \(2\), not both\.$"):
         fit("digits", hours=1, minutes=2)
