@@ -14,7 +14,7 @@ from optuna_de._text import duration
 from optuna_de.cli.console import console, errors, say
 from optuna_de.cli.options import Device, Epochs, Opt, RecipeName, Storage, Threads, spread
 from optuna_de.cli.progress.search_progress import search_progress
-from optuna_de.cli.train import folder_name, run_training
+from optuna_de.cli.train import INTERRUPTED, folder_name, run_training
 from optuna_de.cnn.architecture.region import parse_size
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.evaluation.candidates import load_candidates
@@ -25,6 +25,8 @@ from optuna_de.cnn.study.trials import pareto_front
 from optuna_de.cnn.training.device import use_threads
 from optuna_de.storage.open_storage import open_study
 from optuna_de.storage.url import redact
+
+_AGAIN = "Interrupted: what is finished is kept. Run the same command to go on."
 
 
 @spread("validation_fraction", "data")
@@ -45,14 +47,18 @@ def fit(
 
 def fit_images(choice: DataChoice, settings: Fit) -> int:
     """Fit, print the models, and return the exit code."""
-    done = run_fit(
-        choice,
-        settings,
-        tell=lambda search, plan, workers: _tell(search, settings.out, plan, workers),
-        watch=lambda study, total: search_progress(study, total, errors),
-    )
+    try:
+        done = run_fit(
+            choice,
+            settings,
+            tell=lambda search, plan, workers: _tell(search, settings.out, plan, workers),
+            watch=lambda study, total: search_progress(study, total, errors),
+        )
+    except KeyboardInterrupt:  # outside of search and finals, which stop by themselves
+        say(_AGAIN, errors)
+        return INTERRUPTED
     if done.code:
-        say("Interrupted: what is finished is kept. Run the same command to go on.", errors)
+        say(_AGAIN, errors)
         return done.code
     _print(done, settings.out)
     return 0 if done.models else 1
