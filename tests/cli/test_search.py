@@ -1,7 +1,6 @@
 """The command line as a user meets it: runs, joins, refusals, exit codes."""
 
 import hashlib
-import shlex
 import sqlite3
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from optuna_de.cli.app import run
 from optuna_de.cnn.study.trials import count_finished
 from optuna_de.storage import backoff
 from optuna_de.storage.open_storage import open_storage
-from tests.cli.kit import COMMAND, FAST, end, environment, search, start, study_in
+from tests.cli.kit import FAST, end, environment, search, start, study_in
 from tests.cnn.data.kit import paint
 
 SMALL = ["--max-parameters", "8000"]
@@ -202,35 +201,3 @@ def test_a_missing_extra_is_one_sentence(missing: str) -> None:
     assert done.stderr == (
         f'Error: {missing} is missing; install the package as "optuna-de[cnn]".\n'
     )
-
-
-ONCE = [*COMMAND, *FAST, *SMALL, "--subset", "200", "--trials", "1"]
-
-
-def shell(folder: Path, command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run ``command`` in bash, which ends with the exit code of its first part."""
-    return subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {command}"],
-        cwd=folder,
-        env={**environment(), **variables},
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=120,
-    )
-
-
-@pytest.mark.parametrize("end", ["| true", ">&-", "2>&-"])
-def test_f44_a_reader_that_leaves_changes_no_exit_code(tmp_path: Path, end: str) -> None:
-    done = shell(tmp_path, f"{shlex.join(ONCE)} {end}")
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    assert "Exception" not in done.stderr
-    assert count_finished(study_in(tmp_path)) == 1
-
-
-def test_f44_a_narrow_ascii_terminal_shows_the_search(tmp_path: Path) -> None:
-    done = shell(tmp_path, shlex.join(ONCE), COLUMNS="20", PYTHONIOENCODING="ascii")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.isascii()
-    assert "Pareto front" in done.stdout

@@ -61,6 +61,7 @@ def test_f44_an_ascii_terminal_of_twenty_columns(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout.isascii()
+    assert "Pareto front" in done.stdout
     assert count_finished(study_in(tmp_path, "Küche-✓")) == 1
     for command in ("--help", "search --help"):
         said = shell(tmp_path, f"{sys.executable} -m optuna_de {command}", **variables)

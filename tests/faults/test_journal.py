@@ -22,6 +22,7 @@ from optuna_de.storage import StorageError, backoff, journal_file
 from optuna_de.storage.open_storage import open_storage
 from optuna_de.worker.optimize import optimize
 from tests import servers
+from tests.drills import DRILL
 from tests.faults import storage_worker
 from tests.faults.storage_worker import (
     PATIENCE,
@@ -87,21 +88,22 @@ def fill(disk: Path) -> None:
                 assert error.errno == errno.ENOSPC  # noqa: PT017
 
 
-def test_f38_workers_outlive_eight_seconds_of_a_full_disk(small_disk: Path) -> None:
+@pytest.mark.parametrize("seconds", [1.5, pytest.param(4.0, marks=DRILL)])
+def test_f38_workers_outlive_a_full_disk(small_disk: Path, seconds: float) -> None:
     url = f"journal://{small_disk}/j.log"
     study = study_of(url)
-    workers = [spawn(storage_worker.work, url, 30, 0.3, beat=4) for _ in range(3)]
+    workers = [spawn(storage_worker.work, url, 18, 0.3, beat=4) for _ in range(3)]
     servers.wait_for(lambda: len(study.trials) >= 4, PATIENCE, "no trials")
     for _ in range(2):
         fill(small_disk)
-        time.sleep(4)
+        time.sleep(seconds)
         (small_disk / "filler").unlink()
         time.sleep(1)
     for worker in workers:
         worker.join(PATIENCE)
     assert [w.exitcode for w in workers] == [0, 0, 0]
-    assert_each_root_complete_once(study_of(url), 30)
-    assert is_plain(small_disk / "j.log") == 30
+    assert_each_root_complete_once(study_of(url), 18)
+    assert is_plain(small_disk / "j.log") == 18
 
 
 def test_f38_a_write_that_ends_half_way_leaves_nothing_and_is_repeated(
