@@ -21,7 +21,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from optuna_de._files import warn_once
-from optuna_de.evolution.pareto import dominators
+from optuna_de.evolution.pareto import dominators, signs_of
 
 _KEY = "optuna_de:v1:rung:"
 _EPOCH = re.compile("[0-9]{1,9}")
@@ -141,8 +141,8 @@ class Halving:
         """Return whether trial ``number`` stops, given its and its rivals' values at a rung."""
         if self.runs_to_end(number):
             return False
-        signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions]
-        counts = dominators(np.array([values, *rivals], dtype=float) * signs)
+        losses = np.array([values, *rivals], dtype=float) * signs_of(directions)
+        counts = dominators(losses)
         better = int((counts < counts[0]).sum())
         return better * self.reduction_factor >= len(counts)
 
@@ -217,6 +217,6 @@ def _hoped(
             f"The margins are {margins}, but must be {len(own)} numbers of 0 or more."
         )
     return tuple(
-        value + margin if d == StudyDirection.MAXIMIZE else value - margin
-        for value, margin, d in zip(own, margins, directions, strict=True)
+        value - sign * margin
+        for value, margin, sign in zip(own, margins, signs_of(directions), strict=True)
     )

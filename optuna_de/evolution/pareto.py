@@ -7,7 +7,8 @@ on tuples, without NumPy. Functions of large arrays take ``(n, m)``: n individua
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from enum import Enum
 from functools import lru_cache
 from math import inf, isfinite
 
@@ -16,6 +17,11 @@ from numpy.typing import NDArray
 
 Losses = NDArray[np.float64]  # (n, m)
 Point = tuple[float, ...]  # the m losses of one individual
+
+
+def signs_of(directions: Iterable[Enum]) -> list[float]:
+    """Return the signs that turn values into losses for Pareto ranks: -1 where maximised."""
+    return [-1.0 if direction.name == "MAXIMIZE" else 1.0 for direction in directions]
 
 
 def added_areas(front: Losses, candidates: Losses, reference: Losses) -> Losses:

@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_de import _compat
 from optuna_de.evolution.cma_fold import CMAFold, Evaluation, RunRules
 from optuna_de.evolution.genome import Genome, Value
+from optuna_de.evolution.pareto import signs_of
 from optuna_de.evolution.population import Finished, Fold, Population, Rules
 from optuna_de.evolution.variation import Catalog
 from optuna_de.halving import rungs_of
@@ -69,7 +70,7 @@ class History:
         self.study_name = study_name
         self.planned: dict[int, Candidate] = {}
         self._rules = rules
-        self.signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in directions]
+        self.signs = signs_of(directions)
         if rules.reference is not None:
             self._rules = replace(rules, reference=tuple(map(mul, self.signs, rules.reference)))
         self._minimises = all(sign > 0 for sign in self.signs)

@@ -11,10 +11,11 @@ import optuna
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from optuna_de.evolution.pareto import signs_of
 from optuna_de.visualization import style
 from optuna_de.visualization.trials import finished_trials
 from optuna_de.visualization.trials.finished_trials import Entry
-from optuna_de.visualization.trials.hypervolume_box import Box, recorded_reference, signs_of
+from optuna_de.visualization.trials.hypervolume_box import Box, recorded_reference
 
 TITLE = "Hypervolume"
 _VISIBLE = 0.002  # of the box
@@ -88,7 +89,8 @@ def info(
         )
     if reference_point is None:
         reference_point = recorded_reference(studies, runs[0])
-    box = Box.around(losses, signs_of(studies[0]), reference_point)
+    signs = np.array(signs_of(studies[0].directions))
+    box = Box.around(losses, signs, reference_point)
     curves = (_curve(s.study_name, run, box) for s, run in zip(studies, runs, strict=True))
     return Info(tuple(curves), names, box.reference_values, box.log)
 

@@ -10,11 +10,11 @@ from datetime import datetime
 import numpy as np
 import optuna
 from numpy.typing import NDArray
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import _compat
 from optuna_de._attributes import UNREADABLE, read_number, read_text
+from optuna_de.evolution.pareto import signs_of
 from optuna_de.sampler.history import wall_clock
 from optuna_de.sampler.plan import Plan, stored_plan
 
@@ -67,7 +67,7 @@ def _moment(trial: FrozenTrial) -> datetime:
 
 def entries(study: optuna.Study) -> tuple[Entry, ...]:
     """Return the finished trials of a study in the order of their completion."""
-    signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions]
+    signs = signs_of(study.directions)
     return tuple(entry(trial, signs) for trial in finished_trials(study))
 
 

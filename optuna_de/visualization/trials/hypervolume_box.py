@@ -17,17 +17,13 @@ from numpy.typing import NDArray
 
 from optuna_de import _compat
 from optuna_de._attributes import REFERENCE_KEY, read_reference
+from optuna_de.evolution.pareto import signs_of
 from optuna_de.evolution.reference import reachable_reference
 from optuna_de.visualization.trials import finished_trials
 from optuna_de.visualization.trials.finished_trials import Entry
 
 Array = NDArray[np.float64]
 _FIRST = 10  # trials of the first block of a search
-
-
-def signs_of(study: optuna.Study) -> Array:
-    """Return -1 for each maximised objective of a study, else 1."""
-    return np.array([-1.0 if d.name == "MAXIMIZE" else 1.0 for d in study.directions])
 
 
 def recorded_reference(
@@ -44,7 +40,7 @@ def recorded_reference(
     recorded = found.pop() if len(found) == 1 else None
     if recorded is None:
         return None
-    signs = signs_of(studies[0])
+    signs = np.array(signs_of(studies[0].directions))
     first = [e.losses for e in finished_trials.scored(run)[:_FIRST]]
     reached = reachable_reference(tuple(float(x) for x in signs * recorded), first)
     return tuple(float(x) for x in signs * reached)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import optuna
 
+from optuna_de.evolution.pareto import signs_of
 from optuna_de.visualization.style import shown
 from optuna_de.visualization.trials import finished_trials
 from optuna_de.visualization.trials.finished_trials import Entry
@@ -58,7 +59,7 @@ def plane(
         return Plane("Trial", names[0], x_log=False)
     x, y = checked(axes, len(names))
     x_log = finished_trials.is_wide(e.values[x] for e in scored)
-    return Plane(names[x], names[y], x_log, study.directions[x].name == "MAXIMIZE")
+    return Plane(names[x], names[y], x_log, signs_of(study.directions)[x] < 0)
 
 
 def checked(axes: Axes | None, objectives: int) -> Axes:
