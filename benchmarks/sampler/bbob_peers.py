@@ -8,7 +8,7 @@ already is left out, so the command goes on where it was stopped.
 Solvers: ``de`` is DESampler (its search without a storage, child for child); ``pycma`` is pycma's
 BIPOP-CMA-ES (sigma 2, starts in [-4, 4], no bounds, as its authors run it on bbob); ``optuna-cma``
 is Optuna's CmaEsSampler, to 1,000 evaluations; ``scipy-de`` has 20 members and no polish; ``jade``
-is minionpy's JADE with 20 members.
+is minionpy's JADE with 20 members, which do not stop before the budget is spent.
 """
 
 from __future__ import annotations
@@ -113,8 +113,9 @@ def with_jade(loss: Counted, dimension: int, seed: int) -> None:
         found = [loss(point) for point in points[:left]]
         return found + [np.inf] * (len(points) - len(found))
 
+    options = {"population_size": 20, "minimum_population_size": 20, "x_tol": 0.0}
     minionpy.Minimizer(
-        many, box, algo="JADE", maxevals=loss.budget, seed=seed, options={"population_size": 20}
+        many, box, algo="JADE", maxevals=loss.budget, seed=seed, options=options
     ).optimize()
 
 
@@ -139,7 +140,8 @@ def run(
         loss = Counted(problem, budget)
         with suppress(_SpentError):
             PEERS[solver](loss, dimension, seed)
-        found = np.array(loss.losses)
+        left = 0 if solver == "optuna-cma" else budget - len(loss.losses)
+        found = np.array(loss.losses + [np.inf] * left)  # a population of one point has ended
     return shares_of(found - problem.best_value())
 
 
