@@ -1,4 +1,4 @@
-"""Start the command line; say what is missing where the extra ``cnn`` is not installed."""
+"""Start the command line; say which extra is missing where one is not installed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import sys
 
 from optuna_de._allocator import bound_caches, keep_memory
 from optuna_de.cli.streams import finish, forgive
+
+_ALL = 'install the package as "optuna-de[cnn]".'
+_SHOW = 'install the package as "optuna-de[cli,plots]" to show studies, "optuna-de[cnn]" for all.'
+_CURE = dict.fromkeys(("typer", "rich", "jinja2", "plotly"), _SHOW)
 
 
 def main() -> None:
@@ -23,7 +27,7 @@ def main() -> None:
         package = (error.name or "optuna_de").partition(".")[0]
         if package == "optuna_de":
             raise
-        sys.exit(f'Error: {package} is missing; install the package as "optuna-de[cnn]".')
+        sys.exit(f"Error: {package} is missing; {_CURE.get(package, _ALL)}")
 
 
 if __name__ == "__main__":

@@ -7,13 +7,11 @@ import re
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
-import typer
 
 import optuna_de
-from optuna_de.cli.app import app
+from optuna_de.cli.app import load_command
 
 ROOT = Path(optuna_de.__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -71,9 +69,8 @@ def test_the_code_runs(
 
 @pytest.mark.parametrize(("name", "line"), COMMANDS)
 def test_the_commands_have_these_options(name: str, line: str) -> None:
-    command: Any = typer.main.get_command(app)
     _, chosen, *rest = line.split()
-    known = {opt for p in command.commands[chosen].params for opt in p.opts}
+    known = {opt for p in load_command(chosen).params for opt in p.opts}
     assert {word for word in rest if word.startswith("--")} <= known, name
 
 

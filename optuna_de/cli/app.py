@@ -1,33 +1,95 @@
-"""The command ``optuna-de``: options, errors in one sentence, exit codes."""
+"""The command ``optuna-de``: options, errors in one sentence, exit codes.
+
+A command's module is loaded when that command is called: help, reports and mistakes do not wait
+for torch.
+"""
 
 from __future__ import annotations
 
 import logging
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import optuna
 import typer
 from optuna.exceptions import StorageInternalError
 from rich.logging import RichHandler
 from rich.markup import escape
+from typer.core import TyperCommand, TyperGroup
 
 from optuna_de import __version__
-from optuna_de.cli.compare import compare
+from optuna_de.cli.arguments.config_file import read_config, take_config
+from optuna_de.cli.arguments.early_checks import check_early
 from optuna_de.cli.console import console, errors, replace_unprintable
-from optuna_de.cli.data import data
-from optuna_de.cli.export import export, predict
-from optuna_de.cli.fit import best, fit
 from optuna_de.cli.options import Opt
-from optuna_de.cli.report import dashboard, report
-from optuna_de.cli.search import search
-from optuna_de.cli.train import train
 from optuna_de.worker.optimize import StudyDeletedError, TooManyFailuresError
 
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
+COMMANDS = {
+    "fit": (
+        "fit",
+        "Give images and time, get trained networks by size: search, train, test and export.",
+    ),
+    "data": (
+        "data",
+        "Show what a set of images holds, without searching: a table, and a contact sheet.",
+    ),
+    "search": ("search", "Search small, accurate networks."),
+    "report": ("report", "Write a study's report: one page that needs no network."),
+    "dashboard": (
+        "report",
+        "Open optuna-dashboard on this machine, with the files of the trials.",
+    ),
+    "export": (
+        "export",
+        "Export a trained network, normalisation included, and check it against PyTorch.",
+    ),
+    "predict": ("export", "Classify images with a trained or exported network."),
+    "train": (
+        "train",
+        "Train one network fully: a final training, scored once on the test split.",
+    ),
+    "best": ("fit", "Name the best network of a search up to a size, and train it fully."),
+    "compare": (
+        "compare",
+        "Train networks alike from several seeds and score them on the test split.",
+    ),
+}
+"""Each command: its module in this folder, and the first line of its help."""
+
+
+def load_command(name: str) -> Any:
+    """Load a command of the app ``optuna-de``, with its options."""
+    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    single.command(name)(getattr(import_module(f"optuna_de.cli.{COMMANDS[name][0]}"), name))
+    return typer.main.get_command(single)
+
+
+class _Commands(TyperGroup):
+    """Commands of the table, of which the one that is called is loaded."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        return TyperCommand(cmd_name, help=COMMANDS[cmd_name][1])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is None or command is None:
+            return name, command, rest
+        file, rest = take_config(rest)
+        if not ctx.resilient_parsing:
+            check_early(name, rest)
+        loaded = load_command(name)
+        if file is not None:
+            known = {option: p.name for p in loaded.params for option in p.opts}
+            ctx.default_map = {name: read_config(file, known)}
+        return name, loaded, rest
+
+
+app = typer.Typer(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _say_version(wanted: bool) -> None:
@@ -42,25 +104,16 @@ def main(
         bool, Opt("--version", callback=_say_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Neural architecture search by differential evolution, on Optuna."""
+    """Neural architecture search by differential evolution, on Optuna.
+
+    Every command reads options from a file, too: --config FILE.toml; the command line wins.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.basicConfig(
         level=logging.WARNING,
         format="%(message)s",
         handlers=[RichHandler(console=errors, show_time=False, show_path=False)],
     )
-
-
-app.command()(fit)
-app.command()(data)
-app.command()(search)
-app.command()(report)
-app.command()(dashboard)
-app.command()(export)
-app.command()(predict)
-app.command()(train)
-app.command()(best)
-app.command()(compare)
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -17,6 +17,7 @@ __all__ = [
     "RECIPES",
     "ZOO",
     "CNNSpace",
+    "ImageClassifierSearch",
     "Recipe",
     "count_macs",
     "count_parameters",
@@ -28,10 +29,11 @@ __all__ = [
     "repair",
     "trace",
 ]
+_LAZY = {"fit": "time_budget", "ImageClassifierSearch": "image_classifier"}
 
 
 def __getattr__(name: str) -> Any:
-    """Return ``fit``, whose module needs torch and is imported at the first use."""
-    if name == "fit":
-        return import_module("optuna_de.cnn.fitting.time_budget").fit
+    """Return a name whose module needs torch and is imported at the first use."""
+    if name in _LAZY:
+        return getattr(import_module(f"optuna_de.cnn.fitting.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

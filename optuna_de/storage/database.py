@@ -22,20 +22,20 @@ CONNECT_TIMEOUT = 10
 _MEMORY = ":memory:"
 
 
-def sqlite_engine(_pool_size: int) -> dict[str, Any]:
+def _sqlite_engine(_pool_size: int) -> dict[str, Any]:
     """Return SQLAlchemy's engine settings for SQLite."""
     # Busy timeout in seconds: `rdb` repeats after a writer that holds the lock longer.
     setup = [(rdb.configure_sqlite, "connect")]
     return {"connect_args": {"timeout": 60}, "pool_events": setup}
 
 
-def postgresql_engine(pool_size: int) -> dict[str, Any]:
+def _postgresql_engine(pool_size: int) -> dict[str, Any]:
     """Return SQLAlchemy's engine settings for PostgreSQL."""
     alive = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
     return _server_engine(pool_size, **alive)
 
 
-def mysql_engine(pool_size: int) -> dict[str, Any]:
+def _mysql_engine(pool_size: int) -> dict[str, Any]:
     """Return SQLAlchemy's engine settings for MySQL and MariaDB."""
     # READ COMMITTED takes fewer gap locks; Optuna locks the rows it needs by FOR UPDATE.
     return {**_server_engine(pool_size), "isolation_level": "READ COMMITTED"}
@@ -47,6 +47,19 @@ def _server_engine(pool_size: int, **connect_args: Any) -> dict[str, Any]:
         **{"pool_size": pool_size, "max_overflow": 32},
         "connect_args": {"connect_timeout": CONNECT_TIMEOUT, **connect_args},
     }
+
+
+_ENGINES = {"sqlite": _sqlite_engine, "postgresql": _postgresql_engine, "mysql": _mysql_engine}
+
+
+def engine_settings(driver: str, pool_size: int) -> dict[str, Any]:
+    """Return SQLAlchemy's engine settings of a database.
+
+    Args:
+        driver: SQLAlchemy's name of dialect and driver, such as ``postgresql+psycopg``.
+        pool_size: Connections kept open; without effect on SQLite.
+    """
+    return _ENGINES[driver.partition("+")[0]](pool_size)
 
 
 def open_database(url: str, driver: str, **kwargs: Any) -> BaseStorage:

@@ -17,7 +17,7 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import TrialState
 from sqlalchemy import event, exc
 
-from optuna_de._compat import RDB_READS, RDB_WRITES, HeartbeatRDBStorage
+from optuna_de._compat.rdb import RDB_READS, RDB_WRITES, HeartbeatRDBStorage
 from optuna_de.storage.backoff import back_off, reason
 from optuna_de.storage.stale_trials import OWED, Watch
 from optuna_de.storage.url import holds_secret

@@ -9,11 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from optuna.storages import BaseStorage
 
-from optuna_de.storage import database
 from optuna_de.storage.grpc_proxy import open_proxy
 from optuna_de.storage.journal import file_of as journal_file
 from optuna_de.storage.journal import open_journal
@@ -51,9 +49,9 @@ class Scheme:
     file: Callable[[str], Path | None] = lambda url: None
 
 
-def _open_database(
-    url: str, options: Options, *, driver: str, engine: Callable[[int], dict[str, Any]]
-) -> BaseStorage:
+def _open_database(url: str, options: Options, *, driver: str) -> BaseStorage:
+    from optuna_de.storage import database  # SQLAlchemy, for databases only
+
     interval, grace = options.heartbeat_interval, options.grace_period
     return database.open_database(
         url,
@@ -61,30 +59,35 @@ def _open_database(
         heartbeat_interval=interval,
         grace_period=grace if interval is None else grace or 4 * interval,
         heartbeat_stale_trial_callback=Requeue(options.max_retry),
-        engine_kwargs=engine(options.pool_size),
+        engine_kwargs=database.engine_settings(driver, options.pool_size),
     )
 
 
-_database = partial(partial, _open_database)
+def _sqlite_file(url: str) -> Path | None:
+    from optuna_de.storage import database  # SQLAlchemy, for databases only
+
+    return database.sqlite_file(url)
+
+
 SCHEMES: tuple[Scheme, ...] = (
     Scheme(
         names=("sqlite",),
         example="sqlite:///file.db",
         needs="",
-        open=_database(driver="sqlite", engine=database.sqlite_engine),
-        file=database.sqlite_file,
+        open=partial(_open_database, driver="sqlite"),
+        file=_sqlite_file,
     ),
     Scheme(
         names=("postgresql", "postgres"),
         example="postgresql://user:password@host/database",
         needs="psycopg",
-        open=_database(driver="postgresql+psycopg", engine=database.postgresql_engine),
+        open=partial(_open_database, driver="postgresql+psycopg"),
     ),
     Scheme(
         names=("mysql", "mariadb"),
         example="mysql://user:password@host/database",
         needs="PyMySQL",
-        open=_database(driver="mysql+pymysql", engine=database.mysql_engine),
+        open=partial(_open_database, driver="mysql+pymysql"),
     ),
     Scheme(
         names=("journal",),

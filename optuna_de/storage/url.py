@@ -6,10 +6,10 @@ import re
 import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-import sqlalchemy
-from sqlalchemy import exc
+if TYPE_CHECKING:
+    import sqlalchemy  # slow to import: loaded where a URL is read
 
 _FORM = "scheme://user:password@host/database, with %40 for an @ in the password"
 _SECRET_NAME = re.compile("pass|pwd|dsn|secret|token", re.IGNORECASE)
@@ -62,8 +62,10 @@ def _read(url: str) -> sqlalchemy.URL:
     Raises:
         StorageError: If a part cannot be read or looks like a password; the message says why.
     """
+    from sqlalchemy import exc, make_url
+
     try:
-        parsed = sqlalchemy.make_url(url)
+        parsed = make_url(url)
     except (exc.ArgumentError, ValueError):
         raise StorageError(f"write it as {_FORM}") from None
     host, database = parsed.host or "", parsed.database or ""

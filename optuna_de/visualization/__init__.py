@@ -1,8 +1,15 @@
-"""Plots of a search, each ``plot_x(study, ...)`` in Optuna's conventions; they need plotly.
+"""Plots of a search, each ``plot_x(study, ...)`` in Optuna's conventions, of the extra ``plots``.
 
 A study without anything to plot gives a figure that says so in a sentence. ``PLOTS`` lists the
 plots: the report, the upload to optuna-dashboard and the tests take them from there.
 """
+
+try:
+    import plotly  # noqa: F401
+except ModuleNotFoundError as _error:
+    raise ModuleNotFoundError(
+        'Plots need plotly; install the package as "optuna-de[plots]".', name=_error.name
+    ) from None
 
 from optuna_de.visualization.diversity import plot_diversity
 from optuna_de.visualization.front_over_time import plot_front_over_time

@@ -17,6 +17,7 @@ import sqlalchemy
 from optuna.trial import TrialState
 
 from optuna_de import DESampler, _compat
+from optuna_de._compat import rdb
 from optuna_de.cnn.study import artifacts
 from optuna_de.evolution.population import Rules
 from optuna_de.sampler.history import History
@@ -91,7 +92,7 @@ def test_f33_a_torn_journal_line_and_a_stale_lock_are_survived(
 @pytest.fixture
 def lost_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the answer to the first change of a state get lost after its commit."""
-    real, calls = _compat.HeartbeatRDBStorage.set_trial_state_values, []
+    real, calls = rdb.HeartbeatRDBStorage.set_trial_state_values, []
 
     def answers_late(self: object, *args: Any) -> bool:
         done = real(self, *args)  # type: ignore[arg-type]
@@ -100,7 +101,7 @@ def lost_commit(monkeypatch: pytest.MonkeyPatch) -> None:
             raise sqlalchemy.exc.OperationalError("x", {}, Exception("gone"))
         return done
 
-    monkeypatch.setattr(_compat.HeartbeatRDBStorage, "set_trial_state_values", answers_late)
+    monkeypatch.setattr(rdb.HeartbeatRDBStorage, "set_trial_state_values", answers_late)
 
 
 @pytest.mark.usefixtures("lost_commit")

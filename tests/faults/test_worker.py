@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy
 from optuna.trial import TrialState
 
-from optuna_de import _compat
+from optuna_de._compat import rdb
 from optuna_de.worker.optimize import optimize
 from tests import servers
 from tests.faults import storage_worker
@@ -92,7 +92,7 @@ def test_f7_a_heartbeat_error_ends_no_thread(sqlite: str, monkeypatch: pytest.Mo
         if len(beats) == 2:
             raise sqlalchemy.exc.OperationalError("x", {}, Exception("gone"))
 
-    monkeypatch.setattr(_compat.HeartbeatRDBStorage, "record_heartbeat", broken)
+    monkeypatch.setattr(rdb.HeartbeatRDBStorage, "record_heartbeat", broken)
     study = study_of(sqlite)
 
     def outlast(_: optuna.Trial) -> float:

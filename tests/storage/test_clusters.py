@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
@@ -33,12 +32,9 @@ def options_of(text: str) -> set[str]:
 @pytest.fixture(scope="module")
 def known() -> set[str]:
     pytest.importorskip("torch")
-    import typer
+    from optuna_de.cli.app import load_command
 
-    from optuna_de.cli.app import app
-
-    command: Any = typer.main.get_command(app)
-    return {o for parameter in command.commands["search"].params for o in parameter.opts}
+    return {o for parameter in load_command("search").params for o in parameter.opts}
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")

@@ -151,3 +151,13 @@ def test_a_line_of_one_trial_is_a_mark(plot: Plot) -> None:
     study = kit.study()
     kit.add(study, 0.5, 100.0)
     assert {trace.mode for trace in plot(study).data} == {"markers"}
+
+
+def test_without_plotly_one_sentence_names_the_extra() -> None:
+    code = "import sys; sys.modules['plotly'] = None; import optuna_de.visualization"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.stderr.splitlines()[-1] == (
+        'ModuleNotFoundError: Plots need plotly; install the package as "optuna-de[plots]".'
+    )

@@ -10,16 +10,33 @@ from typing import Any
 import numpy as np
 import optuna
 from numpy.typing import NDArray
-from optuna._hypervolume import compute_hypervolume
-from optuna.storages import RDBStorage
-from optuna.storages._base import DEFAULT_STUDY_NAME_PREFIX
-from optuna.storages._cached_storage import _CachedStorage
-from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
-from optuna.storages._rdb import models
-from optuna.storages.journal._storage import JournalStorageReplayResult
-from optuna.study._multi_objective import _is_pareto_front
-from optuna.study._tell import _check_values_are_feasible
 from optuna.trial import FrozenTrial, TrialState
+
+KNOWN = "5.0"
+"""Versions of Optuna with which all of these names are known to work."""
+
+
+def lacks_private_name(error: ImportError | AttributeError) -> ImportError:
+    """Return the error of an Optuna that lacks a private name, in one sentence."""
+    return ImportError(
+        f"Optuna {optuna.__version__} lacks a name that optuna_de uses ({error}); optuna_de is "
+        f"known to work with Optuna {KNOWN}.",
+        name="optuna",
+    )
+
+
+try:
+    from optuna._hypervolume import compute_hypervolume
+    from optuna.storages._base import DEFAULT_STUDY_NAME_PREFIX
+    from optuna.storages._cached_storage import _CachedStorage
+    from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
+    from optuna.storages.journal._storage import JournalStorageReplayResult
+    from optuna.study._multi_objective import _is_pareto_front
+    from optuna.study._tell import _check_values_are_feasible
+
+    _METHODS = (optuna.Study._get_trials, BaseHeartbeat._get_stale_trial_ids)
+except (ImportError, AttributeError) as _error:
+    raise lacks_private_name(_error) from _error
 
 
 def trials_of(study: optuna.Study) -> Sequence[FrozenTrial]:
@@ -68,46 +85,6 @@ def set_system_attr(
 ) -> None:
     """Write a system attribute of a trial to the study's storage."""
     study._storage.set_trial_system_attr(trial._trial_id, key, value)
-
-
-RDB_WRITES = (
-    *("create_new_study", "delete_study", "set_study_user_attr", "set_study_system_attr"),
-    *("_create_new_trial", "_set_trial_param", "set_trial_intermediate_value"),
-    *("set_trial_user_attr", "set_trial_system_attr"),
-)
-"""Methods of `RDBStorage` that are one writing transaction each, so that a repeat is safe."""
-RDB_READS = (
-    *("get_study_id_from_name", "get_study_name_from_id", "get_study_directions"),
-    *("get_study_user_attrs", "get_study_system_attrs", "get_all_studies"),
-    *("get_trial_param", "_get_best_trial_id", "get_trial_id_from_study_id_trial_number"),
-    *("get_trial", "_get_trials", "_get_stale_rows"),
-)
-"""Methods of `HeartbeatRDBStorage` that only read."""
-
-
-class HeartbeatRDBStorage(RDBStorage):
-    """An `RDBStorage` that lets a subclass decide which running trials are stale."""
-
-    def stale(self, study_id: int, beating: list[int], silent: list[int]) -> list[int]:
-        """Return stale trial ids; `beating` stopped to beat, `silent` have no beat yet."""
-        return beating
-
-    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
-        return self.stale(study_id, *self._get_stale_rows(study_id))
-
-    def _get_stale_rows(self, study_id: int) -> tuple[list[int], list[int]]:
-        beating = super()._get_stale_trial_ids(study_id)
-        trial, beat = models.TrialModel, models.TrialHeartbeatModel
-        with self.scoped_session() as session:
-            silent = (
-                session.query(trial.trial_id)
-                .outerjoin(beat, beat.trial_id == trial.trial_id)
-                .filter(trial.study_id == study_id, trial.state == TrialState.RUNNING)
-                .filter(beat.trial_id.is_(None))
-                .all()
-            )
-            session.rollback()
-        return beating, [row[0] for row in silent]
 
 
 def heartbeat_of(study: optuna.Study) -> BaseHeartbeat | None:

@@ -1,0 +1,60 @@
+"""The command ``optuna-de``: its table of commands, what it loads, and what it refuses early."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from optuna_de.cli.app import COMMANDS, load_command, run
+from optuna_de.cli.arguments.early_checks import check_early
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_table_shows_the_help_of_each_command(name: str) -> None:
+    command = load_command(name)
+    assert command.name == name
+    assert " ".join(command.help.split("\n\n")[0].split()) == COMMANDS[name][1]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["report"],
+        ["report", "--help"],
+        ["dashboard", "--help"],
+        ["search", "--data", "none/such"],
+        ["train", "--data=./none"],
+        ["predict", "none", "a.png"],
+        ["srch"],
+    ],
+    ids=" ".join,
+)
+def test_what_needs_no_network_loads_no_torch(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys; from optuna_de.cli.app import run; "
+        f"run({arguments}); print('torch' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert done.stderr.splitlines()[-1] == "False"
+
+
+def test_a_folder_that_is_not_there_is_said_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["search", "--data", "none/such"]) == 2
+    assert capsys.readouterr().err == "Error: There is no folder none/such.\n"
+
+
+@pytest.mark.parametrize(
+    "value", ["digits", "CIFAR10", "hub://a/b", "shards/{0..9}.tar", "a/*.tar"]
+)
+def test_other_sources_are_left_to_the_data(value: str) -> None:
+    check_early("search", ["--data", value])
+
+
+def test_a_command_without_options_passes_the_early_checks() -> None:
+    check_early("search", [])
+    check_early("search", ["--data"])
