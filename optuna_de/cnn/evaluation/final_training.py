@@ -155,8 +155,15 @@ def _figures(
     module = job.network()
     module.load_state_dict(state)
     module.to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    counts = torch.zeros([len(job.data.classes)] * 2, dtype=torch.int64, device=job.device)
     error, loss = evaluate_in_memory(
-        module, test, weights.mean, weights.std, device=job.device, batch_sizes=_TEST_BATCHES
+        module,
+        test,
+        weights.mean,
+        weights.std,
+        device=job.device,
+        batch_sizes=_TEST_BATCHES,
+        confusion=counts,
     )
     held_out = weights.result.epochs[number - 1].validation_error if job.keep_validation else None
     return {
@@ -166,6 +173,7 @@ def _figures(
         "test accuracy": 1 - error,
         "test loss": loss,
         "test images": len(test.labels),
+        "confusion": counts.tolist(),
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from optuna_de._markdown import escape, table
 from optuna_de._text import duration, number_text, times
+from optuna_de.cnn.evaluation.confusion import confusion_table
 
 CHOSEN = "epoch with the lowest validation error"
 _NAMED = ("name", "version", "batch_size", "epochs")
@@ -24,6 +25,7 @@ def model_card(result: dict[str, Any]) -> str:
         honesty(result),
         *int8_figures(result),
         *class_section(result.get("class errors", {})),
+        *filter(None, [confusion_table(shipped.get("confusion", []), setup["classes"])]),
         "## Data",
         _list(
             {

@@ -25,6 +25,7 @@ from optuna_de._machine import machine, versions
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters
 from optuna_de.cnn.architecture.layer_table import layer_csv
 from optuna_de.cnn.drawing.plots import draw_svg
+from optuna_de.cnn.evaluation.confusion import MOST_DRAWN, MOST_KEPT, class_errors, draw_confusion
 from optuna_de.cnn.evaluation.final_training import BEST, CHECKPOINT, FinalWeights
 from optuna_de.cnn.evaluation.learning_curve import write_curves
 from optuna_de.cnn.evaluation.model_card import model_card
@@ -96,16 +97,28 @@ def final_result(
     shape, classes = job.data.image_shape, len(job.data.classes)
     device = torch.device(job.device)
     card = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    shipped = "best" if weights.best else "last"
     return {
         "format": FORMAT,
         "setup": job.setup(),
         "parameters": count_parameters(job.genome, shape, classes),
         "macs": count_macs(job.genome, shape, classes),
-        "figures": figures,
-        "shipped": "best" if weights.best else "last",
+        "figures": _without_large_confusion(figures, classes),
+        "shipped": shipped,
+        "class errors": class_errors(figures[shipped]["confusion"], job.data.classes),
         "training seconds": round(weights.result.seconds, 1),
         "machine": machine(card),
         "versions": versions(),
+    }
+
+
+def _without_large_confusion(figures: dict[str, Any], classes: int) -> dict[str, Any]:
+    """Drop confusion matrices that would fill a file."""
+    if classes <= MOST_KEPT:
+        return figures
+    return {
+        name: {key: value for key, value in row.items() if key != "confusion"}
+        for name, row in figures.items()
     }
 
 
@@ -116,6 +129,10 @@ def write_result(result: dict[str, Any], folder: Path) -> None:
         OSError: If ``result.json`` cannot be written; the checkpoints stay.
     """
     write_side_text(folder / "model_card.md", model_card(result))
+    counts = result["figures"][result["shipped"]].get("confusion")
+    classes = result["setup"]["classes"]
+    if counts and len(classes) <= MOST_DRAWN:
+        write_side_text(folder / "confusion.svg", draw_confusion(counts, classes))
     _write_json(folder / RESULT, result)
     for name in (CHECKPOINT, BEST):
         discard_checkpoint(folder / name)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from optuna.trial import FrozenTrial
 
 from optuna_de.cnn.data.dataset import Split
@@ -25,7 +24,6 @@ from optuna_de.cnn.evaluation.results import (
     write_weights,
 )
 from optuna_de.cnn.export.export import export_model
-from optuna_de.cnn.export.formats import open_model
 from optuna_de.cnn.fitting.finals import FinalObjective
 from optuna_de.cnn.study.attributes import read_attributes
 from optuna_de.cnn.study.trials import CHECKPOINT_KEY
@@ -114,21 +112,9 @@ def _score(
     weights = run_final_training(job, kept)  # its last epoch is there: it returns at once
     folder.mkdir(parents=True, exist_ok=True)
     write_weights(job, weights, folder, f"../{SCRIPT}")
-    test = load_test()
-    result = final_result(job, weights, score_final_training(job, weights, test))
-    result["class errors"] = class_errors(folder, test, job.data.classes)
+    result = final_result(job, weights, score_final_training(job, weights, load_test()))
     write_result(result, folder)
     return result
-
-
-def class_errors(folder: Path, test: Split, classes: tuple[str, ...]) -> dict[str, float]:
-    """Return the error rate of each class of a model folder's network; absent classes miss."""
-    logits, images = open_model(folder).logits, test.images.cpu().numpy()
-    parts = [logits(images[i : i + _BATCH]).argmax(1) for i in range(0, len(images), _BATCH)]
-    labels = test.labels.cpu().numpy()
-    wrong = np.concatenate(parts) != labels
-    present = [(name, labels == i) for i, name in enumerate(classes) if (labels == i).any()]
-    return {name: round(float(wrong[of].mean()), 6) for name, of in present}
 
 
 def _export(folder: Path) -> None:

@@ -27,6 +27,7 @@ def evaluate(
     device: torch.device | str = "cpu",
     batch_size: int = 256,
     bfloat16: bool = False,
+    confusion: Tensor | None = None,
 ) -> tuple[float, float]:
     """Score a network in ``eval()`` mode; its own mode is restored.
 
@@ -38,6 +39,8 @@ def evaluate(
         device: Device to compute on.
         batch_size: Images at once, 1 or more.
         bfloat16: Whether to compute in bfloat16.
+        confusion: Gets the number of images of each class (row) by answer (column): int64
+            (classes, classes) on the device; None counts nothing.
 
     Returns:
         Error rate in [0, 1] and mean cross entropy in nats, which may be NaN.
@@ -46,6 +49,8 @@ def evaluate(
     side = (split.images.shape[2], split.images.shape[3])
     normalise = augmentation.normaliser(mean, std, side, device)
     wrong, loss = torch.zeros(2, device=device).unbind()
+    if confusion is not None:
+        confusion.zero_()
     mode = model.training
     model.eval()
     try:
@@ -58,7 +63,10 @@ def evaluate(
                 with autocast(device, bfloat16):
                     logits = model(normalise(images.to(device))).float()
                 target = labels.to(device)
-                wrong = wrong + (logits.argmax(1) != target).sum()
+                answers = logits.argmax(1)
+                wrong = wrong + (answers != target).sum()
+                if confusion is not None:
+                    confusion.index_put_((target, answers), torch.ones_like(target), True)
                 loss = loss + F.cross_entropy(logits, target, reduction="sum")
     finally:
         model.train(mode)
@@ -74,6 +82,7 @@ def evaluate_in_memory(
     device: torch.device | str,
     batch_sizes: Sequence[int],
     bfloat16: bool = False,
+    confusion: Tensor | None = None,
 ) -> tuple[float, float]:
     """Score a network as :func:`evaluate` does, with the first batch size that fits into memory.
 
@@ -83,7 +92,14 @@ def evaluate_in_memory(
     for batch_size in batch_sizes:
         scores = try_within_memory(
             lambda size=batch_size: evaluate(  # type: ignore[misc]
-                model, split, mean, std, device=device, batch_size=size, bfloat16=bfloat16
+                model,
+                split,
+                mean,
+                std,
+                device=device,
+                batch_size=size,
+                bfloat16=bfloat16,
+                confusion=confusion,
             ),
             torch.device(device),
         )

@@ -18,6 +18,7 @@ from optuna_de.cnn.training.evaluate import evaluate
 from tests.cnn.training.kit import job, jumpy
 
 NAMES = {
+    "confusion.svg",
     "curve.csv",
     "curve.html",
     "curve.json",

@@ -42,8 +42,10 @@ class MappedImages:
     def __len__(self) -> int:
         return len(self._row)
 
-    def __getitem__(self, chosen: slice | NDArray[np.int64]) -> MappedImages:
+    def __getitem__(self, chosen: slice | NDArray[np.int64] | Tensor) -> MappedImages:
         """Return some of the images, which stay in their files."""
+        if isinstance(chosen, Tensor):
+            chosen = chosen.numpy()
         return MappedImages(self._stores, self._source[chosen], self._row[chosen])
 
     def gather(self, chosen: NDArray[np.int64] | Tensor) -> Tensor:
@@ -72,6 +74,10 @@ class MappedImages:
         """Yield all images in blocks, as :func:`torch.split` returns them."""
         for start in range(0, len(self), size):
             yield self.gather(np.arange(start, min(start + size, len(self))))
+
+    def cpu(self) -> Tensor:
+        """Return all images in memory, as a tensor on a device does."""
+        return self.load()
 
     def load(self) -> Tensor:
         """Return all images in memory, channels_last."""
