@@ -6,6 +6,7 @@ Whoever can write to a shared storage can write any attribute of a study and its
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from optuna_de._text import printable
@@ -50,6 +51,14 @@ def read_reference(value: object, objectives: int) -> tuple[float, ...] | None:
         return None
     numbers = tuple(_finite(number) for number in value)
     return None if any(map(math.isnan, numbers)) else numbers
+
+
+def read_numbers(value: object) -> dict[str, float] | None:
+    """Return an attribute as numbers by name; others are left out. None for no mapping."""
+    if not isinstance(value, Mapping):
+        return None
+    numbers = {str(name): read_number(number) for name, number in value.items()}
+    return {name: number for name, number in numbers.items() if number is not None}
 
 
 def read_curve(value: object) -> Curve | None:

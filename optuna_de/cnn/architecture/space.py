@@ -219,7 +219,7 @@ class CNNSpace:
         shape, classes = self.image_shape, self.classes
         if count_parameters(genome, shape, classes) < (self.min_parameters or 0):
             return False
-        return not any(limit.excess(genome, shape, classes)[0] for limit in known)
+        return not any(limit.excess(limit.price.value(genome, shape, classes)) for limit in known)
 
 
 def _check_units(units: tuple[type[Unit], ...]) -> None:

@@ -18,12 +18,13 @@ import torch
 from optuna_de._files import make_folder
 from optuna_de.cnn.architecture.cost import count_parameters
 from optuna_de.cnn.architecture.genomes import Genome, render
-from optuna_de.cnn.architecture.prices import Price
+from optuna_de.cnn.architecture.prices import MeasurementError, Price
 from optuna_de.cnn.architecture.space import CNNSpace
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.search.fidelity import Ladder, reduced
 from optuna_de.cnn.study.attributes import (
+    measured_price,
     record,
     record_network,
     record_training,
@@ -52,9 +53,9 @@ class CNNObjective:
     of the space is neither built nor trained: the trial is pruned with a constraint. One that does
     not fit into memory returns the worst error with a constraint. User attributes:
     ``architecture`` (text), ``macs``, ``generation``, ``machine``, ``seconds``, ``epochs``,
-    ``seed``, ``status``, ``precision``, ``feasible`` and ``curve``, a list of ``[epoch, training
-    loss, validation error]``; ``reason`` where a trial ended early. Artifacts: drawing, layer
-    table and curve.
+    ``seed``, ``status``, ``precision``, ``feasible``, ``measured`` (prices that were measured, by
+    name) and ``curve``, a list of ``[epoch, training loss, validation error]``; ``reason`` where a
+    trial ended early. Artifacts: drawing, layer table and curve.
 
     Args:
         data: Training and validation images.
@@ -115,14 +116,18 @@ class CNNObjective:
 
         Raises:
             optuna.TrialPruned: Over a limit, or stopped by ``halving``.
-            GiveBack: The worker was asked to stop, or the device was lost; queue the trial again.
+            GiveBack: The worker was asked to stop, or the device was lost or did not answer; queue
+                the trial again.
             ValueError: If the study or its sampler has other objectives, or a price is no number.
         """
         self._check_study(trial.study)
         genome = self.space.suggest(trial)
         record_network(trial, genome, self.space, self._accelerator())
-        self._refuse_over_limit(trial, genome)
-        prices = self._prices(genome)
+        try:
+            prices = self._refuse_or_price(trial, genome)
+        except MeasurementError as error:
+            _logger.warning("Trial %d: %s", trial.number, error)
+            raise GiveBack(str(error)) from error
         try:
             climb = self._climb if self.ladder else self._train
             result = climb(trial, genome, prices)
@@ -156,15 +161,12 @@ class CNNObjective:
                     f"{', '.join(names)} and {len(study.directions)} directions."
                 )
 
-    def _prices(self, genome: Genome) -> tuple[float, ...]:
-        shape, classes = self.space.image_shape, self.space.classes
-        return tuple(price.value(genome, shape, classes) for price in self.space.priced)
-
     def _accelerator(self) -> str:
         place = torch.device(self.device)
         return torch.cuda.get_device_name(place) if place.type == "cuda" else ""
 
-    def _refuse_over_limit(self, trial: optuna.Trial, genome: Genome) -> None:
+    def _refuse_or_price(self, trial: optuna.Trial, genome: Genome) -> tuple[float, ...]:
+        """Return the prices of a network within all limits; what is measured comes last."""
         shape, classes, least = (
             self.space.image_shape,
             self.space.classes,
@@ -174,10 +176,18 @@ class CNNObjective:
         if least is not None and size < least:
             reason = f"{size:,} parameters are below the region's {least:,}"
             self._refuse(trial, genome, "parameters", float(least - size), reason)
-        for limit in self.space.limits:
-            excess, reason = limit.excess(genome, shape, classes)
-            if excess:
-                self._refuse(trial, genome, limit.price.name, excess, reason)
+        for limit in sorted(self.space.limits, key=lambda limit: not limit.price.known):
+            value = self._price(trial, genome, limit.price)
+            if limit.excess(value):
+                reason = limit.reason(value)
+                self._refuse(trial, genome, limit.price.name, limit.excess(value), reason)
+        return tuple(self._price(trial, genome, price) for price in self.space.priced)
+
+    def _price(self, trial: optuna.Trial, genome: Genome, price: Price) -> float:
+        def value() -> float:
+            return price.value(genome, self.space.image_shape, self.space.classes)
+
+        return value() if price.known else measured_price(trial, price.name, value)
 
     def _refuse(
         self, trial: optuna.Trial, genome: Genome, name: str, excess: float, reason: str

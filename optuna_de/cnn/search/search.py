@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,9 +17,12 @@ from optuna_de._options import Option
 from optuna_de.cnn.architecture.cost import count_parameters
 from optuna_de.cnn.architecture.genomes import repair
 from optuna_de.cnn.architecture.prices import (
+    LATENCY,
     PARAMETERS,
     PRICES,
+    LatencyTable,
     Limit,
+    MeasurementError,
     Price,
     get_price,
     parse_limit,
@@ -30,10 +34,11 @@ from optuna_de.cnn.architecture.region import (
     parse_sizes,
     read_region,
 )
-from optuna_de.cnn.architecture.space import CNNSpace
+from optuna_de.cnn.architecture.space import MODERN_UNITS, CNNSpace
 from optuna_de.cnn.architecture.zoo import get_architecture
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.data.loading import DataChoice
+from optuna_de.cnn.export.latency import LatencyMeter
 from optuna_de.cnn.recipes import Recipe, fit_recipe, get_recipe
 from optuna_de.cnn.search.fidelity import FACTOR, Ladder, ladder_text
 from optuna_de.cnn.search.objective import CNNObjective
@@ -46,6 +51,7 @@ from optuna_de.storage.open_storage import open_storage
 from optuna_de.storage.schemes import get_scheme
 from optuna_de.storage.url import redact
 
+_logger = logging.getLogger(__name__)
 Preset = Literal["modern", "seed"]
 TELLING_STEPS = 100
 """Steps an epoch from which one epoch tells a dead network from a slow one."""
@@ -109,6 +115,23 @@ class Search(DataChoice):
             "Budget",
         ),
     ] = ()
+    device_command: Annotated[
+        str | None,
+        Option(
+            "Command that prints the latency in ms of an ONNX file as its last line, e.g. "
+            "'ssh pi ./bench.sh {model}' (default: onnxruntime on this machine).",
+            "Device",
+        ),
+    ] = None
+    device_timeout: Annotated[float, Option("Seconds for the device command.", "Device")] = 60.0
+    latency_table: Annotated[
+        Path | None,
+        Option(
+            "Predict latencies by this table instead of measuring each; a missing file is "
+            "measured and written first.",
+            "Device",
+        ),
+    ] = None
     max_parameters: Annotated[
         int | None, Option("Short for --limit 'parameters<=N'.", "Budget")
     ] = None
@@ -193,7 +216,14 @@ class Search(DataChoice):
         if self.max_error is not None:
             require(0 < self.max_error <= 1, "max_error", self.max_error, "above 0, at most 1")
         self._check_preset()
-        _ = self.prices, self.limits
+        names = [*self.objectives, *(limit.price.name for limit in self.limits)]
+        _ = self.prices
+        if LATENCY.name in names:
+            _ = self._meter
+        elif self.device_command is not None or self.latency_table is not None:
+            raise ValueError(
+                "device_command and latency_table need latency among objectives or limits."
+            )
 
     def _check_preset(self) -> None:
         """Refuse what a preset would not heed."""
@@ -271,11 +301,13 @@ class Search(DataChoice):
         whole = CNNSpace(shape, classes)
         if self.is_seed:
             whole = CNNSpace.seed(shape, classes, evolve_head=self.evolve_head)
-        whole = replace(whole, priced=self.prices)
+        prices = tuple(map(self._on_device, self.prices))
+        limits = tuple(replace(i, price=self._on_device(i.price)) for i in self.limits)
+        whole = replace(whole, priced=prices)
         if self.region is None:
-            return replace(whole, limits=self.limits)
+            return replace(whole, limits=limits)
         low, high = self.region.min_parameters, self.region.max_parameters
-        others = [limit for limit in self.limits if limit.price != PARAMETERS]
+        others = [limit for limit in limits if limit.price != PARAMETERS]
         return replace(whole, min_parameters=low, limits=(Limit(PARAMETERS, high), *others))
 
     @cached_property
@@ -333,6 +365,41 @@ class Search(DataChoice):
         genome = repair(get_architecture(text), data.image_shape)
         return count_parameters(genome, data.image_shape, len(data.classes))
 
+    def _on_device(self, price: Price) -> Price:
+        """Return the latency as it is measured or predicted; any other price as it is."""
+        if price.name != LATENCY.name:
+            return price
+        if self._table is not None:
+            return self._table.price
+        return replace(LATENCY, of=self._meter.measure)
+
+    @property
+    def _meter(self) -> LatencyMeter:
+        return LatencyMeter(self.device_command, self.device_timeout)
+
+    @cached_property
+    def _table(self) -> LatencyTable | None:
+        """The latency table, measured first where its file is missing."""
+        if self.latency_table is None:
+            return None
+        if not self.latency_table.exists():
+            _logger.warning("Measuring a latency table into %s first.", self.latency_table)
+            side = min(self.image_data.image_shape[1:])
+            try:
+                self._meter.table(MODERN_UNITS, side).save(self.latency_table)
+            except MeasurementError as error:
+                raise ValueError(f"The latency table was not measured: {error}") from None
+        return LatencyTable.load(self.latency_table)
+
+    @property
+    def _device(self) -> dict[str, str]:
+        """What measures or predicts the latency, where it is an objective or limited."""
+        if LATENCY not in [*self.prices, *(limit.price for limit in self.limits)]:
+            return {}
+        if self._table is None:
+            return {"latency": f"measured by {self._meter.text}"}
+        return {"latency": f"predicted by table {self._table.digest} of {self._table.source}"}
+
     def sampler(self) -> DESampler:
         """Return a new sampler."""
         if self.is_seed:
@@ -349,10 +416,11 @@ class Search(DataChoice):
     @property
     def _reference(self) -> tuple[float, ...] | None:
         """The reference point of region and limits; None if a price has none, or with weights."""
-        most = {limit.price: limit.most for limit in self.space.limits}
-        if self.region is None or self.weights is not None or not most.keys() >= {*self.prices}:
+        most = {limit.price.name: limit.most for limit in self.space.limits}
+        names = [price.name for price in self.prices]
+        if self.region is None or self.weights is not None or not most.keys() >= {*names}:
             return None
-        return self.region.max_error, *(float(most[price]) for price in self.prices)
+        return self.region.max_error, *(float(most[name]) for name in names)
 
     def objective(self) -> CNNObjective:
         """Return the objective."""
@@ -426,7 +494,7 @@ class Search(DataChoice):
         limits = [i for i in self.limits if i.price != PARAMETERS or self.region is None]
         known = {"limits": ", ".join(map(str, limits)) or "none"}
         ladder = ladder_text(self.ladder) or None
-        return {**region, "weights": weights, **known, "ladder": ladder}
+        return {**region, "weights": weights, **known, "ladder": ladder, **self._device}
 
     def _fitted(self, text: str) -> dict[str, Any]:
         """Spell a known network in this space, pools dropped that the images do not allow."""

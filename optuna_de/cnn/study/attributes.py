@@ -17,7 +17,14 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from optuna_de import _compat
-from optuna_de._attributes import UNREADABLE, read_count, read_curve, read_number, read_text
+from optuna_de._attributes import (
+    UNREADABLE,
+    read_count,
+    read_curve,
+    read_number,
+    read_numbers,
+    read_text,
+)
 from optuna_de._machine import machine
 from optuna_de._text import number_text
 from optuna_de.cnn.architecture.cost import count_macs
@@ -34,7 +41,7 @@ ATTRIBUTES: Mapping[str, Callable[[object], Any]] = {
         ("architecture", "machine", "precision", "progress", "reason", "status"), read_text
     ),
     **dict.fromkeys(("epochs", "generation", "macs", "passes", "seed"), read_count),
-    **{"seconds": read_number, "curve": read_curve},
+    **{"seconds": read_number, "curve": read_curve, "measured": read_numbers},
     "feasible": lambda value: value if isinstance(value, bool) else None,
 }
 """Readers of all attributes by name: each gives a value of its type, or None."""
@@ -100,6 +107,30 @@ def record_network(
     if planned is not None:
         record(trial, generation=planned)
     record(trial, machine=machine(accelerator))
+
+
+def measured_price(trial: optuna.Trial, name: str, measure: Callable[[], float]) -> float:
+    """Return a measured price of the trial's network, measured only if the study lacks it.
+
+    It is kept as the attribute ``measured``, by name; networks are told apart by their text.
+
+    Args:
+        trial: A running trial, its network recorded.
+        name: Name of the price.
+        measure: Measures it.
+    """
+    network = trial.user_attrs.get("architecture")
+    for other in trial.study.get_trials(deepcopy=False):
+        if other.user_attrs.get("architecture") == network:
+            known = read_attributes(other).values.get("measured", {})
+            if name in known:
+                value = float(known[name])
+                break
+    else:
+        value = measure()
+    stored = read_attributes(_compat.frozen(trial)).values.get("measured", {})
+    record(trial, measured={**stored, name: value})
+    return value
 
 
 def record_violation(trial: optuna.Trial, constraint: str, excess: float, reason: str) -> None:

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optuna_de._checks import require
-from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.architecture.prices.price import Price
-from optuna_de.cnn.architecture.units import Unit
 
 
 @dataclass(frozen=True)
@@ -33,19 +31,14 @@ class Limit:
     def __str__(self) -> str:
         return f"{self.price.name}<={self.price.text(self.most).replace(' ', '')}"
 
-    def excess(
-        self, genome: Sequence[Unit], image_shape: ImageShape, classes: int
-    ) -> tuple[float, str]:
-        """Return by how much a network is over the limit, 0 if it is not, and the reason.
+    def excess(self, value: float) -> float:
+        """Return by how much a value of the price is over the limit, 0 if it is not."""
+        return max(0.0, value - self.most)
 
-        Raises:
-            ValueError: If the price is no finite number of at least 0.
-        """
-        value = self.price.value(genome, image_shape, classes)
-        return max(0.0, value - self.most), (
-            f"{self.price.name} {self.price.text(value)} is over the limit of "
-            f"{self.price.text(self.most)}"
-        )
+    def reason(self, value: float) -> str:
+        """Return in words that a value is over the limit."""
+        shown, most = self.price.text(value), self.price.text(self.most)
+        return f"{self.price.name} {shown} is over the limit of {most}"
 
 
 def parse_limit(text: str, prices: Sequence[Price]) -> Limit:

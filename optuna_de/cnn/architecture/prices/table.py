@@ -6,6 +6,7 @@ from optuna_de.cnn.architecture.prices.activation_memory import (
     ACTIVATION_MEMORY,
     ACTIVATION_MEMORY_FLOAT32,
 )
+from optuna_de.cnn.architecture.prices.latency import LATENCY
 from optuna_de.cnn.architecture.prices.macs import MACS
 from optuna_de.cnn.architecture.prices.model_size import MODEL_SIZE, MODEL_SIZE_FLOAT32
 from optuna_de.cnn.architecture.prices.parameters import PARAMETERS
@@ -14,7 +15,7 @@ from optuna_de.cnn.architecture.prices.price import Price
 PRICES: dict[str, Price] = {
     price.name: price
     for price in (
-        *(PARAMETERS, MACS),
+        *(PARAMETERS, MACS, LATENCY),
         *(ACTIVATION_MEMORY, ACTIVATION_MEMORY_FLOAT32),
         *(MODEL_SIZE, MODEL_SIZE_FLOAT32),
     )

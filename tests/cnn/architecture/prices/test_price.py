@@ -50,10 +50,7 @@ def test_a_wrong_limit_is_one_sentence(text: str, message: str) -> None:
 
 def test_the_excess_is_that_over_the_limit() -> None:
     price = Price("n", "u", lambda genome, *_: len(genome), spec=".1f")
-    assert Limit(price, 2).excess((), (1, 8, 8), 10)[0] == 0
-    assert Limit(price, 0.5).excess([None], (1, 8, 8), 10) == (  # type: ignore[list-item]
-        0.5,
-        "n 1.0 u is over the limit of 0.5 u",
-    )
+    assert (Limit(price, 2).excess(1.5), Limit(price, 0.5).excess(1)) == (0, 0.5)
+    assert Limit(price, 0.5).reason(1) == "n 1.0 u is over the limit of 0.5 u"
     with pytest.raises(ValueError, match="must be a word without"):
         Price("a price", "", lambda *_: 1.0)
