@@ -18,6 +18,8 @@ from optuna_de.visualization.generations import plot_generations
 from optuna_de.visualization.hypervolume import plot_hypervolume
 from optuna_de.visualization.learning_curves import plot_learning_curves
 from optuna_de.visualization.lineage import plot_lineage
+from optuna_de.visualization.objectives.pairwise_fronts import plot_pairwise_fronts
+from optuna_de.visualization.objectives.parallel_objectives import plot_parallel_objectives
 from optuna_de.visualization.operators import plot_operators
 from optuna_de.visualization.plots import PLOTS, Plot
 
@@ -32,4 +34,6 @@ __all__ = [
     "plot_learning_curves",
     "plot_lineage",
     "plot_operators",
+    "plot_pairwise_fronts",
+    "plot_parallel_objectives",
 ]

@@ -18,6 +18,7 @@ from optuna_de.visualization import (
     lineage,
     operators,
 )
+from optuna_de.visualization.objectives import pairwise_fronts, parallel_objectives
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,10 @@ PLOTS: dict[str, Plot] = {
     "generations": Plot(generations.plot_generations, generations.TITLE),
     "front_over_time": Plot(
         front_over_time.plot_front_over_time, front_over_time.TITLE, 2, "optuna_de.front"
+    ),
+    "pairwise_fronts": Plot(pairwise_fronts.plot_pairwise_fronts, pairwise_fronts.TITLE, 3),
+    "parallel_objectives": Plot(
+        parallel_objectives.plot_parallel_objectives, parallel_objectives.TITLE, 3
     ),
     "hypervolume": Plot(
         hypervolume.plot_hypervolume, hypervolume.TITLE, 2, "optuna_de.hypervolume"

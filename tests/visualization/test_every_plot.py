@@ -102,7 +102,7 @@ def test_hostile_text_is_escaped(plot: Plot) -> None:
 @every_plot
 def test_hostile_templates_are_constant(plot: Plot) -> None:
     for trace in plot(hostile_study()).data:
-        assert "alert" not in str(trace.hovertemplate)
+        assert "alert" not in str(getattr(trace, "hovertemplate", ""))
 
 
 @every_plot

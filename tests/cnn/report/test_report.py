@@ -10,11 +10,11 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from optuna_de import visualization
 from optuna_de._text import duration
 from optuna_de.cnn.report.content import read_content
 from optuna_de.cnn.report.report import render_report, write_report
 from optuna_de.cnn.study.setup import SETUP_KEY
+from optuna_de.visualization.plots import plots_for
 from tests.cnn.report import kit as report_kit
 from tests.visualization import kit
 
@@ -93,8 +93,8 @@ def test_plotly_is_there_once(study: optuna.Study) -> None:
     assert len(re.findall(r"plotly\.js v\d", render_report(study))) == 1
 
 
-def test_all_plots_are_there(page: Skeleton) -> None:
-    names = {f"figure-{name}" for name in visualization.PLOTS}
+def test_all_plots_are_there(study: optuna.Study, page: Skeleton) -> None:
+    names = {f"figure-{name}" for name in plots_for(study)}
     assert names == {key for key in page.json if key.startswith("figure-")}
     assert all(json.loads(page.json[name])["data"] for name in names)
     shown = {v for _, name, v in page.attributes if name == "data-figure"}

@@ -1,0 +1,1 @@
+"""Plots of several objectives at once: parallel coordinates and pairwise fronts."""
