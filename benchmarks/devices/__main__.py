@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from benchmarks.common.page import main
-from benchmarks.devices import price_errors, three_objectives
+from benchmarks.devices import latency_table, price_errors, three_objectives
 
 SECTIONS = {
     "price-errors": ("Errors of computed prices", price_errors.table),
+    "latency-table": ("Latency table on networks that it has not seen", latency_table.table),
     "three-objectives": ("Three objectives, two of them known", three_objectives.table),
 }
 

@@ -43,7 +43,7 @@ DISTURBED = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Timing of a network.
+    """Latency measurement of a network on this machine.
 
     Args:
         milliseconds: Median of the runs.
@@ -59,7 +59,7 @@ class Timing:
 def export_untrained(
     genome: Sequence[Unit], image_shape: ImageShape, classes: int, path: Path
 ) -> None:
-    """Export a network with random weights to an ONNX file."""
+    """Export a network with random weights to an ONNX file, for a measurement of its latency."""
     names = tuple(map(str, range(classes)))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -104,7 +104,7 @@ def _timing(run: Callable[[], None]) -> Timing:
 
 
 def ask_device(command: str, path: Path, timeout: float) -> float:
-    """Run a user's command on an ONNX file and read ms from the last line that it prints.
+    """Ask another device for the latency of an ONNX file: a user's command prints it last.
 
     Args:
         command: A shell command; ``{model}`` stands for the file.
@@ -165,7 +165,7 @@ def _milliseconds(out: str) -> float:
 
 @dataclass(frozen=True)
 class LatencyMeter:
-    """Measures latencies: of a network with random weights, exported to ONNX.
+    """Measurement of latency by onnxruntime on this machine, or on another device by a command.
 
     Args:
         command: See :func:`ask_device`; None measures on this machine.

@@ -30,7 +30,7 @@ _BATCH = 64
 def quantize_to_int8(
     folder: str | Path, out: str | Path, images: NDArray[np.uint8]
 ) -> NDArray[np.int64]:
-    """Export the trained network of a folder to an int8 ONNX file, calibrated on images.
+    """Quantization to int8 of the exported ONNX file of a folder, calibrated on images.
 
     Args:
         folder: Written by :func:`optuna_de.cnn.export.model_folder.save_model`.
@@ -62,7 +62,7 @@ def quantize_to_int8(
 
 
 def convert_to_int8(exported: Path, draft: Path, images: NDArray[np.uint8]) -> None:
-    """Convert a float32 ONNX file to an int8 draft in the same folder.
+    """Quantization of a float32 ONNX file to an int8 draft, by onnxruntime's static method.
 
     Raises:
         ValueError: If onnxruntime cannot convert it.

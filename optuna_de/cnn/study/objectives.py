@@ -51,13 +51,13 @@ def objective_of(metric: str) -> Measure | Price | None:
 
 
 def value_text(metric: str, value: float) -> str:
-    """Return an objective's value for people, without unit; an unknown one as a plain number."""
+    """Return an objective's value in the format of its metric name, without unit."""
     row = objective_of(metric)
     return number_text(value) if row is None else format(value, row.spec)
 
 
 def objective_text(metric: str, value: float) -> str:
-    """Return an objective in words: ``error 12.30%``, ``2,000 parameters``, ``latency 3.2 ms``."""
+    """Return an objective in words, by metric name, value and unit: ``error 12.30%``."""
     name, _, unit = metric.partition(" [")
     text = value_text(metric, value)
     if not unit and name in PRICES:

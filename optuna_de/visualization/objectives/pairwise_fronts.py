@@ -58,7 +58,7 @@ def info(study: optuna.Study, target_names: Sequence[str] | None = None) -> Info
 
 
 def figure(info: Info) -> go.Figure:
-    """Draw the pairwise fronts side by side."""
+    """Draw pairwise fronts: a plane for each pair of objectives."""
     if info.excuse:
         return style.sentence_figure(info.excuse, TITLE)
     columns = min(3, len(info.planes))

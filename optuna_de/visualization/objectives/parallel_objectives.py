@@ -19,7 +19,7 @@ _TICKS = 4
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """Data of the plot of parallel objectives; ``excuse`` says why there is nothing to plot."""
+    """Parallel objectives: data of each network of the front; ``excuse`` says if there is none."""
 
     names: tuple[str, ...]
     front: tuple[Entry, ...]
@@ -29,7 +29,7 @@ class Info:
 def plot_parallel_objectives(
     study: optuna.Study, *, target_names: Sequence[str] | None = None
 ) -> go.Figure:
-    """Plot the values of the Pareto front in parallel coordinates.
+    """Plot the objectives of each network of the front, an axis each, in parallel.
 
     A value of 0 or more with a wide range is on a logarithmic axis. Colours follow the first
     objective.
@@ -45,7 +45,7 @@ def plot_parallel_objectives(
 
 
 def info(study: optuna.Study, target_names: Sequence[str] | None = None) -> Info:
-    """Read the data of the plot of parallel objectives."""
+    """Read the objectives of each network of the front for parallel axes."""
     finished_trials.require_several(study)
     finished = finished_trials.entries(study)
     scored = [e for e in finished_trials.scored(finished) if np.isfinite(e.values).all()]
@@ -56,7 +56,7 @@ def info(study: optuna.Study, target_names: Sequence[str] | None = None) -> Info
 
 
 def figure(info: Info) -> go.Figure:
-    """Draw the plot of parallel objectives."""
+    """Draw parallel objectives: an axis for each, a line for each network."""
     if info.excuse:
         return style.sentence_figure(info.excuse, TITLE)
     values = np.array([entry.values for entry in info.front])

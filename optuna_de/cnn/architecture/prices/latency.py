@@ -39,7 +39,7 @@ _FREE = ("Dropout", "Flatten")
 
 
 class MeasurementError(RuntimeError):
-    """A price could not be measured; the trial may be tried again."""
+    """Price of a network, such as its latency, that no device measured; try again."""
 
 
 def _unmeasured(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> float:
@@ -52,7 +52,7 @@ LATENCY = Price("latency", "ms", _unmeasured, known=False, spec=",.3g")
 
 @dataclass(frozen=True)
 class LatencyTable:
-    """Latency table: measurements of networks of one layer, and what they predict of others.
+    """Table of latency, measured on a device: a price that is predicted for any network.
 
     Args:
         source: What measured them, in words.

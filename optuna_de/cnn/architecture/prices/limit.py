@@ -42,7 +42,7 @@ class Limit:
 
 
 def parse_limit(text: str, prices: Sequence[Price]) -> Limit:
-    """Read a limit such as ``parameters<=500k`` or ``latency<=5ms``.
+    """Read a limit on a price, the most that it may cost, such as ``parameters<=500k``.
 
     Args:
         text: Name of a price, ``<=`` and a number with a suffix of its unit.
