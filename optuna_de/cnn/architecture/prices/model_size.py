@@ -59,7 +59,7 @@ INT8 = FileCost(
 def count_file_bytes(
     cost: FileCost, genome: Sequence[Unit], image_shape: ImageShape, classes: int
 ) -> int:
-    """Return the bytes of the ONNX file that ``optuna-de export`` writes, within 5 %.
+    """Return the bytes of the ONNX file that ``optuna-de export`` writes, within about 5 %.
 
     Norms behind convolutions are folded into their weights and biases. The names of the classes
     are not counted.
