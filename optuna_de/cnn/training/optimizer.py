@@ -59,24 +59,30 @@ class Muon(torch.optim.Optimizer):
     ) -> None:
         super().__init__([{"params": list(weights), **group}], {"lr": lr})
         self._momentum, self._steps = momentum, steps
+        self._norms = [_norm(weight) for weight in weights]
         for weight in weights:
             self.state[weight] = {"momentum_buffer": torch.zeros_like(weight)}
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Move every weight that has a gradient."""
-        for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    self._move(weight, weight.grad, group["lr"])
+        (group,) = self.param_groups
+        for weight, norm in zip(group["params"], self._norms, strict=True):
+            if weight.grad is not None:
+                self._move(weight, weight.grad, norm, group["lr"])
 
-    def _move(self, weight: Tensor, gradient: Tensor, rate: float | Tensor) -> None:
+    def _move(self, weight: Tensor, gradient: Tensor, norm: float, rate: float | Tensor) -> None:
         kept = self.state[weight]["momentum_buffer"]
         kept.mul_(self._momentum).add_(gradient)
         push = _as_matrix(gradient).add(_as_matrix(kept), alpha=self._momentum)
         turned = orthogonalised(push, self._steps).to(weight.dtype)
         matrix = _as_matrix(weight)
-        matrix.mul_(math.sqrt(len(weight)) / weight.norm()).sub_(turned * rate)
+        matrix.mul_(norm / weight.norm()).sub_(turned * rate)
+
+
+def _norm(weight: Tensor) -> float:
+    """Return sqrt(outputs), those left out that are 0 as channel padding is."""
+    return math.sqrt(weight.detach().flatten(1).any(1).sum().item())
 
 
 def _as_matrix(tensor: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from optuna_de.cnn.architecture.genomes import Genome, parse
 from optuna_de.cnn.architecture.units import Unit
 from optuna_de.cnn.architecture.zoo import MODEL_1, MODEL_2, ZOO
 from optuna_de.cnn.modules.build import _module, build
+from optuna_de.cnn.modules.custom_layers import ChannelSplit, Concat
 from tests.cnn.architecture.kit import random_genome
 
 TASKS = (((3, 32, 32), 10), ((1, 28, 28), 10), ((3, 33, 47), 4), ((1, 8, 8), 10), ((2, 2, 5), 2))
@@ -293,3 +294,19 @@ def test_rectifiers_behind_maximum_pools_change_no_number() -> None:
         assert left.grad is not None
         assert right.grad is not None
         assert torch.equal(left.grad, right.grad)
+
+
+@pytest.mark.parametrize("text", ["B8k3-P8k3-GAP", "B8k3-M8-GAP"])
+def test_paths_get_gradients_without_gaps(text: str) -> None:
+    module = build(parse(text), (3, 8, 8), 10).to(memory_format=torch.channels_last)
+    join = next(m for m in module.modules() if isinstance(m, Concat | ChannelSplit))
+    dense: list[bool] = []
+
+    def look(_: nn.Module, gradient: tuple[Tensor, ...] | Tensor) -> None:
+        dense.append(gradient[0].is_contiguous(memory_format=torch.channels_last))
+
+    for branch in join.branches:
+        branch.register_full_backward_pre_hook(look)
+    logits: Tensor = module(torch.randn(2, 3, 8, 8))
+    logits.sum().backward()  # type: ignore[no-untyped-call]
+    assert dense == [True] * len(join.branches)

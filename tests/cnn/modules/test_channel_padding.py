@@ -62,8 +62,9 @@ def test_training_is_the_same_and_padding_stays_zero(text: str, recipe: Recipe) 
     two = train(wide, data, recipe, epochs=2, pad_channels=True)
     for left, right in zip(one.epochs, two.epochs, strict=True):
         assert left.train_loss == pytest.approx(right.train_loss, rel=1e-3)
+    rounding = 2e-2 if recipe.optimizer == "muon" else 2e-3  # its matrices are bfloat16
     for a, b in zip(weights(plain), weights(wide), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-2, atol=2e-3)
+        torch.testing.assert_close(a, b, rtol=1e-2, atol=rounding)
 
 
 def test_nothing_flows_into_the_padding() -> None:
