@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from benchmarks.common import page
-from benchmarks.training import accuracy_table, precision, throughput_tables
+from benchmarks.training import (
+    accuracy_table,
+    drawn,
+    precision,
+    recipe_versions,
+    throughput_tables,
+    tune_recipe,
+)
 
 SECTIONS: page.Sections = {
     "throughput": ("Images per second of training", throughput_tables.tables),
+    "drawn": ("The step of networks that a search draws", drawn.table),
+    "recipe_versions": ("Recipe `fast`: version 2 against version 1", recipe_versions.table),
+    "tune_recipe": ("Recipes found by a search", tune_recipe.table),
     "precision": (
         "bfloat16 against float32 on the CPU",
         lambda head, rows: precision.tables(list(rows)),
