@@ -16,6 +16,7 @@ from optuna_de.cnn.architecture.units import FC, UNITS, Unit
 
 Genome: TypeAlias = tuple[Unit, ...]
 _TOKEN = re.compile(r"(?P<letter>[A-Z]+)(?P<numbers>(?:[0-9]{1,12}(?:[a-z][0-9]{1,6})*)?)")
+_REPEATED = re.compile(r"(?P<token>.*[0-9A-Z])x(?P<times>[1-9][0-9]?)")
 _NUMBER = re.compile(r"([a-z]?)([0-9]+)")
 _EXAMPLE = {"channels": 64, "kernel": 3, "width": 512}
 
@@ -42,13 +43,21 @@ def _tags(unit: type[Unit]) -> tuple[tuple[str, tuple[str, object]], ...]:
 def parse(text: str) -> Genome:
     """Return the genome of a text form such as ``C7k3-MP-C64k5-FC128``.
 
+    ``R64k3x3`` is short for three units ``R64k3``; :func:`render` writes them out.
+
     Raises:
         ValueError: If a token is no unit, a number is out of range or a unit is misplaced.
     """
-    tokens = text.strip().split("-")
+    tokens = [part for token in text.strip().split("-") for part in _repeated(token)]
     genome = tuple(_parse_unit(token, i) for i, token in enumerate(tokens, 1))
     check(genome)
     return genome
+
+
+def _repeated(token: str) -> list[str]:
+    """Return the token of a unit as often as it says, up to 99 times."""
+    match = _REPEATED.fullmatch(token)
+    return [match["token"]] * int(match["times"]) if match else [token]
 
 
 def _parse_unit(token: str, position: int) -> Unit:

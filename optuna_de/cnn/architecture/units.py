@@ -227,11 +227,12 @@ class Dilated(_Convolutional):
 
 @dataclass(frozen=True, slots=True)
 class Inverted(_Convolutional):
-    """Convolutional unit, an inverted bottleneck, ``I64k3`` or ``I64k5e6s4``.
+    """Convolutional unit, an inverted bottleneck, ``I64k3``, ``I64k5e6s4`` or ``I64k3d2``.
 
     Source: MobileNetV3 (Howard et al., 2019). A pointwise convolution to ``expansion`` times the
     inputs (none for 1), a depthwise one, each with norm and hard-swish, and a normalised pointwise
-    one to ``channels``; plus the inputs if their number is ``channels``. With ``squeeze`` s > 0,
+    one to ``channels``; plus the inputs if their shape stays. ``downsampling`` is the stride of
+    the depthwise one. With ``squeeze`` s > 0,
     the depthwise outputs pass squeeze-and-excitation (Hu et al., 2018) with a bottleneck of a
     share 1/s of them.
     """
@@ -243,15 +244,18 @@ class Inverted(_Convolutional):
     least: ClassVar[Mapping[str, int]] = {"squeeze": 0}
     expansion: int = 4
     squeeze: int = 0
+    downsampling: int = 1
 
     def layers(self, inputs: int) -> Primitives:
-        """Return the three convolutions, with the skip if the channels stay."""
+        """Return the three convolutions, with the skip if the shape stays."""
         hidden, swish = inputs * self.expansion, Plain("Hardswish")
         expand = (*normed(inputs, hidden, 1), swish) if self.expansion > 1 else ()
-        depthwise = (*normed(hidden, hidden, self.kernel, groups=hidden), swish)
+        stride = self.downsampling
+        depthwise = (*normed(hidden, hidden, self.kernel, stride=stride, groups=hidden), swish)
         gate = _squeeze_and_excite(hidden, self.squeeze) if self.squeeze else ()
         main = (*expand, *depthwise, *gate, *normed(hidden, self.channels, 1))
-        return (Branches("Add", (main, ())),) if inputs == self.channels else main
+        stays = inputs == self.channels and stride == 1
+        return (Branches("Add", (main, ())),) if stays else main
 
 
 def _squeeze_and_excite(channels: int, ratio: int) -> Primitives:

@@ -2,8 +2,8 @@
 
 A comment names the source, the published accuracy on CIFAR-10 and what differs from the source.
 Not in the zoo, because units cannot express them: cifar10-tiniest (a strided convolution of
-kernel 4 and a stem without activation; its block is ``M``), MobileNetV2 (ReLU6, strided inverted
-bottlenecks) and airbench94 (a whitening stem of kernel 2, GELU behind pools, no classifier bias).
+kernel 4 and a stem without activation; its block is ``M``) and airbench94 (a whitening stem of
+kernel 2, GELU behind pools, no classifier bias).
 """
 
 from __future__ import annotations
@@ -40,6 +40,12 @@ _SIMPNET_300K = (
 _SIMPNET_600K = (
     "B40k3-B60k3-B60k3-B60k3-B72k3-MP-B73k3-B73k3-B73k3-B75k3-B81k3-MP-B82k3-B90k3-B120k3-GMP"
 )
+# Sandler et al., 2018 (MobileNetV2), table 2 at width 0.5, as commonly cut for 32x32: the first
+# two strides are 1. Here hard-swish for ReLU6.
+_MOBILENET = (
+    "B16k3-I8k3e1-I16k3e6x2-I16k3e6d2-I16k3e6x2-I32k3e6d2-I32k3e6x3-I48k3e6x3"
+    "-I80k3e6d2-I80k3e6x2-I160k3e6-B1280k1-GAP"
+)
 ZOO: Mapping[str, Genome] = MappingProxyType(
     {
         "model1": parse(MODEL_1),  # 16,477,306
@@ -51,6 +57,7 @@ ZOO: Mapping[str, Genome] = MappingProxyType(
         "simplenet": parse(_SIMPLENET),
         "simpnet_300k": parse(_SIMPNET_300K),  # 300,288
         "simpnet_600k": parse(_SIMPNET_600K),  # 600,062
+        "mobilenetv2_half": parse(_MOBILENET),
     }
 )
 

@@ -18,6 +18,7 @@ PARAMETERS = {
     "simplenet": 5_493_834,
     "simpnet_300k": 300_288,
     "simpnet_600k": 600_062,
+    "mobilenetv2_half": 700_490,  # torchvision's mobilenet_v2 at width 0.5
 }
 
 
