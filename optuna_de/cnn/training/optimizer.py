@@ -197,6 +197,7 @@ def _adamw(
         lr=_rate(device),
         betas=(recipe.momentum, 0.999),
         fused=device.type in ("cpu", "cuda"),
+        capturable=device.type == "cuda",
     )
     for parameter in (p for group in groups for p in group["params"]):
         optimizer.state[parameter] = {
