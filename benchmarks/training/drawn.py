@@ -27,6 +27,7 @@ from benchmarks.training.tune_fast import Sizes, load
 from optuna_de.cnn import CNNSpace, render
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters
 from optuna_de.cnn.architecture.genomes import Genome
+from optuna_de.cnn.architecture.prices import MACS, Limit
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.modules.custom_layers import Join
 
@@ -37,7 +38,8 @@ SIDES = ("ours", "gaps", "vanilla")
 
 def drawn(count: int) -> list[Genome]:
     """Return networks of the initial distribution, at most ``MOST_MACS`` each."""
-    space, rng = CNNSpace(max_macs=MOST_MACS), np.random.default_rng(SEED)
+    space = CNNSpace(priced=(MACS,), limits=(Limit(MACS, MOST_MACS),))
+    rng = np.random.default_rng(SEED)
     found = (space.initial(rng) for _ in range(10**6))
     accepted = (space.decode(params) for params in found if space.accept(params))
     return [next(accepted) for _ in range(count)]

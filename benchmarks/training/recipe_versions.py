@@ -102,12 +102,12 @@ def main() -> None:
     args = parser.parse_args()
     keep_memory()
     torch.set_num_threads(1)
-    data = load(Sizes(args.folder, args.train, args.validation))
     lines = args.rows.read_text().splitlines() if args.rows.exists() else []
     rows: list[Row] = [json.loads(line) for line in lines]
     done = {(row["network"], row["recipe"], row["seed"]) for row in rows}
     for case in cases(args.seeds):
         if tuple(case.values()) not in done:
+            data = load(Sizes(args.folder, args.train, args.validation))
             rows.append(measure(case, data, args.epochs))
             with args.rows.open("a") as file:
                 file.write(json.dumps(rows[-1]) + "\n")

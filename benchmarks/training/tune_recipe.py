@@ -107,7 +107,6 @@ def main() -> None:
     args = parser.parse_args()
     keep_memory()
     torch.set_num_threads(1)
-    data = load(Sizes(args.folder, args.train, args.validation), skip=SKIP)
     study = optuna.create_study(
         storage=open_storage(args.storage),
         study_name=f"recipe-{args.epochs}",
@@ -117,6 +116,7 @@ def main() -> None:
     study.enqueue_trial(today(), skip_if_exists=True)
 
     def objective(trial: optuna.Trial) -> float:
+        data = load(Sizes(args.folder, args.train, args.validation), skip=SKIP)
         recipe = suggest(trial)
         chosen = NETWORKS[: args.networks]
         return statistics.mean(error(recipe, n, data, args.epochs) for n in chosen)
