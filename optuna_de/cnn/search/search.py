@@ -195,7 +195,6 @@ class Search(DataChoice):
             "Folder of drawings, curves and checkpoints; share it between machines to resume "
             "each other's trials.",
             "Machine",
-            ("--artifacts", "--folder"),
         ),
     ] = Path("optuna_de_artifacts")
     checkpoints: Path | None = None
