@@ -159,7 +159,7 @@ def hub_differential(seed: int) -> BaseSampler:
     import optunahub
 
     module = optunahub.load_module("samplers/differential_evolution")
-    sampler: BaseSampler = module.DifferentialEvolutionSampler(seed=seed)
+    sampler: BaseSampler = module.DESampler(seed=seed)
     return sampler
 
 
