@@ -71,7 +71,7 @@ def test_the_list_of_names_is_that_of_the_signatures(package: str) -> None:
 @pytest.mark.skipif(find_spec("ruff") is None, reason="ruff is not installed")
 def test_the_registrys_ruff_rules_hold() -> None:
     run = [sys.executable, "-m", "ruff"]
-    for check in ([*run, "check", REGISTRY], [*run, "format", "--check", REGISTRY]):
+    for check in ([*run, "check", str(REGISTRY)], [*run, "format", "--check", str(REGISTRY)]):
         done = subprocess.run(check, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -79,6 +79,6 @@ def test_the_registrys_ruff_rules_hold() -> None:
 @pytest.mark.skipif(find_spec("mdformat") is None, reason="mdformat is not installed")
 @pytest.mark.parametrize("package", PACKAGES)
 def test_the_readme_is_formatted_as_the_registry_wants(package: str) -> None:
-    check = [sys.executable, "-m", "mdformat", "--check", REGISTRY / package / "README.md"]
+    check = [sys.executable, "-m", "mdformat", "--check", str(REGISTRY / package / "README.md")]
     done = subprocess.run(check, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
