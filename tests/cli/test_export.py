@@ -70,7 +70,7 @@ def test_a_table_shows_the_likeliest_classes(here: Path, capsys: Output) -> None
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["export", "nowhere"], "nowhere holds no trained network"),
+        (["export", "nowhere"], "There is no model nowhere."),
         (["export", "0.png"], "0.png holds no trained network"),
         (["export", "net.v2", "--format", "x"], "There is no format 'x'; choose from"),
         (["export", "net.v2", "--out", "a.txt"], "a.txt must end in .onnx"),

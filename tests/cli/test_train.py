@@ -222,7 +222,10 @@ def test_picks_and_baselines_are_compared(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--picks", "9"], "picks is 9, but the front of study 'found' has 4 networks."),
+        (
+            ["--picks", "9"],
+            "picks is 9, but study 'found' has 4 networks on its front where it looks.",
+        ),
         (["--baselines", ""], "needs networks that differ, but there is none"),
         (["--baselines", "lenet"], "'lenet' is neither one of model1"),
         (["--study-name", "lost"], "has no study 'lost'"),

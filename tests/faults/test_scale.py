@@ -133,17 +133,17 @@ def test_f29_zombies_are_reaped_and_cost_nothing_after(url: str) -> None:
     double_from = len(study.trials)
     ask_quietly(study, 2)
     age_heartbeats(study)
-    double(study, 6)
+    double(study, 4)
     study = study_of(url, **CALM)
     study.sampler = DESampler(seed=0)
     zombies = [t.number for t in study.trials if t.state == TrialState.RUNNING]
-    assert len(zombies) == 128
+    assert len(zombies) == 32
     assert double_from == 2
     assert set(zombies) <= set(requeue_stale(study, older_than=60))
     again = [parent(t) for t in study.get_trials(states=(TrialState.WAITING,))]
     assert Counter(again) == Counter(zombies)
-    total = sum(t.state == TrialState.COMPLETE for t in study.trials) + 128
-    assert optimize(study, lambda t: t.suggest_float("x", 0, 1), total=total).finished == 128
+    total = sum(t.state == TrialState.COMPLETE for t in study.trials) + 32
+    assert optimize(study, lambda t: t.suggest_float("x", 0, 1), total=total).finished == 32
     assert {t.state for t in study.trials} == {TrialState.COMPLETE, TrialState.FAIL}
     assert cost(study) == clean
 

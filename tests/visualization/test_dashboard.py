@@ -12,7 +12,7 @@ def test_figures_are_few_and_written_over() -> None:
     save_figures = pytest.importorskip("optuna_de.visualization.optuna_dashboard").save_figures
     study = kit.family()
     names = save_figures(study)
-    assert len(names) == 4
+    assert len(names) == 5
     assert save_figures(study) == names
     attrs = study._storage.get_study_system_attrs(study._study_id)
     stored = from_study.get_plotly_graph_objects(attrs)
@@ -34,4 +34,8 @@ def test_one_objective_has_no_front() -> None:
     save_figures = pytest.importorskip("optuna_de.visualization.optuna_dashboard").save_figures
     study = kit.study(("minimize",))
     kit.add(study, 1.0)
-    assert save_figures(study) == ("optuna_de.genes", "optuna_de.diversity")
+    assert save_figures(study) == (
+        "optuna_de.genes",
+        "optuna_de.diversity",
+        "optuna_de.operators",
+    )

@@ -72,8 +72,8 @@ class Candidates:
         trials = useful_front(self.study)
         if count > len(trials):
             raise ValueError(
-                f"picks is {count}, but the front of study {self.study.study_name!r} has "
-                f"{len(trials)} networks."
+                f"picks is {count}, but study {self.study.study_name!r} has {len(trials)} "
+                "networks on its front where it looks."
             )
         return [self.from_trial(trial.number) for trial in trials[:count]]
 

@@ -174,8 +174,8 @@ def test_epochs_are_told_line_by_line_where_there_is_no_terminal(
         look(Epoch(1, 1.5, 0.5, 1.25, 0.25, 2.0))
         look(Epoch(2, 1.0, 0.4, 1.0, 0.2, 4.0))
     assert capsys.readouterr().err.splitlines() == [
-        "vgg16: epoch 1 of 3: loss 1.5000, accuracy 50.00%, validation 75.00%, 2.0 s, "
+        "vgg16: epoch 1 of 3: loss 1.5000, accuracy in training 50.00%, validation 75.00%, 2.0 s, "
         "about 4 s left",
-        "vgg16: epoch 2 of 3: loss 1.0000, accuracy 60.00%, validation 80.00%, 4.0 s, "
+        "vgg16: epoch 2 of 3: loss 1.0000, accuracy in training 60.00%, validation 80.00%, 4.0 s, "
         "about 3 s left",
     ]

@@ -62,7 +62,7 @@ def test_f49_a_model_card_escapes_classes_data_and_origin(tmp_path: Path) -> Non
     card = (tmp_path / "model_card.md").read_text()
     assert "alert" in card
     assert not ACTIVE.search(card), ACTIVE.findall(card)
-    assert sum(line.startswith("#") for line in card.splitlines()) == 7
+    assert sum(line.startswith("#") for line in card.splitlines()) == 8
 
 
 def test_f49_a_comparison_escapes_names(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_keys_reach_every_network(context: Any, study: optuna.Study, url: str) -
 def test_all_plots_fit_the_screen(context: Any, url: str, size: tuple[int, int]) -> None:
     with opened(context, url, size) as page:
         scroll_through(page)
-        assert page.locator(".plot").count() == 7
+        assert page.locator(".plot").count() == 8
         assert overflow(page) == 0
         titles = {b.get_attribute("data-title") for b in page.locator(".modebar-btn").all()}
         assert titles == {"Download plot as a PNG", "Zoom", "Pan", "Reset axes"}, "none uploads"

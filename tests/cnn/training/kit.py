@@ -34,7 +34,10 @@ def jumpy(ema: float | None = None) -> TrainingJob:
 def study(url: str, folder: Path, **changes: Any) -> optuna.Study:
     """Make a study as a search would, with trials 0 to 3 complete, 4 failed and 5 pruned."""
     search = Search(
-        storage=url, device="cpu", checkpoints=folder, **{"study_name": "found", **changes}
+        storage=url,
+        device="cpu",
+        checkpoints=folder,
+        **{"study_name": "found", "between": (1, 10_000), "max_error": 0.9, **changes},
     )
     made = search.study(search.objective())
     networks = (SMALL, OTHER, "B4k3-MP-GAP", "C2k3-AP-GAP")
