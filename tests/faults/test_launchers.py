@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals"),
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
 ]
-ROUNDS = 2
+ROUNDS = 1
 
 
 @pytest.fixture(name="urls", params=[pytest.param("sqlite", marks=DRILL), "journal", "postgres"])

@@ -148,6 +148,7 @@ def test_f29_zombies_are_reaped_and_cost_nothing_after(url: str) -> None:
     assert cost(study) == clean
 
 
+@pytest.mark.parametrize("url", SQLITE_AND_POSTGRES, indirect=True)
 def test_f30_many_ids_and_many_parameters_fit(url: str) -> None:
     study = study_of(url, **CALM)
     names = [f"layers.{i}" for i in range(2000)]

@@ -74,11 +74,11 @@ def _history(folder: Path) -> list[list[float]]:
 
 
 def test_two_workers_share_the_trials(tmp_path: Path) -> None:
-    code, out, err = search(tmp_path, *FAST, *TINY, "--workers", "2", "--trials", "6")
+    code, out, err = search(tmp_path, *FAST, *TINY, "--workers", "2", "--trials", "4")
     assert code == 0
     assert "Pareto front of digits-modern" in out
-    assert "6 of 6" in err
-    assert count_finished(study_in(tmp_path)) == 6
+    assert "4 of 4" in err
+    assert count_finished(study_in(tmp_path)) == 4
 
 
 def test_a_killed_worker_is_replaced_and_ctrl_c_is_quiet_even_as_one_starts(
