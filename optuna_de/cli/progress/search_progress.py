@@ -83,12 +83,12 @@ def fold(architecture: str, width: int) -> str:
 
 @contextmanager
 def search_progress(
-    study: optuna.Study, total: int, console: Console
+    study: optuna.Study, total: int | None, console: Console
 ) -> Iterator[Callable[[], None]]:
     """Show one line that follows the study: trial k of n, best error, front size, time left.
 
-    Yields a function that reads the study again. If the output is no terminal, it prints a line
-    for each trial that has ended since.
+    A ``total`` of None is a search that its compute ends. Yields a function that reads the study
+    again. If the output is no terminal, it prints a line for each trial that has ended since.
     """
     columns = (
         TextColumn("trial"),
@@ -146,12 +146,17 @@ def _in_flight(study: optuna.Study) -> str:
 
 
 def _print(
-    fresh: list[FrozenTrial], names: Sequence[str], done: int, total: int, console: Console
+    fresh: list[FrozenTrial],
+    names: Sequence[str],
+    done: int,
+    total: int | None,
+    console: Console,
 ) -> None:
     done -= sum(t.state in FINISHED for t in fresh)
     for trial in fresh:
         done += trial.state in FINISHED
-        say(f"{done} of {total}: {_line(trial, names)}", console)
+        place = done if total is None else f"{done} of {total}"
+        say(f"{place}: {_line(trial, names)}", console)
 
 
 def _line(trial: FrozenTrial, names: Sequence[str]) -> str:

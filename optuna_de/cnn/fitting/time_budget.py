@@ -52,11 +52,11 @@ from optuna_de.storage.lock import locked
 _logger = logging.getLogger(__name__)
 _FEW_HELD, _MOST_HELD = 1000, 0.2
 _ENDLESS = 1_000_000  # networks: the compute ends a search
-Watch = Callable[[optuna.Study, int], AbstractContextManager[Callable[[], None]]]
+Watch = Callable[[optuna.Study, int | None], AbstractContextManager[Callable[[], None]]]
 Tell = Callable[[Search, FitPlan, int], None]
 
 
-def _silent(study: optuna.Study, total: int) -> AbstractContextManager[Callable[[], None]]:
+def _silent(study: optuna.Study, total: int | None) -> AbstractContextManager[Callable[[], None]]:
     return nullcontext(lambda: None)
 
 
@@ -292,8 +292,7 @@ class _Run:
         """Search until the compute is spent; return the exit code."""
         if spent_seconds(study) >= (search.compute or 0.0):
             return 0
-        plan = read_plan(study)
-        return self._work(search, study, 0 if plan is None else plan.trials)
+        return self._work(search, study, None)
 
     def finals(
         self, finals: FinalSearch, plan: FitPlan, study: optuna.Study, final_study: optuna.Study
@@ -331,7 +330,7 @@ class _Run:
             picks = [trial for _, trial in cheapest[:count]]
         queue_finals(final_study, finals.space, picks, epochs, finals.seed)
 
-    def _work(self, search: Search, study: optuna.Study, total: int) -> int:
+    def _work(self, search: Search, study: optuna.Study, total: int | None) -> int:
         count = min(self.workers, search.total)
         with self.watch(study, total) as refresh:
             if count == 1:

@@ -108,3 +108,12 @@ def test_a_terminal_gets_one_line_that_follows_the_study() -> None:
     assert "2/5" in last
     assert "best error 25.00%, front of 2" in last
     assert "left" in last
+
+
+def test_a_search_that_its_compute_ends_tells_no_total() -> None:
+    study = study_of()
+    stream = io.StringIO()
+    with search_progress(study, None, Console(file=stream, width=80)) as refresh:
+        add(study, 0.5, 100, "B8k3-GAP")
+        refresh()
+    assert stream.getvalue().startswith("1: error 50.00%, 100 parameters")
