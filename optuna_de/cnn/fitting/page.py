@@ -71,6 +71,9 @@ def front_figure(models: Sequence[Shipped]) -> go.Figure:
             row=1,
             col=column,
         )
-        figure.update_xaxes(title=title, type="log", row=1, col=column)
+        figure.update_xaxes(title=title, type="log", dtick="D2", row=1, col=column)
+    # A single point would be put in the middle of an axis that reaches below 0.
+    most = 1.1 * max(model.test_error for model in ordered) or 0.01
+    figure.update_yaxes(range=[0, most])
     figure.update_yaxes(title="test error", tickformat=".1%", row=1, col=1)
     return style.style(figure, "Test error by size", subtitle="click a point for its card")

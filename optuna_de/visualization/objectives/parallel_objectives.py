@@ -74,5 +74,5 @@ def _axis(name: str, values: np.ndarray) -> dict[str, object]:
         return {"label": label, "values": values}
     logs = np.log10(values)
     ticks = np.linspace(logs.min(), logs.max(), _TICKS)
-    shown = [f"{10**tick:,.3g}" for tick in ticks]
+    shown = [f"{v:,.0f}" if v >= 1000 else f"{v:.3g}" for v in 10**ticks]
     return {"label": label, "values": logs, "tickvals": ticks, "ticktext": shown}
