@@ -32,7 +32,7 @@ def shell(folder: Path, line: str, **variables: str) -> subprocess.CompletedProc
 
 @pytest.mark.parametrize(
     "into",
-    ["2>&1 | head -c 1", "<&- >&- 2>&-"],
+    ["2>&1 | head -c 1", pytest.param("<&- >&- 2>&-", marks=DRILL)],
 )
 def test_f44_output_that_nobody_reads_costs_nothing(tmp_path: Path, into: str) -> None:
     done = shell(tmp_path, f"{COMMAND} --trials 2 {into}; exit ${{PIPESTATUS[0]}}")
