@@ -25,7 +25,7 @@ def test_the_front_is_a_line_each() -> None:
     assert [axis.label for axis in axes] == NAMES
     np.testing.assert_allclose(axes[1]["values"], [3, 5])  # logarithmic
     np.testing.assert_allclose(axes[2]["values"], [3, 1])
-    assert axes[1].ticktext[0] == "1e+03"
+    assert axes[1].ticktext[0] == "1,000"
 
 
 def test_each_pair_has_its_plane_with_the_front_of_all() -> None:
