@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import RLock
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,6 +25,9 @@ from optuna_de.cnn.data.reading.listing import Listing, shown
 from optuna_de.cnn.data.reading.resizing import Resizing, size_text
 from optuna_de.cnn.data.store.cache import Arrays, cached, write_log
 from optuna_de.cnn.data.store.image_store import ImageStore, Shard, stored_images
+
+# Its own lock is a semaphore, which Python reports as leaked when a worker ends by os._exit.
+tqdm.set_lock(RLock())
 
 _FORMAT = 3  # of the entries of the cache and of the way of decoding
 _CHUNK = 64
