@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,6 @@ from optuna_de.cnn.evaluation.candidates import load_candidates
 from optuna_de.cnn.fitting.plan import FitPlan, plan_rows
 from optuna_de.cnn.fitting.time_budget import Fit, Fitted, run_fit
 from optuna_de.cnn.search.search import Search
-from optuna_de.cnn.study.trials import pareto_front
 from optuna_de.cnn.training.device import use_threads
 from optuna_de.storage.open_storage import open_study
 from optuna_de.storage.url import redact
@@ -115,18 +115,10 @@ def best(
     """Name the best network of a search up to a size, and train it fully."""
     use_threads(threads)
     opened = open_study(study, storage)
-    most = None if max_parameters is None else parse_size(max_parameters)
-    front = [t for t in pareto_front(opened) if most is None or t.values[1] <= most]
-    if not front:
-        raise ValueError(
-            f"Study {opened.study_name!r} has no network of at most {most or 0:,} parameters."
-            if most
-            else f"Study {opened.study_name!r} has no finished network yet."
-        )
+    most = inf if max_parameters is None else parse_size(max_parameters)
     candidates = load_candidates(opened, DataChoice())
-    network = candidates.from_trial(front[0].number)
-    error, size = front[0].values
-    say(f"Best: {network.name}, validation error {error:.2%}, {size:,.0f} parameters.")
+    network, size = candidates.best(most)
+    say(f"Best: {network.name}, validation error {network.error:.2%}, {size:,} parameters.")
     job = candidates.job(
         network, recipe=recipe, epochs=epochs, batch_size=None, seed=0, device=device
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import optuna
 
+from optuna_de.cnn.architecture.cost import count_parameters
 from optuna_de.cnn.architecture.genomes import Genome, render, repair
 from optuna_de.cnn.architecture.zoo import ZOO, get_architecture
 from optuna_de.cnn.data.dataset import ImageData
@@ -16,7 +17,12 @@ from optuna_de.cnn.evaluation.study_data import load_study_data
 from optuna_de.cnn.evaluation.training_job import TrainingJob
 from optuna_de.cnn.recipes import fit_recipe, get_recipe
 from optuna_de.cnn.study.setup import recorded_setup
-from optuna_de.cnn.study.trials import complete_trial, network_of, useful_front
+from optuna_de.cnn.study.trials import (
+    complete_trial,
+    network_of,
+    pareto_front,
+    useful_front,
+)
 from optuna_de.cnn.training.device import pick_device
 
 
@@ -76,6 +82,24 @@ class Candidates:
                 "networks on its front where it looks."
             )
         return [self.from_trial(trial.number) for trial in trials[:count]]
+
+    def best(self, max_parameters: float) -> tuple[Candidate, int]:
+        """Return the network of the front with the least error up to a size, and its size.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        if self.study is None:
+            raise ValueError("The best network needs a study.")
+        for trial in pareto_front(self.study):
+            network = self.from_trial(trial.number)
+            size = count_parameters(network.genome, self.data.image_shape, len(self.data.classes))
+            if size <= max_parameters:
+                return network, size
+        raise ValueError(
+            f"Study {self.study.study_name!r} has no network of at most {max_parameters:,} "
+            "parameters on its front."
+        )
 
     def from_text(self, text: str) -> Candidate:
         """Return a network from its text form or its name in the zoo.

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_de import _compat
 from optuna_de._attributes import read_count
 from optuna_de.cnn.architecture.genomes import Genome, parse
+from optuna_de.cnn.architecture.prices import PARAMETERS
 from optuna_de.cnn.architecture.region import read_region
 from optuna_de.cnn.architecture.space import CNNSpace
 from optuna_de.cnn.study.artifacts import upload
@@ -128,7 +129,8 @@ def pareto_front(study: optuna.Study) -> list[FrozenTrial]:
 def useful_front(study: optuna.Study) -> list[FrozenTrial]:
     """Return the Pareto front within the region that the study records; whole if none is there.
 
-    An error that the first networks do not reach is no bound, as in the sampler.
+    An error that the first networks do not reach is no bound, as in the sampler. Sizes are
+    bounds where the parameters are an objective.
     """
     front = pareto_front(study)
     setup = study.user_attrs.get(SETUP_KEY)
@@ -136,9 +138,14 @@ def useful_front(study: optuna.Study) -> list[FrozenTrial]:
     if region is None:
         return front
     ended = [t.values for t in ended_trials(study) if t.state == TrialState.COMPLETE]
-    reference = (region.max_error, float(region.max_parameters))
-    worst, _ = reachable_reference(reference, [tuple(v) for v in ended[:_FIRST]])
-    inside = [t for t in front if region.has_size(t.values[1]) and t.values[0] <= worst]
+    (worst,) = reachable_reference((region.max_error,), [(v[0],) for v in ended[:_FIRST]])
+    names = study.metric_names or ["error", PARAMETERS.name]
+    sizes = [i for i, name in enumerate(names) if name == PARAMETERS.name]
+    inside = [
+        t
+        for t in front
+        if t.values[0] <= worst and all(region.has_size(t.values[i]) for i in sizes)
+    ]
     return inside or front
 
 

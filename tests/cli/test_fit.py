@@ -1,0 +1,47 @@
+"""The command best, on studies of any objectives."""
+
+import json
+from pathlib import Path
+
+import pytest
+from optuna.trial import create_trial
+
+from optuna_de.cli.app import run
+from optuna_de.cnn.study.trials import useful_front
+from tests.cnn.training.kit import SMALL, study
+
+LARGE = "B64k3-B64k3-GAP"
+
+
+@pytest.mark.parametrize("names", [("error", "macs"), ("error", "parameters", "macs")])
+def test_best_counts_parameters_whatever_the_objectives(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], names: tuple[str, ...]
+) -> None:
+    url, out = f"sqlite:///{tmp_path}/best.db", tmp_path / "out"
+    made = study(url, tmp_path / "runs", objectives=names)
+    least = [0.05, *[20_000.0] * (len(names) - 1)]
+    made.add_trial(create_trial(values=least, user_attrs={"architecture": LARGE}))
+    command = ["best", "--storage", url, "--study", "found", "--device", "cpu", "--threads", "1"]
+    trained = ["--max-parameters", "2k", "--epochs", "1", "--out", str(out)]
+    assert run([*command, *trained]) == 0
+    assert json.loads((out / "setup.json").read_text())["architecture"] == SMALL
+    capsys.readouterr()
+    assert run([*command, "--max-parameters", "10"]) == 2
+    assert "no network of at most 10 parameters on its front." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("names", "numbers"),
+    [
+        (("error", "parameters"), [0, 1, 2, 3]),  # 20,000 parameters are beyond the region
+        (("error", "macs"), [6, 0, 1, 2, 3]),
+        (("error", "parameters", "macs"), [0, 1, 2, 3]),
+    ],
+)
+def test_a_region_bounds_parameters_and_no_other_price(
+    tmp_path: Path, names: tuple[str, ...], numbers: list[int]
+) -> None:
+    made = study(f"sqlite:///{tmp_path}/s.db", tmp_path / "runs", objectives=names)
+    values = [0.05, *[20_000.0] * (len(names) - 1)]
+    made.add_trial(create_trial(values=values, user_attrs={"architecture": LARGE}))
+    assert [trial.number for trial in useful_front(made)] == numbers
