@@ -13,7 +13,16 @@ from rich.table import Table
 
 from optuna_de._text import duration
 from optuna_de.cli.console import console, errors, say
-from optuna_de.cli.options import Device, Epochs, Opt, RecipeName, Storage, Threads, spread
+from optuna_de.cli.options import (
+    Device,
+    Epochs,
+    Opt,
+    RecipeName,
+    ResultFolder,
+    Storage,
+    Threads,
+    spread,
+)
 from optuna_de.cli.progress.search_progress import search_progress
 from optuna_de.cli.train import INTERRUPTED, folder_name, run_training
 from optuna_de.cnn.architecture.region import parse_size
@@ -108,9 +117,7 @@ def best(
     epochs: Epochs = None,
     device: Device = "auto",
     threads: Threads = None,
-    out: Annotated[
-        Path | None, Opt(help="Folder of the result (default: in optuna_de_models).")
-    ] = None,
+    out: ResultFolder = None,
 ) -> None:
     """Name the best network of a search up to a size, and train it fully."""
     use_threads(threads)

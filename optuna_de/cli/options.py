@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
@@ -33,6 +34,9 @@ BatchSize = Annotated[
     ),
 ]
 Device = Annotated[str, Opt(rich_help_panel=MACHINE, help="auto, cpu, cuda, cuda:1 or mps.")]
+ResultFolder = Annotated[
+    Path | None, Opt(help="Folder of the result (default: in optuna_de_models).")
+]
 Threads = Annotated[
     int | None,
     Opt(min=1, rich_help_panel=MACHINE, help="Threads of the processor (default: torch's)."),

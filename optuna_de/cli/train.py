@@ -19,6 +19,7 @@ from optuna_de.cli.options import (
     Epochs,
     Opt,
     RecipeName,
+    ResultFolder,
     Storage,
     Threads,
     spread,
@@ -69,9 +70,7 @@ def train(
     seed: Annotated[int, Opt(help="Seed of weights, order and augmentation.")] = 0,
     device: Device = "auto",
     threads: Threads = None,
-    out: Annotated[
-        Path | None, Opt(help="Folder of the result (default: in optuna_de_models).")
-    ] = None,
+    out: ResultFolder = None,
 ) -> None:
     """Train one network fully: a final training, scored once on the test split.
 

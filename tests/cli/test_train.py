@@ -225,7 +225,7 @@ def test_picks_and_baselines_are_compared(
     [
         (
             ["--picks", "9"],
-            "picks is 9, but study 'found' has 4 networks on its front where it looks.",
+            "picks is 9, but study 'found' has 4 on its front where it looks.",
         ),
         (["--baselines", ""], "needs networks that differ, but there is none"),
         (["--baselines", "lenet"], "'lenet' is neither one of model1"),

@@ -78,8 +78,8 @@ class Candidates:
         trials = useful_front(self.study)
         if count > len(trials):
             raise ValueError(
-                f"picks is {count}, but study {self.study.study_name!r} has {len(trials)} "
-                "networks on its front where it looks."
+                f"picks is {count}, but study {self.study.study_name!r} has "
+                f"{len(trials)} on its front where it looks."
             )
         return [self.from_trial(trial.number) for trial in trials[:count]]
 

@@ -16,16 +16,7 @@ def model_card(result: dict[str, Any]) -> str:
     """Return the model card of a result in Markdown."""
     setup, shipped = result["setup"], result["figures"][result["shipped"]]
     parts = [
-        f"# {escape(setup['architecture'])}",
-        f"A convolutional network for {len(setup['classes'])} classes of {escape(setup['data'])}: "
-        f"{', '.join(map(escape, setup['classes']))}. Test accuracy "
-        f"{shipped['test accuracy']:.2%} at {result['parameters']:,} parameters.",
-        "## Figures",
-        figure_table(result),
-        honesty(result),
-        *int8_figures(result),
-        *class_section(result.get("class errors", {})),
-        *filter(None, [confusion_table(shipped.get("confusion", []), setup["classes"])]),
+        *_results(result, shipped),
         "## Data",
         _list(
             {
@@ -56,6 +47,22 @@ def model_card(result: dict[str, Any]) -> str:
         "this page.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _results(result: dict[str, Any], shipped: dict[str, Any]) -> list[str]:
+    setup = result["setup"]
+    return [
+        f"# {escape(setup['architecture'])}",
+        f"A convolutional network for {len(setup['classes'])} classes of {escape(setup['data'])}: "
+        f"{', '.join(map(escape, setup['classes']))}. Test accuracy "
+        f"{shipped['test accuracy']:.2%} at {result['parameters']:,} parameters.",
+        "## Figures",
+        figure_table(result),
+        honesty(result),
+        *int8_figures(result),
+        *class_section(result.get("class errors", {})),
+        *filter(None, [confusion_table(shipped.get("confusion", []), setup["classes"])]),
+    ]
 
 
 def class_section(errors: dict[str, float]) -> list[str]:

@@ -22,7 +22,6 @@ from optuna_de._checks import require
 from optuna_de._files import make_folder
 from optuna_de._options import Option
 from optuna_de._text import duration
-from optuna_de.cnn.architecture.region import parse_sizes
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.fitting.finals import (
     PICK,
@@ -43,7 +42,7 @@ from optuna_de.cnn.fitting.plan import (
 )
 from optuna_de.cnn.fitting.shipping import Shipped, ship
 from optuna_de.cnn.fitting.step_cost import measure_pass
-from optuna_de.cnn.search.search import Search
+from optuna_de.cnn.search.search import Between, Search
 from optuna_de.cnn.search.worker_pool import default_workers, work_together
 from optuna_de.cnn.search.worker_process import work
 from optuna_de.cnn.study.trials import spent_seconds
@@ -72,14 +71,7 @@ class Fit:
     more_hours: Annotated[
         float | None, Option("Time to add to a fit that is finished.", "Budget")
     ] = None
-    between: Annotated[
-        tuple[int, int] | None,
-        Option(
-            "Sizes among which to look, in parameters, e.g. 20k,1M (default: by the images).",
-            "Budget",
-            parse=parse_sizes,
-        ),
-    ] = None
+    between: Between = None
     max_error: Annotated[
         float | None, Option("Largest validation error that is of use, e.g. 0.3.", "Budget")
     ] = None

@@ -55,6 +55,15 @@ _logger = logging.getLogger(__name__)
 Preset = Literal["modern", "seed"]
 TELLING_STEPS = 100
 """Steps an epoch from which one epoch tells a dead network from a slow one."""
+Between = Annotated[
+    tuple[int, int] | None,
+    Option(
+        "Sizes among which to look, in parameters, e.g. 20k,1M (default: by the images).",
+        "Budget",
+        parse=parse_sizes,
+    ),
+]
+"""Field of a search or a fit: least and most parameters."""
 
 
 def _weights(text: str) -> tuple[float, ...]:
@@ -136,14 +145,7 @@ class Search(DataChoice):
         int | None, Option("Short for --limit 'parameters<=N'.", "Budget")
     ] = None
     max_macs: Annotated[int | None, Option("Short for --limit 'macs<=N'.", "Budget")] = None
-    between: Annotated[
-        tuple[int, int] | None,
-        Option(
-            "Sizes among which to look, in parameters, e.g. 20k,1M (default: by the images).",
-            "Budget",
-            parse=parse_sizes,
-        ),
-    ] = None
+    between: Between = None
     max_error: Annotated[
         float | None,
         Option(
