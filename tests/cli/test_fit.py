@@ -45,3 +45,12 @@ def test_a_region_bounds_parameters_and_no_other_price(
     values = [0.05, *[20_000.0] * (len(names) - 1)]
     made.add_trial(create_trial(values=values, user_attrs={"architecture": LARGE}))
     assert [trial.number for trial in useful_front(made)] == numbers
+
+
+def test_an_error_beyond_the_region_is_no_pick_unless_few_reach_it(tmp_path: Path) -> None:
+    made = study(f"sqlite:///{tmp_path}/s.db", tmp_path / "runs", max_error=0.3)
+    assert [trial.number for trial in useful_front(made)] == [0, 1, 2, 3]  # two of four reach it
+    for size in range(2000, 2006):
+        values = [0.25, float(size)]
+        made.add_trial(create_trial(values=values, user_attrs={"architecture": SMALL}))
+    assert [trial.number for trial in useful_front(made)] == [0, 1]

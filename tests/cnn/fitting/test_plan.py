@@ -6,6 +6,7 @@ import optuna
 import pytest
 
 from optuna_de.cnn.architecture.region import Region
+from optuna_de.cnn.fitting.finals import best_of_bands
 from optuna_de.cnn.fitting.plan import (
     PLAN_KEY,
     extended,
@@ -64,3 +65,10 @@ def test_plans_are_recorded_shown_and_extended() -> None:
     for foreign in ({}, {**plan.json(), "ladder": [3]}, {**plan.json(), "region": "all"}, "x"):
         study.set_user_attr(PLAN_KEY, foreign)
         assert read_plan(study) is None
+
+
+def test_a_larger_final_ships_only_with_a_lower_error() -> None:
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    for error, size in ((0.5, 1_100), (0.3, 1_200), (0.3, 4_000), (0.2, 5_000), (0.25, 20_000)):
+        study.add_trial(optuna.create_trial(values=[error, float(size)]))
+    assert [t.number for t in best_of_bands(study, Region(1_000, 27_000))] == [1, 3]

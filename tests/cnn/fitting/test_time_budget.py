@@ -51,6 +51,7 @@ def test_a_fit_ships_tested_models_and_goes_on(
         assert {"model.pt", "model_card.md"} <= set(model.files)
         result = json.loads((model.folder / "result.json").read_text())
         assert result["figures"]["last"]["test error"] == model.test_error
+        assert f"{100 * model.validation_error:.2f} %" in Path("models/index.html").read_text()
         assert len(model.class_errors) == 10
         assert "## Classes" in (model.folder / "model_card.md").read_text()
     page = Path("models/index.html").read_text()
@@ -64,6 +65,8 @@ def test_a_fit_ships_tested_models_and_goes_on(
     storage = open_storage("sqlite:///optuna_de.db")
     finals = optuna.load_study(study_name="digits-fit-final", storage=storage)
     search = optuna.load_study(study_name="digits-fit", storage=storage)
+    errors = {trial.values[0] for trial in finals.trials}
+    assert {model.validation_error for model in done.models} <= errors
     for trial in finals.trials:
         pick = search.trials[trial.user_attrs[PICK]]
         assert trial.user_attrs["architecture"] == pick.user_attrs["architecture"]
