@@ -45,6 +45,8 @@ def draw_confusion(confusion: Counts, classes: Sequence[str]) -> str:
         f'height="{side}" font-family="sans-serif" font-size="12">'
         f"<title>Confusion matrix: rows are classes, columns are answers</title>"
         f'<rect width="{side}" height="{side}" fill="white"/>'
+        '<text x="12" y="20" fill="#666666">rows: classes</text>'
+        '<text x="12" y="36" fill="#666666">columns: answers</text>'
     ]
     for i, (name, row) in enumerate(zip(classes, confusion, strict=True)):
         at = _MARGIN + _CELL * i
