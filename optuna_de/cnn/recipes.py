@@ -66,7 +66,11 @@ class Recipe:
         norm_bias_rate: Factor on the learning rate of norms and biases, above 0.
         reflect: Whether the border of a crop mirrors the image; else it is 0.
         strong_from: Epochs from which a training augments as said. A shorter one crops from half
-            the padding and erases nothing, see :func:`fit_recipe`.
+            the padding, erases and mixes nothing, see :func:`fit_recipe`.
+        mixup: Parameter of the Beta distribution by which each image is blended with another of
+            its batch (Zhang et al. 2018); 0 is none.
+        cutmix: The same for a patch of another image (Yun et al. 2019); 0 is none. With both,
+            each image gets one of them.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -98,6 +102,8 @@ class Recipe:
     norm_bias_rate: float = 1.0
     reflect: bool = False
     strong_from: int = 0
+    mixup: float = 0.0
+    cutmix: float = 0.0
 
     def __post_init__(self) -> None:
         for field, right, allowed in (
@@ -121,6 +127,8 @@ class Recipe:
             ("matrix_momentum", 0 <= self.matrix_momentum < 1, "in [0, 1)"),
             ("norm_bias_rate", 0 < self.norm_bias_rate < math.inf, "above 0"),
             ("strong_from", self.strong_from >= 0, "0 or more"),
+            ("mixup", 0 <= self.mixup < math.inf, "0 or more"),
+            ("cutmix", 0 <= self.cutmix < math.inf, "0 or more"),
         ):
             if not right:
                 value = getattr(self, field)
@@ -136,6 +144,11 @@ class Recipe:
         scale = math.pow(batch_size / self.batch_size, self.batch_exponent)
         share = _RATES[self.schedule](step, steps, epochs, self.warmup)
         return self.learning_rate * scale * share
+
+    @property
+    def mixes(self) -> bool:
+        """Whether images are mixed with others of their batch."""
+        return bool(self.mixup or self.cutmix)
 
     @property
     def moments(self) -> int:
@@ -188,7 +201,7 @@ _RATES = {
 _OPTIMIZERS = ("sgd", "adamw", "muon")
 _NEW = (
     *("optimizer", "matrix_rate", "matrix_momentum", "norm_bias_rate"),
-    *("reflect", "strong_from"),
+    *("reflect", "strong_from", "mixup", "cutmix"),
 )
 _SEARCH = Recipe("seed-search", 1, learning_rate=0.01)
 _FINAL = Recipe(
@@ -263,7 +276,8 @@ def fit_recipe(recipe: Recipe, data: ImageData, epochs: int | None = None) -> Re
     than ``strong_from`` (None: the recipe's) augments less.
     """
     if (recipe.epochs if epochs is None else epochs) < recipe.strong_from:
-        recipe = replace(recipe, crop_padding=recipe.crop_padding // 2, cutout=0)
+        weak = {"crop_padding": recipe.crop_padding // 2, "cutout": 0, "mixup": 0.0, "cutmix": 0.0}
+        recipe = replace(recipe, **weak)  # type: ignore[arg-type]
     side = min(data.image_shape[1:])
     mirrored = recipe.flip and not UNMIRRORED.search(data.name.lower())
     return replace(

@@ -85,9 +85,11 @@ def test_older_versions_stay() -> None:
 
 def test_a_short_training_augments_less() -> None:
     final, data = get_recipe("final"), SimpleNamespace(image_shape=(3, 32, 32), name="pets")
-    for epochs, expected in ((19, (2, 0)), (20, (4, 8)), (None, (4, 8))):
+    final = replace(final, mixup=0.2, cutmix=1.0)
+    for epochs, expected in ((19, (2, 0, 0, 0)), (20, (4, 8, 0.2, 1)), (None, (4, 8, 0.2, 1))):
         fitted = fit_recipe(final, data, epochs)  # type: ignore[arg-type]
-        assert (fitted.crop_padding, fitted.cutout) == expected
+        found = (fitted.crop_padding, fitted.cutout, fitted.mixup, fitted.cutmix)
+        assert found == expected
 
 
 def test_unknown_name_is_refused() -> None:
@@ -119,6 +121,8 @@ def test_unknown_name_is_refused() -> None:
         ("matrix_momentum", 1.0),
         ("norm_bias_rate", 0.0),
         ("strong_from", -1),
+        ("mixup", -0.1),
+        ("cutmix", float("inf")),
     ],
 )
 def test_bad_numbers_are_named(field: str, value: object) -> None:

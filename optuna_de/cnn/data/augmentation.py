@@ -11,11 +11,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-AUGMENTATION_COLUMNS = ("row", "top", "left", "flip", "cut_y", "cut_x")
+AUGMENTATION_COLUMNS = (
+    *("row", "top", "left", "flip", "cut_y", "cut_x"),
+    *("blend", "patch_top", "patch_bottom", "patch_left", "patch_right"),
+)
+_WHOLE = 2**16  # a blend of 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,8 @@ def draw_augmentations(
     *,
     padding: int = 0,
     flip: bool = False,
+    mixup: float = 0.0,
+    cutmix: float = 0.0,
 ) -> Tensor:
     """Draw one epoch: an order of ``n`` images and what happens to each.
 
@@ -68,14 +75,49 @@ def draw_augmentations(
         generator: Source of all numbers, on the CPU.
         padding: Crops start at offsets in [0, 2 * padding], as torchvision's RandomCrop draws.
         flip: Whether to mirror with probability 1/2.
+        mixup: Parameter a of the distribution Beta(a, a) of a blend's share; 0 blends nothing.
+        cutmix: The same of a pasted patch's share of the image. If both are above 0, each image
+            is blended or pasted into with probability 1/2.
 
     Returns:
-        int64 (n, 6) with the columns of :data:`AUGMENTATION_COLUMNS`; ``cut_y`` and ``cut_x`` are
-        the centre of the erased square, uniform over the image.
+        int64 (n, 11) with the columns of :data:`AUGMENTATION_COLUMNS`; ``cut_y`` and ``cut_x`` are
+        the centre of the erased square, uniform over the image; ``blend`` is the share of the
+        other image in 1/65536, and the patch is what another image covers, its last row and
+        column left out. Without mixing these five are 0 and nothing is drawn for them.
     """
     ends = (2 * padding + 1, 2 * padding + 1, 2 if flip else 1, *side)
     draws = [torch.randint(end, (n,), generator=generator) for end in ends]
-    return torch.stack([torch.randperm(n, generator=generator), *draws], dim=1)
+    order = torch.randperm(n, generator=generator)
+    mixing = _draw_mixing(n, side, generator, mixup, cutmix)
+    return torch.cat([torch.stack([order, *draws], dim=1), mixing], dim=1)
+
+
+def _draw_mixing(
+    n: int, side: tuple[int, int], generator: torch.Generator, mixup: float, cutmix: float
+) -> Tensor:
+    """Draw blend and patch of each image, int64 (n, 5)."""
+    mixing = torch.zeros((n, 5), dtype=torch.int64)
+    if not mixup and not cutmix:
+        return mixing
+    # Torch draws no Beta from a generator of one's own.
+    rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
+    pasted = rng.random(n) < (0.5 if mixup and cutmix else bool(cutmix))
+    if mixup:
+        blends = torch.from_numpy(rng.beta(mixup, mixup, n) * _WHOLE).round().long()
+        mixing[:, 0] = blends * ~torch.from_numpy(pasted)
+    if cutmix:
+        mixing[:, 1:] = _patches(rng, n, side, cutmix) * torch.from_numpy(pasted)[:, None]
+    return mixing
+
+
+def _patches(rng: np.random.Generator, n: int, side: tuple[int, int], cutmix: float) -> Tensor:
+    """Draw rectangles as Yun et al. (2019), equation 2, do, int64 (n, 4), clipped at the edges."""
+    share = np.sqrt(rng.beta(cutmix, cutmix, n))
+    ends = []
+    for length in side:
+        centre, half = rng.integers(length, size=n), (length * share / 2).astype(np.int64)
+        ends += [np.maximum(centre - half, 0), np.minimum(centre + half, length)]
+    return torch.from_numpy(np.stack(ends, axis=1))
 
 
 def crop_and_flip(images: PaddedImages, plan: Tensor) -> Tensor:
@@ -83,7 +125,7 @@ def crop_and_flip(images: PaddedImages, plan: Tensor) -> Tensor:
 
     Args:
         images: The padded set.
-        plan: int64 (b, 6) on the device of the images.
+        plan: int64 (b, 11) on the device of the images.
 
     Returns:
         uint8 (b, c, h, w) in channels_last order.
@@ -113,6 +155,30 @@ def cutout(images: Tensor, plan: Tensor, cutout: int) -> Tensor:
     ]
     hole = inside[0][:, None, :, None] & inside[1][:, None, None, :]
     return images.masked_fill(hole, 0.0)
+
+
+def mix(images: Tensor, others: Tensor, plan: Tensor) -> tuple[Tensor, Tensor]:
+    """Return images mixed with others as planned, and the others' share of each.
+
+    A blend (mixup: Zhang et al. 2018) is a weighted mean; a patch (CutMix: Yun et al. 2019) is
+    pasted at its own place.
+
+    Args:
+        images: Normalised, float (b, c, h, w).
+        others: The same shape.
+        plan: int64 (b, 11) on their device.
+
+    Returns:
+        Images of the same shape, and shares in [0, 1], float32 (b,).
+    """
+    blend, top, bottom, left, right = (column[:, None] for column in plan[:, 6:].unbind(1))
+    rows, columns = (torch.arange(side, device=plan.device) for side in images.shape[2:])
+    inside_y, inside_x = (rows >= top) & (rows < bottom), (columns >= left) & (columns < right)
+    weight = (blend / _WHOLE)[:, :, None, None]
+    patch = inside_y[:, None, :, None] & inside_x[:, None, None, :]
+    mixed = torch.where(patch, others, images.lerp(others, weight))
+    area = (bottom - top) * (right - left) / (len(rows) * len(columns))
+    return mixed, (blend / _WHOLE + area).squeeze(1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ class Epoch:
         number: From 1.
         train_loss: Mean of the loss that was minimised, smoothing included; not finite if the
             training diverged in this epoch.
-        train_error: Error rate on the augmented training images as they came by.
+        train_error: Error rate on the augmented training images as they came by; of a mixed
+            image each class counts by its share.
         validation_loss: Mean cross entropy in nats, or None if the epoch was not scored.
         validation_error: Error rate in [0, 1], or None.
         seconds: Wall-clock time, scoring included.
@@ -113,13 +114,15 @@ class EpochLoop:
         return loss / seen, wrong / seen
 
     def _draw(self) -> Tensor:
-        images = self.state.images
+        images, recipe = self.state.images, self.state.recipe
         return augmentation.draw_augmentations(
             len(self._data.train.labels),
             images.side,
             self._generator,
             padding=images.padding,
-            flip=self.state.recipe.flip,
+            flip=recipe.flip,
+            mixup=recipe.mixup,
+            cutmix=recipe.cutmix,
         )
 
     def _rate(self, step: int, steps: int) -> float:

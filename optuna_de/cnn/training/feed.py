@@ -43,12 +43,12 @@ class Feed:
     reflect: bool = False
 
     def batches(self, plan: Tensor, size: int) -> Iterator[Tensor]:
-        """Yield the parts of an epoch's plan, int64 (b, 6) on the device.
+        """Yield the parts of an epoch's plan, int64 (b, 11) on the device.
 
         The images that a part names are in :attr:`images` until the next part is asked for.
 
         Args:
-            plan: int64 (n, 6), see :func:`draw_augmentations`.
+            plan: int64 (n, 11), see :func:`draw_augmentations`.
             size: Images of a batch.
         """
         device, parts = self.labels.device, torch.split(plan, size)

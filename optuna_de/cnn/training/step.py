@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from optuna_de.cnn.data import augmentation
 from optuna_de.cnn.training.device import autocast
+from optuna_de.cnn.training.loss import Targets, cross_entropy, wrong_answers
 from optuna_de.cnn.training.memory import TrainingOutOfMemory, try_within_memory
 from optuna_de.cnn.training.state import TrainState
 
@@ -25,30 +25,49 @@ def train_step(state: TrainState, draws: Tensor, micro: int) -> None:
 
     Args:
         state: Changed in place.
-        draws: int64 (b, 6) on the device, see
+        draws: int64 (b, 11) on the device, see
             :func:`optuna_de.cnn.data.augmentation.draw_augmentations`.
         micro: Images that go through the model at once. Fewer than b sum up the gradient of the
             batch's mean loss; only norms then see smaller batches.
     """
     state.optimizer.zero_grad()
     sums = torch.zeros_like(state.totals)
-    for part in torch.split(draws, micro):
-        images = state.normalise(augmentation.crop_and_flip(state.images, part))
-        if state.recipe.cutout:
-            images = augmentation.cutout(images, part, state.recipe.cutout)
-        labels = state.labels.index_select(0, part[:, 0])
+    partners = draws.roll(1, 0)  # the image before, of the whole batch
+    for part, others in zip(torch.split(draws, micro), torch.split(partners, micro), strict=True):
+        images, targets = _batch(state, part, others)
         with autocast(state.device, state.bfloat16):
             logits = state.model(images)
-        loss = F.cross_entropy(
-            logits.float(), labels, label_smoothing=state.recipe.label_smoothing
-        )
+        loss = cross_entropy(logits.float(), targets, state.recipe.label_smoothing)
         (loss * (len(part) / len(draws))).backward()  # type: ignore[no-untyped-call]
-        wrong = (logits.detach().argmax(1) != labels).sum()
+        wrong = wrong_answers(logits.detach(), targets)
         sums += torch.stack([loss.detach() * len(part), wrong.to(sums.dtype)])
     if state.recipe.clip_norm is not None:
         nn.utils.clip_grad_norm_(state.model.parameters(), state.recipe.clip_norm)
     state.optimizer.step()
     state.totals.add_(sums)
+
+
+def _batch(state: TrainState, draws: Tensor, others: Tensor) -> tuple[Tensor, Targets]:
+    """Return augmented images (b, c, h, w) and their targets.
+
+    Args:
+        state: The training state.
+        draws: int64 (b, 11).
+        others: Rows of the images that those are mixed with, if the recipe mixes.
+    """
+    labels = state.labels.index_select(0, draws[:, 0])
+    images = _augmented(state, draws)
+    if not state.recipe.mixes:
+        return images, Targets(labels)
+    images, share = augmentation.mix(images, _augmented(state, others), draws)
+    return images, Targets(labels, state.labels.index_select(0, others[:, 0]), share)
+
+
+def _augmented(state: TrainState, draws: Tensor) -> Tensor:
+    images = state.normalise(augmentation.crop_and_flip(state.images, draws))
+    if state.recipe.cutout:
+        images = augmentation.cutout(images, draws, state.recipe.cutout)
+    return images
 
 
 def captured_step(state: TrainState, batch_size: int, micro: int) -> Callable[[Tensor], None]:
@@ -120,7 +139,7 @@ class Stepper:
         self._step: Callable[[Tensor], None] | None = None
 
     def __call__(self, draws: Tensor) -> None:
-        """Train on a batch (b, 6).
+        """Train on a batch (b, 11).
 
         Raises:
             TrainingOutOfMemory: If half the micro-batch does not fit either.

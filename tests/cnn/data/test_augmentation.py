@@ -41,7 +41,7 @@ def test_erase_equals_torchvision(cutout: int) -> None:
     pool = images(100, side).float()
     plan = plan_for(100, side, 0)
     ours = augment.cutout(pool, plan, cutout)
-    for image, before, (*_, y, x) in zip(ours, pool, plan.tolist(), strict=True):
+    for image, before, (_, _, _, _, y, x, *_) in zip(ours, pool, plan.tolist(), strict=True):
         top, left = y - cutout // 2, x - cutout // 2
         bottom, right = min(top + cutout, side[0]), min(left + cutout, side[1])
         top, left = max(top, 0), max(left, 0)
@@ -83,6 +83,44 @@ def test_a_plan_takes_every_image_once_and_follows_the_seed() -> None:
     assert torch.equal(plan[:, 0].sort().values, torch.arange(500))
     assert torch.equal(plan, plan_for(500, (8, 8), 1))
     assert not torch.equal(plan, plan_for(500, (8, 8), 1, seed=1))
+
+
+@pytest.mark.parametrize(("mixup", "cutmix"), [(0.2, 0.0), (0.0, 1.0), (1.0, 1.0)])
+def test_mixing_has_the_law_of_its_recipe(mixup: float, cutmix: float) -> None:
+    """A Beta(a, a) has mean 1/2 and variance 1 / (4 (2 a + 1)); patches are clipped."""
+    n, side = 20_000, (32, 24)
+    draws = [
+        augment.draw_augmentations(n, side, generator, mixup=mixup, cutmix=cutmix)
+        for generator in (torch.Generator().manual_seed(s) for s in (0, 0, 1))
+    ]
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0][:, 6:], draws[2][:, 6:])
+    blend, top, bottom, left, right = draws[0][:, 6:].unbind(1)
+    area = (bottom - top) * (right - left)
+    assert not (blend * area).any()
+    assert top.min() >= left.min() >= 0
+    assert bottom.max() <= 32
+    assert right.max() <= 24
+    if mixup and not cutmix:
+        shares = blend / 2**16
+        assert shares.mean() == pytest.approx(0.5, abs=0.02)
+        assert shares.var() == pytest.approx(1 / (4 * (2 * mixup + 1)), abs=0.01)
+    blended = int((blend > 0).sum()) / n  # shares below 1/131072 are none
+    assert blended == pytest.approx(
+        {(0.2, 0.0): 0.95, (0.0, 1.0): 0.0}.get((mixup, cutmix), 0.5), abs=0.03
+    )
+    assert (area > 0).any() == (cutmix > 0)
+
+
+def test_nothing_more_is_drawn_without_mixing() -> None:
+    """Trainings of recipes stored before go on bit for bit."""
+    generators = [torch.Generator().manual_seed(0) for _ in range(2)]
+    plan = augment.draw_augmentations(50, (8, 8), generators[0], padding=1, flip=True)
+    for end in (3, 3, 2, 8, 8):
+        torch.randint(end, (50,), generator=generators[1])
+    assert torch.equal(plan[:, 0], torch.randperm(50, generator=generators[1]))
+    assert torch.equal(*(g.get_state() for g in generators))
+    assert not plan[:, 6:].any()
 
 
 def test_without_padding_and_flip_images_pass_unchanged() -> None:

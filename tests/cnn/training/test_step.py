@@ -22,6 +22,7 @@ from tests.cnn.kit import digits, equal, network, weights
 CPU = torch.device("cpu")
 PLAIN = replace(get_recipe("seed-search"), crop_padding=0, flip=False)
 FAST = replace(get_recipe("fast version 1"), crop_padding=1, cutout=3)
+MIXED = replace(PLAIN, mixup=0.4, cutmix=1.0, label_smoothing=0.1)
 
 
 def run_of(recipe: Recipe, model: nn.Module | None = None) -> TrainState:
@@ -41,7 +42,7 @@ def test_recipe_chooses_its_optimizer(optimizer: Literal["muon", "adamw"]) -> No
     twins: torch.optim.Optimizer = rest
     if optimizer == "adamw":
         twins = torch.optim.AdamW(twin.parameters(), lr=0.05, betas=(0.9, 0.999), weight_decay=0)
-    draws = torch.zeros((32, 6), dtype=torch.int64)
+    draws = torch.zeros((32, 11), dtype=torch.int64)
     draws[:, 0] = torch.arange(32)
     train_step(run, draws, micro=32)
     images = (digits().train.images[:32] / 255 - 0.3) / 0.35
@@ -67,7 +68,13 @@ def test_recipe_chooses_its_optimizer(optimizer: Literal["muon", "adamw"]) -> No
 def plans(run: TrainState, batch_size: int, steps: int) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
     plan = augment.draw_augmentations(
-        len(run.labels), run.images.side, generator, padding=run.images.padding, flip=True
+        len(run.labels),
+        run.images.side,
+        generator,
+        padding=run.images.padding,
+        flip=True,
+        mixup=run.recipe.mixup,
+        cutmix=run.recipe.cutmix,
     )
     return list(torch.split(plan, batch_size))[:steps]
 
@@ -83,7 +90,7 @@ def test_step_is_textbook_sgd() -> None:
     data = digits()
     rows = [torch.arange(64), torch.arange(64, 128), torch.arange(128, 192)]
     for row in rows:
-        plan = torch.zeros((64, 6), dtype=torch.int64)
+        plan = torch.zeros((64, 11), dtype=torch.int64)
         plan[:, 0] = row
         train_step(run, plan, micro=64)
         images = (data.train.images[row] / 255 - 0.3) / 0.35
@@ -96,7 +103,32 @@ def test_step_is_textbook_sgd() -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("recipe", [PLAIN, FAST])
+def test_a_mixed_step_learns_mixed_labels() -> None:
+    """Against torch's cross entropy of probabilities, on images mixed one by one."""
+    run, twin = run_of(MIXED), network(dropout=0.0)
+    (draws,) = plans(run, 64, steps=1)
+    train_step(run, draws, micro=64)
+    data = digits()
+    pool = (data.train.images / 255 - 0.3) / 0.35
+    flipped = [pool[d[0]].flip(2) if d[3] else pool[d[0]] for d in draws.tolist()]
+    images, labels = torch.stack(flipped), F.one_hot(data.train.labels[draws[:, 0]], 10).float()
+    for i, row in enumerate(draws.tolist()):
+        blend, top, bottom, left, right = row[6:]
+        share = blend / 2**16 + (bottom - top) * (right - left) / 64
+        own = flipped[i] * (1 - blend / 2**16) + flipped[i - 1] * blend / 2**16
+        own[:, top:bottom, left:right] = flipped[i - 1][:, top:bottom, left:right]
+        images[i] = own
+        other = data.train.labels[draws[i - 1, 0]]
+        labels[i] = labels[i] * (1 - share) + F.one_hot(other, 10) * share
+    loss = F.cross_entropy(twin(images), labels, label_smoothing=0.1)
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.optim.SGD(twin.parameters(), lr=0.05).step()
+    for ours, theirs in zip(weights(run.model), weights(twin), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(run.totals[0], loss.detach() * 64, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("recipe", [PLAIN, FAST, MIXED])
 def test_static_step_equals_the_plain_step(recipe: Recipe) -> None:
     plain, static = run_of(recipe), run_of(recipe)
     replay = captured_step(static, 64, 64)
@@ -107,8 +139,9 @@ def test_static_step_equals_the_plain_step(recipe: Recipe) -> None:
     assert torch.equal(plain.totals, static.totals)
 
 
-def test_micro_batches_keep_the_mean_loss() -> None:
-    whole, parts = (run_of(PLAIN, network(norm=False, dropout=0.0)) for _ in range(2))
+@pytest.mark.parametrize("recipe", [PLAIN, MIXED])
+def test_micro_batches_keep_the_mean_loss(recipe: Recipe) -> None:
+    whole, parts = (run_of(recipe, network(norm=False, dropout=0.0)) for _ in range(2))
     for plan in plans(whole, 64, steps=5):
         train_step(whole, plan, 64)
         train_step(parts, plan, 24)

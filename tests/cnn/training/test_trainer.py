@@ -19,7 +19,7 @@ from tests.cnn.kit import digits, equal, network, weights
 
 SEARCH = replace(get_recipe("seed-search"), crop_padding=1, flip=False)
 FAST = replace(get_recipe("fast"), crop_padding=1, flip=False)
-MEAN = replace(FAST, ema=0.99, cutout=2)
+MEAN = replace(FAST, ema=0.99, cutout=2, mixup=0.4, cutmix=1.0)
 
 
 def curve(result: TrainingResult) -> list[tuple[float | None, ...]]:

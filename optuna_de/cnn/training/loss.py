@@ -1,0 +1,53 @@
+"""Loss of a step: cross entropy of the logits, and the answers that are wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What a batch of images shows.
+
+    Args:
+        labels: int64 (b,).
+        others: Labels of the images that they are mixed with, or None.
+        share: Share in [0, 1] of those, float32 (b,), or None.
+    """
+
+    labels: Tensor
+    others: Tensor | None = None
+    share: Tensor | None = None
+
+
+def cross_entropy(logits: Tensor, targets: Targets, smoothing: float) -> Tensor:
+    """Return the mean loss of a batch: cross entropy in nats, label smoothing included.
+
+    That of a mixed image is the mean over its two classes by their shares, which is the cross
+    entropy of the mixed label.
+
+    Args:
+        logits: float32 (b, classes).
+        targets: Of the same images.
+        smoothing: Label smoothing in [0, 1).
+    """
+    if targets.share is None or targets.others is None:
+        return F.cross_entropy(logits, targets.labels, label_smoothing=smoothing)
+    own, other = (
+        F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
+        for labels in (targets.labels, targets.others)
+    )
+    return torch.lerp(own, other, targets.share).mean()
+
+
+def wrong_answers(logits: Tensor, targets: Targets) -> Tensor:
+    """Return how many answers are wrong; of a mixed image each class counts by its share."""
+    answers = logits.argmax(1)
+    wrong = (answers != targets.labels).float()
+    if targets.share is not None and targets.others is not None:
+        wrong = torch.lerp(wrong, (answers != targets.others).float(), targets.share)
+    return wrong.sum()
