@@ -86,6 +86,9 @@ class Fit:
         str | None, Option("Name of the study (default: data set and fit).", "Study")
     ] = None
     seed: Annotated[int, Option("Seed of the search and of all trainings.", "Study")] = 0
+    inheritance: Annotated[
+        bool, Option("Let children start from their best parent's weights.", "Search")
+    ] = False
     device: Annotated[str, Option("auto, cpu, cuda, cuda:1 or mps.", "Machine")] = "auto"
     workers: Annotated[
         int | None,
@@ -231,7 +234,10 @@ class _Run:
 
     def _bare(self) -> Search:
         chosen = {f.name: getattr(self.choice, f.name) for f in fields(DataChoice)}
-        own = ("between", "max_error", "max_macs", "storage", "seed", "device", "artifacts")
+        own = (
+            *("between", "max_error", "max_macs", "storage", "seed", "device", "artifacts"),
+            "inheritance",
+        )
         name = f"{Path(self.choice.source).resolve().name.lower()}-fit"
         chosen["validation_fraction"] = self._held()
         return Search(

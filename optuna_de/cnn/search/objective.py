@@ -14,6 +14,7 @@ from zlib import crc32
 
 import optuna
 import torch
+from torch import nn
 
 from optuna_de._files import make_folder
 from optuna_de.cnn.architecture.cost import count_parameters
@@ -23,6 +24,7 @@ from optuna_de.cnn.architecture.space import CNNSpace
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.search.fidelity import Ladder, reduced
+from optuna_de.cnn.search.heritage import heritage_of, start_from, store_weights
 from optuna_de.cnn.study.attributes import (
     measured_price,
     record,
@@ -71,6 +73,9 @@ class CNNObjective:
         ladder: Fidelities of rungs, each of which trains a network anew; ``halving`` then decides
             after a rung. Empty trains once, on all images for ``epochs``.
         stop_dead: Stop a network that only guesses after its first epoch.
+        inheritance: Whether a child starts from the weights of its best parent, and each rung
+            from those of the rung below; they are stored in ``artifacts``, and the attribute
+            ``inherited`` says what was found.
         checkpoints: Folder for the checkpoint of a running trial, from which a retry goes on, on
             any machine that sees the folder.
         artifacts: Folder for the files of trials, for optuna-dashboard; ``None`` for none.
@@ -91,6 +96,7 @@ class CNNObjective:
     halving: Halving | None = None
     ladder: Ladder = ()
     stop_dead: bool = False
+    inheritance: bool = False
     checkpoints: Path | None = None
     artifacts: Path | None = None
     on_epoch: Callable[[optuna.Trial, Epoch], None] = field(default=lambda trial, epoch: None)
@@ -106,6 +112,8 @@ class CNNObjective:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}, but must be 1 or more.")
+        if self.inheritance and self.artifacts is None:
+            raise ValueError("inheritance needs a folder of artifacts, in which weights lie.")
         if self.prices is not None:
             object.__setattr__(self, "space", replace(self.space, priced=self.prices))
         for folder in filter(None, (self.checkpoints, self.artifacts)):
@@ -248,10 +256,11 @@ class CNNObjective:
         batch = self.batch_size or self.recipe.batch_size
         place = f"rung {rung} of {len(self.ladder)}, " if rung else ""
         tell = epoch_teller(trial, place, epochs)
+        model = build_fitting(genome, self.space, batch, torch.device(self.device), seed)
         result = train(
-            build_fitting(genome, self.space, batch, torch.device(self.device), seed),
+            model,
             data,
-            self.recipe,
+            self._inherit(trial, genome, model, seed, rung),
             epochs=epochs,
             batch_size=self.batch_size,
             seed=seed,
@@ -261,9 +270,26 @@ class CNNObjective:
             stop_dead=self.stop_dead,
             checkpoint=file,
         )
+        if self.inheritance and self.artifacts is not None and result.status == "ok":
+            store_weights(trial, model, self.artifacts, rung)
         if file is not None:
             discard_checkpoint(file)
         return result
+
+    def _inherit(
+        self, trial: optuna.Trial, genome: Genome, model: nn.Module, seed: int, rung: int
+    ) -> Recipe:
+        """Let a network start from weights that it inherits; return the recipe that goes on."""
+        if not self.inheritance or self.artifacts is None:
+            return self.recipe
+        heritage = heritage_of(trial, genome, self.artifacts, rung)
+        he = self.recipe.initialisation == "he"
+        said = start_from(model, genome, heritage, self.space, self.data, seed, he=he)
+        if rung < 2:
+            record(trial, inherited=said)
+        if heritage.is_lost:
+            _logger.warning("Trial %d starts %s.", trial.number, said)
+        return replace(self.recipe, initialisation="torch") if heritage.parent else self.recipe
 
     def _after(
         self,

@@ -186,6 +186,13 @@ class Search(DataChoice):
             "Let a Gaussian process choose which child to train (modern: on, seed: off).", "Search"
         ),
     ] = True
+    inheritance: Annotated[
+        bool,
+        Option(
+            "Let a child start from its best parent's weights, kept among the artifacts.",
+            "Search",
+        ),
+    ] = False
     warm_start: Annotated[
         tuple[str, ...],
         Option("First networks, e.g. resnet20,B16k3-MP-B32k3-GAP.", "Search", parse=_texts),
@@ -440,6 +447,7 @@ class Search(DataChoice):
             seed=self.seed,
             halving=self._halving(epochs) if wanted else None,
             ladder=self.ladder,
+            inheritance=self.inheritance,
             stop_dead=not self.is_seed and steps >= TELLING_STEPS,
             checkpoints=self.checkpoints or self.artifacts / "checkpoints",
             artifacts=self.artifacts,
@@ -495,7 +503,8 @@ class Search(DataChoice):
         limits = [i for i in self.limits if i.price != PARAMETERS or self.region is None]
         known = {"limits": ", ".join(map(str, limits)) or "none"}
         ladder = ladder_text(self.ladder) or None
-        return {**region, "weights": weights, **known, "ladder": ladder, **self._device}
+        heirs = {"inheritance": "on" if self.inheritance else "off"}
+        return {**region, "weights": weights, **known, "ladder": ladder, **heirs, **self._device}
 
     def _fitted(self, text: str) -> dict[str, Any]:
         """Spell a known network in this space, pools dropped that the images do not allow."""

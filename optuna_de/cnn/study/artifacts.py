@@ -7,7 +7,7 @@ Optuna registers an artifact before it writes the file, so a killed upload leave
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -73,9 +73,19 @@ def upload(
         warn_once(f"Drawings and curves of trials cannot be stored: {reason(error)}.")
 
 
+def upload_weights(trial: optuna.Trial, store: ArtifactStore, name: str, content: bytes) -> None:
+    """Write weights as an artifact of a running trial; a warning is logged if that fails."""
+    try:
+        _upload(trial, store, {name: content})
+    except OSError as error:
+        warn_once(
+            f"Weights of trials cannot be stored, so no child starts from them: {reason(error)}."
+        )
+
+
 def _upload(trial: optuna.Trial, store: ArtifactStore, contents: Mapping[str, bytes]) -> None:
     frozen = _compat.frozen(trial)
-    stored, present = _recorded(frozen), read(frozen, store)
+    stored, present = _recorded(frozen), read(frozen, store, contents)
     with TemporaryDirectory() as folder:
         for name, content in contents.items():
             if present.get(name) == content:
@@ -89,12 +99,19 @@ def _upload(trial: optuna.Trial, store: ArtifactStore, contents: Mapping[str, by
     _compat.set_system_attr(trial.study, frozen, FILES_KEY, stored)
 
 
-def read(trial: FrozenTrial, store: ArtifactStore) -> dict[str, bytes]:
+def read(
+    trial: FrozenTrial, store: ArtifactStore, names: Container[str] | None = None
+) -> dict[str, bytes]:
     """Return the whole files of a trial by name.
 
     Missing and torn files are left out, and those whose recorded id names no file of the store.
+
+    Args:
+        trial: Any trial.
+        store: Where Optuna keeps artifacts.
+        names: Names to read; None reads all.
     """
-    recorded = _recorded(trial)
+    recorded = {n: e for n, e in _recorded(trial).items() if names is None or n in names}
     contents = {name: _content(store, entry["artifact"]) for name, entry in recorded.items()}
     return {
         name: content

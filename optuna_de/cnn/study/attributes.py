@@ -38,7 +38,11 @@ if TYPE_CHECKING:
 CurveRows: TypeAlias = "list[list[float | None]]"
 ATTRIBUTES: Mapping[str, Callable[[object], Any]] = {
     **dict.fromkeys(
-        ("architecture", "machine", "precision", "progress", "reason", "status"), read_text
+        (
+            *("architecture", "inherited", "machine", "precision"),
+            *("progress", "reason", "status"),
+        ),
+        read_text,
     ),
     **dict.fromkeys(("epochs", "generation", "macs", "passes", "seed"), read_count),
     **{"seconds": read_number, "curve": read_curve, "measured": read_numbers},

@@ -32,7 +32,7 @@ _READERS: Mapping[str, Callable[[object], bool]] = {
 SETUP_KEY = "optuna_de:setup"
 SOURCE_KEY = "optuna_de:data source"
 """User attribute of a study: where its images were found and how they were read."""
-_BEFORE = {"objectives": "error, parameters"}
+_BEFORE = {"objectives": "error, parameters", "inheritance": "off"}
 """What studies used that were stored before it was recorded."""
 _LATER = ("region", "weights", "limits", "ladder")
 """What studies of version 0.1.0 do not record; they go on with any."""
