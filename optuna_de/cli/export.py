@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from optuna_de._files import make_folder
-from optuna_de.cli.console import console, say
+from optuna_de.cli.console import console, errors, say
 from optuna_de.cli.options import Opt, spread
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.evaluation.int8_export import Int8Export, export_int8
@@ -108,22 +108,31 @@ def predict(
     model: Annotated[
         Path, typer.Argument(help="Model folder, or exported .onnx, .safetensors or .pt2.")
     ],
-    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
     top: Annotated[int, Opt(help="Classes to show of each image.")] = 3,
     as_json: Annotated[bool, Opt("--json", help="Print JSON.")] = False,
     trust: Annotated[
         bool, Opt("--trust", help="Read a .pt2, which can run any code of its writer.")
     ] = False,
 ) -> None:
-    """Classify images with a trained or exported network."""
+    """Classify images with a trained or exported network.
+
+    A file that cannot be read gets a row that says so, and the exit code is 1.
+    """
     predictions = classify(open_model(model, trust=trust), images, top=top)
     if as_json:
         typer.echo(json.dumps([_plain(one) for one in predictions], indent=1))
     else:
         console.print(_table(predictions))
+    unread = sum(bool(one.problem) for one in predictions)
+    if unread:
+        say(f"{unread} of {len(predictions)} files could not be read.", errors)
+        raise typer.Exit(1)
 
 
 def _plain(one: Prediction) -> dict[str, object]:
+    if one.problem:
+        return {"file": one.file, "problem": one.problem}
     likely = [{"class": name, "probability": chance} for name, chance in one.likely]
     return {"file": one.file, "likely": likely}
 
@@ -131,6 +140,9 @@ def _plain(one: Prediction) -> dict[str, object]:
 def _table(predictions: tuple[Prediction, ...]) -> Table:
     table = Table(Column("file", overflow="fold"), "class", "probability", "then")
     for one in predictions:
+        if one.problem:
+            table.add_row(_shown(one.file), "", "", _shown(one.problem))
+            continue
         (name, chance), *others = one.likely
         then = ", ".join(f"{other} {value:.1%}" for other, value in others)
         table.add_row(_shown(one.file), _shown(name), f"{chance:.1%}", _shown(then))

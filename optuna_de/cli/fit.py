@@ -24,7 +24,7 @@ from optuna_de.cli.options import (
     spread,
 )
 from optuna_de.cli.progress.search_progress import search_progress
-from optuna_de.cli.train import INTERRUPTED, folder_name, run_training
+from optuna_de.cli.train import INTERRUPTED, run_training
 from optuna_de.cnn.architecture.region import parse_size
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.evaluation.candidates import load_candidates
@@ -129,5 +129,4 @@ def best(
     job = candidates.job(
         network, recipe=recipe, epochs=epochs, batch_size=None, seed=0, device=device
     )
-    folder = out or Path("optuna_de_models", folder_name(network))
-    raise typer.Exit(run_training(job, candidates.choice, folder))
+    raise typer.Exit(run_training(job, candidates.choice, network, out))

@@ -44,6 +44,7 @@ from optuna_de.cnn.training.device import use_threads
 from optuna_de.storage.open_storage import open_study
 
 INTERRUPTED = 130
+HOME = Path("optuna_de_models")
 RESUME = "Interrupted. Run the same command to continue from the last finished epoch."
 
 
@@ -94,8 +95,7 @@ def train(
         device=device,
         keep_validation=keep_validation,
     )
-    folder = out or Path("optuna_de_models", folder_name(network))
-    raise typer.Exit(run_training(job, candidates.choice, folder))
+    raise typer.Exit(run_training(job, candidates.choice, network, out))
 
 
 def open_named(study_name: str | None, storage: str, *, needed: bool) -> optuna.Study | None:
@@ -110,8 +110,11 @@ def folder_name(network: Candidate) -> str:
     return re.sub(r"[^\w.-]+", "-", short)
 
 
-def run_training(job: TrainingJob, choice: DataChoice, folder: Path) -> int:
+def run_training(
+    job: TrainingJob, choice: DataChoice, network: Candidate, out: Path | None
+) -> int:
     """Run the final training of one network in a folder and return the exit code."""
+    folder = out or HOME / folder_name(network)
     claim_result_folder(folder, job.setup())
     result, code = read_result(folder), 0
     if result is None:
@@ -123,7 +126,7 @@ def run_training(job: TrainingJob, choice: DataChoice, folder: Path) -> int:
         except KeyboardInterrupt:
             say(RESUME)
             return INTERRUPTED
-        write_weights(job, weights, folder)
+        write_weights(job, weights, folder, HOME if out is None else None)
         test = choice.load_test()
         result = final_result(job, weights, score_final_training(job, weights, test))
         code = _write(result, folder)

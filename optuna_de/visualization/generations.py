@@ -14,7 +14,7 @@ from optuna_de.visualization import style
 from optuna_de.visualization.trials import finished_trials, objective_plane
 from optuna_de.visualization.trials.objective_plane import Axes, Plane, Point
 
-TITLE = "Generations"
+TITLE = "Pareto front and generations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def _front(info: Info) -> list[go.Scatter]:
     best = sorted((p.x, p.y) for p in info.points if p.on_front)
     line = {"color": INK, "width": 1.2, "shape": info.plane.step}
     x, y = [p[0] for p in best], [p[1] for p in best]
-    return [go.Scatter(x=x, y=y, mode="lines", line=line, name="front", hoverinfo="skip")]
+    return [go.Scatter(x=x, y=y, mode="lines", line=line, name="Pareto front", hoverinfo="skip")]
 
 
 def _clouds(info: Info) -> list[go.Scatter]:
@@ -95,7 +95,8 @@ def _clouds(info: Info) -> list[go.Scatter]:
 
 
 def _generation_marker(generations: Sequence[int]) -> dict[str, Any]:
-    bar = {"title": {"text": "Generation"}, "outlinewidth": 0, "thickness": 14}
+    bar = {"title": {"text": "Generation<br>(0: initial<br>population)"}, "outlinewidth": 0}
+    bar |= {"thickness": 14}
     if len(set(generations)) < 8:
         bar |= {"tickvals": sorted(set(generations))}
     return {"color": generations, "colorscale": style.ordered_scale(), "colorbar": bar}

@@ -206,8 +206,9 @@ def _group(operator: str, nodes: Sequence[Node], marked: set[int]) -> go.Scatter
 
 
 def _hover(node: Node) -> str:
-    planned = "" if node.generation is None else f", generation {node.generation}"
-    head = f"<b>Trial {node.number}</b>, {style.shown(node.operator)}{planned}"
+    origin = finished_trials.generation_text(node.generation)
+    made = f", {style.shown(node.operator)}" if node.generation else ""
+    head = f"<b>Trial {node.number}</b>, {origin}{made}"
     return "<br>".join(
         [head, f"{node.value:.6g}", *([style.shown(node.label)] * bool(node.label))]
     )

@@ -79,7 +79,8 @@ def test_a_table_shows_the_likeliest_classes(here: Path, capsys: Output) -> None
         (["predict", "nowhere", "0.png"], "There is no model nowhere."),
         (["predict", "0.png", "0.png"], "0.png is no model; give a model folder or"),
         (["predict", "net.v2", "0.png", "no.png"], "There is no image no.png."),
-        (["predict", "net.v2", "net.v2/model.json"], "cannot be read as an image"),
+        (["predict", "net.v2", "net.v2"], "net.v2 is no folder with images."),
+        (["predict", "a.py", "0.png"], "a.py is a program, not a model file; run it on one"),
         (["predict", "net.v2", "0.png", "--top", "0"], "top must be at least 1, but is 0."),
         (["predict", "net.v2/model.pt", "0.png"], "net.v2/model.pt is no model"),
     ],
@@ -87,6 +88,7 @@ def test_a_table_shows_the_likeliest_classes(here: Path, capsys: Output) -> None
 def test_what_is_wrong_is_said_in_one_sentence(
     here: Path, capsys: Output, arguments: list[str], why: str | None
 ) -> None:
+    (here / "a.py").write_text("")
     before = sorted(here.iterdir())
     if why is None:
         assert run([*arguments, "--format", "safetensors"]) == 0
@@ -99,6 +101,24 @@ def test_what_is_wrong_is_said_in_one_sentence(
     assert err.count("\n") == 1
     assert why in err
     assert sorted(here.iterdir()) == before
+
+
+def test_folders_are_classified_and_an_unreadable_file_has_a_row(
+    here: Path, capsys: Output
+) -> None:
+    (here / "more").mkdir()
+    (here / "0.png").rename(here / "more" / "b.png")
+    (here / "more" / "a.png").write_text("torn")
+    assert run(["predict", "net.v2", "1.png", "more", "--json"]) == 1
+    out, err = capsys.readouterr()
+    first, torn, last = json.loads(out)
+    assert [Path(one["file"]).name for one in (first, torn, last)] == ["1.png", "a.png", "b.png"]
+    assert "likely" in first
+    assert "likely" in last
+    assert "a.png cannot be read as an image" in torn["problem"]
+    assert err == "1 of 3 files could not be read.\n"
+    assert run(["predict", "net.v2", "more"]) == 1
+    assert "cannot be read as an image" in capsys.readouterr().out
 
 
 def test_a_missing_extra_is_named(

@@ -118,8 +118,11 @@ def test_with_a_kept_validation_split_both_figures_are_told(
     assert "1,294 images, 144 kept to choose the best epoch" in out
     assert "Last epoch (2): test accuracy" in out
     assert "Epoch chosen by validation (" in out
-    (folder,) = Path("optuna_de_models").iterdir()
+    folder, script = sorted(Path("optuna_de_models").iterdir())
     assert folder.name.startswith(SMALL)
+    assert script.name == "plotly.min.js"
+    assert '<script charset="utf-8" src="../plotly.min.js">' in (folder / "curve.html").read_text()
+    assert (folder / "curve.html").stat().st_size < 50_000
 
 
 def test_ctrl_c_says_how_to_go_on(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import optuna_de
+from optuna_de.visualization import generations
 
 EXAMPLES = Path(optuna_de.__file__).parents[1] / "examples"
 
@@ -50,7 +51,7 @@ def test_plots_are_shown(outputs: list[dict[str, Any]]) -> None:
     kind = "application/vnd.plotly.v1+json"
     layouts = [shown[kind]["layout"] for shown in outputs if kind in shown]
     titles = [layout["title"]["text"] for layout in layouts if "title" in layout]
-    assert titles == ["Generations", "Front over time", "Learning curves", "Lineage"]
+    assert titles == [generations.TITLE, "Front over time", "Learning curves", "Lineage"]
     assert len(layouts) == 5, "and a comparison"
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 _FOLDERS = ("--data", "--data-dir")
 _PLAIN = re.compile(r"(?=.*[./\\])[\w ./\\~-]+")
 """A path; names of data sets, addresses and patterns of files are left to the data's module."""
-_MODEL_COMMANDS = ("export", "predict")
+_IMAGE_COMMANDS, _MODEL_COMMANDS = ("fit", "data"), ("export", "predict")
 
 
 def check_early(command: str, arguments: Sequence[str]) -> None:
@@ -24,10 +24,11 @@ def check_early(command: str, arguments: Sequence[str]) -> None:
     """
     if "--help" in arguments or "--download" in arguments:
         return
-    for value in _values(arguments):
+    first = next(iter(arguments), "")
+    images = [first] if command in _IMAGE_COMMANDS and first[:1] != "-" else []
+    for value in [*_values(arguments), *images]:
         if _PLAIN.fullmatch(value) and not Path(value).exists():
             raise ValueError(f"There is no folder {value}.")
-    first = next(iter(arguments), "")
     if command in _MODEL_COMMANDS and first[:1] not in ("", "-") and not Path(first).exists():
         raise ValueError(f"There is no model {first}.")
 

@@ -157,15 +157,15 @@ def _train_all(
             except TrainingFailedError as error:
                 failed[run] = str(error)
                 continue
-        if not _written(job, weights, run):
+        if not _written(job, weights, run, folder):
             kept[run] = weights
     return kept, failed
 
 
-def _written(job: TrainingJob, weights: FinalWeights, run: Path) -> bool:
+def _written(job: TrainingJob, weights: FinalWeights, run: Path, folder: Path) -> bool:
     """Write the weights; return whether they can be read again from the checkpoint."""
     try:
-        write_weights(job, weights, run)
+        write_weights(job, weights, run, folder)
     except OSError as error:
         warn_once(f"The weights of {run} cannot be written yet: {reason(error)}.")
     return weights.result.saved
@@ -190,18 +190,18 @@ def _score_all(
             weights = kept.get(run) or run_final_training(job, run)
             test = load_test() if test is None else test
             result = final_result(job, weights, score_final_training(job, weights, test))
-            _write_again(job, weights, result, run)
+            _write_again(job, weights, result, run, folder)
         results[network.name, seed] = result
     return results
 
 
 def _write_again(
-    job: TrainingJob, weights: FinalWeights, result: dict[str, Any], run: Path
+    job: TrainingJob, weights: FinalWeights, result: dict[str, Any], run: Path, folder: Path
 ) -> None:
     """Write the result, and before it weights that could not be written earlier."""
     try:
         if not (run / DESCRIPTION).is_file():
-            write_weights(job, weights, run)
+            write_weights(job, weights, run, folder)
         write_result(result, run)
     except OSError as error:
         warn_once(f"The result of {run} cannot be written: {reason(error)}.")

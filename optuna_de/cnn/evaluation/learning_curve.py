@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ from optuna_de.cnn.evaluation.training_job import TrainingJob
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+SCRIPT = "plotly.min.js"
+"""The file of plotly's script (5 MB), which the pages of several trainings share."""
 
 
 def curve_rows(job: TrainingJob, fitted: FinalWeights) -> list[dict[str, float | int | None]]:
@@ -38,14 +42,27 @@ def curve_rows(job: TrainingJob, fitted: FinalWeights) -> list[dict[str, float |
 
 
 def write_curves(
-    job: TrainingJob, fitted: FinalWeights, folder: Path, plotlyjs: bool | str = True
+    job: TrainingJob, fitted: FinalWeights, folder: Path, home: Path | None = None
 ) -> None:
-    """Write ``curve.csv``, ``curve.json`` and ``curve.html``; ``plotlyjs`` as plotly has it."""
+    """Write the learning curve: ``curve.csv``, ``curve.json`` and ``curve.html``.
+
+    The page holds plotly's script itself, or finds it in the folder ``home``.
+    """
     rows = curve_rows(job, fitted)
     write_text(folder / "curve.csv", csv_text(rows[0], (row.values() for row in rows)))
     write_text(folder / "curve.json", json.dumps(rows, indent=1) + "\n")
-    page = curve_figure(rows, render(job.genome)).to_html(include_plotlyjs=plotlyjs)
+    script = True if home is None else shared_script(home, folder)
+    page = curve_figure(rows, render(job.genome)).to_html(include_plotlyjs=script)
     write_text(folder / "curve.html", page)
+
+
+def shared_script(home: Path, folder: Path) -> str:
+    """Write plotly's script into ``home`` once; return its address for pages of ``folder``."""
+    from plotly.offline import get_plotlyjs
+
+    if not (home / SCRIPT).is_file():
+        write_text(home / SCRIPT, get_plotlyjs())
+    return Path(os.path.relpath(home / SCRIPT, folder)).as_posix()
 
 
 def curve_figure(rows: Sequence[dict[str, float | int | None]], title: str) -> go.Figure:

@@ -41,7 +41,7 @@ _PAGES = 10_000_000  # bytes of the pages of one training, plotly's script among
 
 
 def write_weights(
-    job: TrainingJob, weights: FinalWeights, folder: Path, plotlyjs: bool | str = True
+    job: TrainingJob, weights: FinalWeights, folder: Path, home: Path | None = None
 ) -> None:
     """Write the weights, curve and layers of a final training to its result folder.
 
@@ -49,7 +49,8 @@ def write_weights(
         job: The training.
         weights: Its outcome.
         folder: The result folder.
-        plotlyjs: Where the page of the curve finds plotly; True writes it into the page.
+        home: Folder of the one script that the curves of several trainings share; ``None``
+            writes it into the page.
 
     Raises:
         OSError: If the weights cannot be written; the checkpoint stays.
@@ -70,16 +71,14 @@ def write_weights(
         resizing=job.data.resizing,
     )
     try:
-        _write_pages(job, weights, folder, plotlyjs)
+        _write_pages(job, weights, folder, home)
     except OSError as error:
         warn_once(f"Curves and drawing cannot be written to {folder}: {reason(error)}.")
 
 
-def _write_pages(
-    job: TrainingJob, weights: FinalWeights, folder: Path, plotlyjs: bool | str
-) -> None:
+def _write_pages(job: TrainingJob, weights: FinalWeights, folder: Path, home: Path | None) -> None:
     shape, classes = job.data.image_shape, len(job.data.classes)
-    write_curves(job, weights, folder, plotlyjs)
+    write_curves(job, weights, folder, home)
     write_text(folder / "layers.csv", layer_csv(job.genome, shape, classes))
     write_text(folder / "drawing.svg", draw_svg(job.genome, shape, classes))
 

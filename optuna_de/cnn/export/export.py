@@ -18,11 +18,12 @@ from PIL import Image
 
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.data import augmentation
-from optuna_de.cnn.data.reading.images import SUFFIXES, fit_to, read_image
+from optuna_de.cnn.data.reading.images import fit_to, read_image
 from optuna_de.cnn.export import model_folder
 from optuna_de.cnn.export.classifier import LogitsFunction, on_arrays, require_modules
 from optuna_de.cnn.export.formats import FORMATS
 from optuna_de.cnn.export.model_folder import load_model
+from optuna_de.cnn.export.predict import image_files
 
 TOLERANCE = 1e-4
 """Largest difference of logits from PyTorch's, as a part of the largest logit or of 1."""
@@ -126,11 +127,9 @@ def _real_images(shape: ImageShape, folder: Path | None) -> tuple[NDArray[np.uin
         greys = np.rint(load_digits().images[:_IMAGES] * (255 / 16)).astype(np.uint8)
         images = [fit_to(Image.fromarray(grey), shape) for grey in greys]
         return np.stack(images), f"{_IMAGES} of scikit-learn's digits as {size}"
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
-    if not files:
-        raise ValueError(f"{folder} is no folder with images to check with.")
+    files = image_files(folder)
     chosen = files[:: -(-len(files) // _IMAGES)]
-    images = [read_image(file, shape) for file in chosen]
+    images = [read_image(Path(file), shape) for file in chosen]
     return np.stack(images), f"{len(chosen)} of the {len(files)} images of {folder} as {size}"
 
 

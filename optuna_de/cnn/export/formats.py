@@ -219,6 +219,10 @@ def open_model(path: str | Path, *, trust: bool = False) -> OpenModel:
         return OpenModel(ModelMetadata.of(model), on_arrays(classifier))
     if not path.is_file():
         raise ValueError(f"There is no model {path}.")
+    if path.suffix == ".py":
+        raise ValueError(
+            f"{path} is a program, not a model file; run it on one image: python {path} IMAGE."
+        )
     form = _OPENABLE.get(path.suffix)
     if form is None or form.open is None:
         raise ValueError(

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import jinja2
 import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
 from optuna_de._files import write_text
 from optuna_de._text import printable
-from optuna_de.cnn.fitting.shipping import SCRIPT, Shipped
+from optuna_de.cnn.evaluation.learning_curve import shared_script
+from optuna_de.cnn.fitting.shipping import Shipped
 from optuna_de.visualization import style
 
 PAGE = "index.html"
@@ -44,7 +44,7 @@ def write_page(out: Path, name: str, headline: str, models: Sequence[Shipped]) -
         models=models,
         figure=front_figure(models).to_json().replace("</", "<\\/"),
     )
-    write_text(out / SCRIPT, get_plotlyjs())
+    shared_script(out, out)
     write_text(out / PAGE, page)
     return out / PAGE
 

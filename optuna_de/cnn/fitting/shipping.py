@@ -29,7 +29,7 @@ from optuna_de.cnn.study.attributes import read_attributes
 from optuna_de.cnn.study.trials import CHECKPOINT_KEY
 
 _logger = logging.getLogger(__name__)
-ONNX, SCRIPT = "model.onnx", "plotly.min.js"
+ONNX = "model.onnx"
 """Names of a model's exported file, and of the one script that all pages of a fit share."""
 _BATCH = 250
 
@@ -111,7 +111,7 @@ def _score(
     job = objective.job(trial)
     weights = run_final_training(job, kept)  # its last epoch is there: it returns at once
     folder.mkdir(parents=True, exist_ok=True)
-    write_weights(job, weights, folder, f"../{SCRIPT}")
+    write_weights(job, weights, folder, folder.parent)
     result = final_result(job, weights, score_final_training(job, weights, load_test()))
     write_result(result, folder)
     return result

@@ -19,7 +19,7 @@ from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.architecture.layer_table import layer_rows
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.drawing.plots import draw_svg
-from optuna_de.cnn.report.tables import Rows, cost_rows, origin_rows, setup_rows
+from optuna_de.cnn.report.tables import COMPUTE, Rows, cost_rows, origin_rows, setup_rows
 from optuna_de.cnn.study.attributes import read_attributes
 from optuna_de.cnn.study.objectives import value_text
 from optuna_de.cnn.study.setup import recorded_task
@@ -83,7 +83,7 @@ class ReportContent:
         cost = dict(self.cost)
         return (
             f"{self.finished:,} finished trials, {self.front_size:,} on the front; "
-            f"{cost['epochs trained']} epochs trained in {cost['compute']} of compute."
+            f"{cost['epochs trained']} epochs trained in {cost[COMPUTE]} of compute."
         )
 
 

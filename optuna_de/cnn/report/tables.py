@@ -19,6 +19,8 @@ from optuna_de.cnn.study.setup import setup_text
 from optuna_de.visualization.trials import finished_trials
 
 Rows: TypeAlias = "tuple[tuple[str, str], ...]"
+COMPUTE = "compute (the trials' times added up)"
+CLOCK = "time by the clock (first start to last end; workers run side by side)"
 
 
 def setup_rows(study: optuna.Study) -> Rows:
@@ -43,12 +45,12 @@ def cost_rows(trials: Iterable[FrozenTrial], finished: Sequence[finished_trials.
         ("trials", ", ".join(f"{n:,} {state}" for state, n in states.items()) or "none"),
         ("infeasible trials", f"{sum(not e.feasible for e in finished):,}"),
         ("epochs trained", f"{epochs:,}"),
-        ("compute", duration(sum(e.seconds for e in finished))),
+        (COMPUTE, duration(sum(e.seconds for e in finished))),
     ]
     starts = [t.datetime_start.timestamp() for t in every if t.datetime_start]
     ends = [t.datetime_complete.timestamp() for t in every if t.datetime_complete]
     if starts and ends:
-        rows.append(("first start to last end", duration(max(ends) - min(starts))))
+        rows.append((CLOCK, duration(max(ends) - min(starts))))
     return tuple(rows)
 
 

@@ -53,6 +53,13 @@ class Entry:
         return "added" if self.plan is None else self.plan.operator
 
 
+def generation_text(generation: int | None) -> str:
+    """Return a trial's generation in words; one that no sampler planned was added."""
+    if generation is None:
+        return "added"
+    return f"generation {generation}" if generation else "initial population"
+
+
 def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
     """Return the finished trials in the order of their completion, ties by number."""
     finished = [t for t in _compat.fresh_trials_of(study) if t.state.is_finished()]

@@ -92,7 +92,7 @@ def place(entry: Entry, axes: Axes | None) -> tuple[float, float]:
 
 def hover(point: Point, plane: Plane) -> str:
     """Return what a point says, escaped."""
-    origin = "added" if point.generation is None else f"generation {point.generation}"
+    origin = finished_trials.generation_text(point.generation)
     lines = [f"<b>Trial {point.number}</b>, {origin}", *([shown(point.label)] * bool(point.label))]
     lines += [f"{shown(plane.y_name)}: {point.y:.6g}", f"{shown(plane.x_name)}: {point.x:,.7g}"]
     return "<br>".join([*lines, *(["infeasible"] * (not point.feasible))])

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from optuna_de._text import duration
 from optuna_de.cnn.report.content import read_content
 from optuna_de.cnn.report.report import render_report, write_report
+from optuna_de.cnn.report.tables import COMPUTE
 from optuna_de.cnn.study.setup import SETUP_KEY
 from optuna_de.visualization.plots import plots_for
 from tests.cnn.report import kit as report_kit
@@ -127,7 +128,7 @@ def test_the_content_is_that_of_the_study(study: optuna.Study) -> None:
     )
     assert ("trials", "40 complete") in content.cost
     assert ("epochs trained", "200") in content.cost
-    assert ("compute", "2 min") in content.cost
+    assert (COMPUTE, "2 min") in content.cost
     assert ("40 trials ran on", "2 cores of a test") in content.origin
     assert optuna.__version__ in dict(content.origin)["report written with"]
     layers = content.front[0].layers

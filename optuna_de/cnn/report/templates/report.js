@@ -136,6 +136,14 @@
     });
   });
 
+  /* A click anywhere in a row is one on its button; text can still be marked. */
+  document.querySelector("#front tbody")?.addEventListener("click", (event) => {
+    if (event.target.closest("button") || String(getSelection())) return;
+    const button = event.target.closest("tr")?.querySelector("button");
+    button?.focus({ preventScroll: true });
+    button?.click();
+  });
+
   /* Plotly's text lies inert in the page: to parse it takes longer than to show all the rest. */
   function start() {
     if (window.Plotly) return;
