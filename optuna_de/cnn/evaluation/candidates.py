@@ -133,7 +133,7 @@ class Candidates:
         Args:
             network: What to train.
             recipe: Its name; None is "seed-final" after a search by one of the seed's, else
-                "final". Its augmentation is fitted to the images and the epochs.
+                "final". Its augmentation is fitted to images, epochs and parameters.
             epochs: None takes the recipe's.
             batch_size: None takes the recipe's.
             seed: Of weights, order and augmentation.
@@ -143,7 +143,9 @@ class Candidates:
         Raises:
             ValueError: If a name or number is out of range, or the network does not fit.
         """
-        chosen = fit_recipe(get_recipe(recipe or self._recipe()), self.data, epochs)
+        shape, classes = self.data.image_shape, len(self.data.classes)
+        parameters = count_parameters(network.genome, shape, classes)
+        chosen = fit_recipe(get_recipe(recipe or self._recipe()), self.data, epochs, parameters)
         return TrainingJob(
             genome=network.genome,
             data=self.data,
