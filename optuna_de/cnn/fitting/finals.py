@@ -7,7 +7,8 @@ scored on the validation split. The test split is out of reach here.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -21,38 +22,84 @@ from optuna_de.cnn.architecture.cost import count_parameters
 from optuna_de.cnn.architecture.region import Region
 from optuna_de.cnn.architecture.space import CNNSpace
 from optuna_de.cnn.data.dataset import ImageData
-from optuna_de.cnn.evaluation.final_training import TrainingFailedError, run_final_training
+from optuna_de.cnn.evaluation.final_training import (
+    CHECKPOINT,
+    TrainingFailedError,
+    run_final_training,
+)
 from optuna_de.cnn.evaluation.training_job import TrainingJob
+from optuna_de.cnn.fitting.smoothing import smoothed_errors
 from optuna_de.cnn.recipes import Recipe, fit_recipe, get_recipe
+from optuna_de.cnn.search.fidelity import FACTOR
 from optuna_de.cnn.search.objective import epoch_teller
 from optuna_de.cnn.search.search import Search
-from optuna_de.cnn.study.attributes import record_network, record_training
-from optuna_de.cnn.study.setup import check_setup
+from optuna_de.cnn.study.attributes import (
+    read_attributes,
+    record,
+    record_network,
+    record_training,
+)
+from optuna_de.cnn.study.objectives import ERROR
+from optuna_de.cnn.study.setup import SETUP_KEY, check_setup
 from optuna_de.cnn.study.trials import checkpoint_file, network_of
+from optuna_de.cnn.training.checkpoint import discard_checkpoint
 from optuna_de.cnn.training.device import pick_device
+from optuna_de.cnn.training.epochs import Epoch
+from optuna_de.halving import Halving
 from optuna_de.storage.url import redact
 from optuna_de.worker.signals import GiveBack, stop_requested
 
+HALVING = Halving((1, 2), reduction_factor=FACTOR, full_share=0.0)
+"""Early end of finals: the ladder's rule, after each third of a training."""
+_FEWEST_TO_END = 6  # epochs of a final that may end early
+_USUAL_IMAGES = 1_000
 SEED, EPOCHS, PICK = "final seed", "final epochs", "pick"
 """User attributes of a final, set when it is queued: its seed, epochs, and the search's trial."""
 
 
 def pick_finals(study: optuna.Study, region: Region, each: int) -> list[FrozenTrial]:
-    """Return the trials of a search with the least errors in each band of its region.
+    """Return the trials of a search with the least smoothed errors in each band of its region.
 
     Args:
         study: The search.
         region: Where it looked.
         each: Networks of a band at most.
     """
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    usable = [t for t in trials if all(c <= 0 for c in t.constraints.values())]
+    trials = usable_trials(study)
+    held = _validation_images(study)
+    scores = [_score(trial, held) for trial in trials]
+    smooth = smoothed_errors(
+        [error for error, _ in scores], [n for _, n in scores], [t.values[1] for t in trials]
+    )
+    ranked = sorted(zip(smooth, trials, strict=True), key=lambda pair: (pair[0], pair[1].values))
     picks: list[FrozenTrial] = []
     for low, high in region.bands():
         last = high == region.max_parameters
-        band = [t for t in usable if low <= t.values[1] < high + last]
-        picks += sorted(band, key=lambda t: (t.values[0], t.values[1]))[:each]
+        picks += [t for _, t in ranked if low <= t.values[1] < high + last][:each]
     return picks
+
+
+def usable_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the complete trials of a study that break no constraint."""
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return [t for t in trials if all(c <= 0 for c in t.constraints.values())]
+
+
+def _score(trial: FrozenTrial, held: int) -> tuple[float, int]:
+    """Return the error of a trial and the images that it was measured on."""
+    again = read_attributes(trial).values.get("rescored", {})
+    error, images = again.get("error"), again.get("images")
+    if error is None or not images or images < held:
+        return trial.values[0], held
+    return error, int(images)
+
+
+def _validation_images(study: optuna.Study) -> int:
+    """Return the number of validation images that a study records."""
+    setup = study.user_attrs.get(SETUP_KEY)
+    images = str(setup.get("images")) if isinstance(setup, Mapping) else ""
+    found = re.fullmatch(r"\d+ \+ (\d+)", images)
+    return max(1, int(found[1])) if found else _USUAL_IMAGES
 
 
 def seconds_of_pass(trial: FrozenTrial) -> float | None:
@@ -70,16 +117,29 @@ def mean_pass_costs(picks: Sequence[FrozenTrial], usual: float) -> list[float]:
 
 
 def queue_finals(
-    study: optuna.Study, space: CNNSpace, picks: Sequence[FrozenTrial], epochs: int, seed: int
+    study: optuna.Study,
+    space: CNNSpace,
+    picks: Sequence[FrozenTrial],
+    epochs: int,
+    seeds: Sequence[int],
 ) -> int:
-    """Queue picks that the study of finals does not hold yet, the largest first; count them."""
+    """Queue picks that the study of finals does not hold yet, the largest first; count them.
+
+    Args:
+        study: The study of finals.
+        space: That of the search.
+        picks: Trials of the search.
+        epochs: Epochs of each training.
+        seeds: Each pick is trained once for each.
+    """
     held = {t.user_attrs.get(PICK) for t in study.get_trials(deepcopy=False)}
     fresh = [trial for trial in picks if trial.number not in held]
     for trial in sorted(fresh, key=lambda t: -t.values[1]):
-        study.enqueue_trial(
-            space.encode(network_of(trial)),
-            user_attrs={SEED: seed, EPOCHS: epochs, PICK: trial.number},
-        )
+        for seed in seeds:
+            study.enqueue_trial(
+                space.encode(network_of(trial)),
+                user_attrs={SEED: seed, EPOCHS: epochs, PICK: trial.number},
+            )
     return len(fresh)
 
 
@@ -155,14 +215,37 @@ class FinalObjective:
         record_network(trial, genome, self.space)
         job, folder = self.job(trial), self.folder_of(trial)
         folder.mkdir(parents=True, exist_ok=True)
+        shape, classes = self.space.image_shape, self.space.classes
+        size = float(count_parameters(genome, shape, classes))
+        tell = epoch_teller(trial, "final, ", job.epochs)
+
+        def after(epoch: Epoch) -> None:
+            tell(epoch)
+            self._end_if_behind(trial, epoch, job.epochs, size)
+
         try:
-            tell = epoch_teller(trial, "final, ", job.epochs)
-            weights = run_final_training(job, folder, tell, _leave_if_asked)
+            weights = run_final_training(job, folder, after, _leave_if_asked)
         except TrainingFailedError as error:
             raise optuna.TrialPruned(str(error)) from error
         record_training(trial, weights.result)
-        shape, classes = self.space.image_shape, self.space.classes
-        return weights.result.error, float(count_parameters(genome, shape, classes))
+        return weights.result.error, size
+
+    def _end_if_behind(self, trial: optuna.Trial, epoch: Epoch, epochs: int, size: float) -> None:
+        """Prune a final that others dominate after a third, or two, of its training.
+
+        The rule is that of the ladder's rungs. Thirds are compared, as trainings of different
+        lengths have different schedules.
+        """
+        thirds = {-(-epochs // 3): 1, -(-2 * epochs // 3): 2}
+        third = thirds.get(epoch.number)
+        error = epoch.validation_error
+        if third is None or error is None or epochs < _FEWEST_TO_END:
+            return
+        doubt = ERROR.margin(error, len(self.data.validation.labels), epoch.number / epochs)
+        if HALVING.should_stop(trial, third, (error, size), (doubt, 0.0)):
+            discard_checkpoint(self.folder_of(trial) / CHECKPOINT)
+            record(trial, reason=f"others were ahead after {epoch.number} of {epochs} epochs")
+            raise optuna.TrialPruned("Others dominate this final at equal parts of training.")
 
     def folder_of(self, trial: optuna.Trial) -> Path:
         """Return the folder of a final and of its retries."""
@@ -213,17 +296,26 @@ class FinalObjective:
 
 
 def best_of_bands(study: optuna.Study, region: Region) -> list[FrozenTrial]:
-    """Return the finals to ship: of each band the one of least error, if no smaller one has less.
+    """Return the finals to ship: of each band the network of least error, if no smaller has less.
+
+    A network's error is the mean over its seeds; the seed of least error is shipped.
 
     Args:
         study: The study of finals.
         region: Its bands.
     """
+    networks: dict[object, list[FrozenTrial]] = {}
+    for trial in usable_trials(study):
+        networks.setdefault(trial.user_attrs.get(PICK, trial.number), []).append(trial)
+    found = [(fmean(t.values[0] for t in seeds), seeds) for seeds in networks.values()]
     best, least = [], math.inf
-    for trial in pick_finals(study, region, 1):
-        if trial.values[0] < least:
-            best.append(trial)
-            least = trial.values[0]
+    for low, high in region.bands():
+        last = high == region.max_parameters
+        band = [(e, s) for e, s in found if low <= s[0].values[1] < high + last]
+        error, seeds = min(band, key=lambda p: (p[0], p[1][0].values[1]), default=(math.inf, []))
+        if error < least:
+            best.append(min(seeds, key=lambda t: (t.values[0], t.number)))
+            least = error
     return best
 
 

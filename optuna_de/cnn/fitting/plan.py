@@ -7,7 +7,7 @@ number of them, on any machine that joins.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import optuna
 
@@ -26,12 +26,14 @@ FEWEST, MOST = 20, 150
 EPOCHS = 80
 """Most epochs of a final, for sets whose epochs are long enough."""
 RUNGS = 3
-_SCORING = 1.25  # a training with its scoring, in trainings
+SCORING = 1.25
+"""Cost of a training with its scoring, in trainings."""
 _TRIAL = 0.3  # seconds of a trial besides its training
 _FINAL_PASSES = 300_000
 _LONGEST_RUNG = 60_000  # passes of the last rung for a set of few images
-_FEW_EPOCHS = 20
 _FEWEST_EPOCHS = 3
+_CHOICES = ((3, 2, 60), (2, 2, 40), (2, 1, 20))
+"""Networks of a band and seeds of each that are trained where that leaves so many epochs of 80."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class FitPlan:
         trials: Networks that the search will try, about.
         finals: Networks that are trained in the end, about.
         epochs: Epochs of each, about.
+        seeds: Trainings of each.
     """
 
     compute: float
@@ -57,6 +60,7 @@ class FitPlan:
     trials: int
     finals: int
     epochs: int
+    seeds: int = 1
 
     @property
     def search_compute(self) -> float:
@@ -81,7 +85,7 @@ def make_plan(compute: float, region: Region, images: int, pass_seconds: float) 
     Raises:
         ValueError: If the time is too short for any search.
     """
-    passes = SEARCHED * compute / (pass_seconds * _SCORING)
+    passes = SEARCHED * compute / (pass_seconds * SCORING)
     longest = max(15 * images, _LONGEST_RUNG) / FACTOR ** (RUNGS - 1)
     trials = min(max(passes / (RUNGS * PASSES), FEWEST), MOST)
     trials = min(trials, SEARCHED * compute / (RUNGS * _TRIAL))
@@ -91,19 +95,26 @@ def make_plan(compute: float, region: Region, images: int, pass_seconds: float) 
             f"{duration(compute)} of compute is too short for a search here; give more time."
         )
     rungs = ladder_of(first, images, RUNGS)
-    cost = sum(rung.passes / FACTOR**i for i, rung in enumerate(rungs)) * pass_seconds * _SCORING
+    cost = sum(rung.passes / FACTOR**i for i, rung in enumerate(rungs)) * pass_seconds * SCORING
     tried = int(SEARCHED * compute / (cost + _TRIAL))
-    finals, epochs = plan_finals(
-        (1 - SEARCHED) * compute, images, [pass_seconds] * len(region.bands())
-    )
-    return FitPlan(compute, region, images, pass_seconds, rungs, tried, finals, epochs)
+    finals = plan_finals((1 - SEARCHED) * compute, images, [pass_seconds] * len(region.bands()))
+    return FitPlan(compute, region, images, pass_seconds, rungs, tried, *finals)
 
 
-def plan_finals(compute: float, images: int, costs: list[float]) -> tuple[int, int]:
-    """Return how many networks to train in the end, and for how many epochs.
+class Finals(NamedTuple):
+    """Final trainings: networks, epochs of each, and seeds of each network."""
 
-    Two for each band where that leaves them 20 epochs or more, else one; only the cheapest bands
-    where one a band would leave them fewer than three epochs.
+    networks: int
+    epochs: int
+    seeds: int = 1
+
+
+def plan_finals(compute: float, images: int, costs: list[float]) -> Finals:
+    """Return how many networks to train in the end, for how many epochs, with how many seeds.
+
+    Two for each band where that leaves them a quarter of the most epochs, with two seeds from a
+    half and three networks from three quarters, else one; only the cheapest bands where one a band
+    would leave them fewer than three epochs.
 
     Args:
         compute: Seconds of compute.
@@ -111,14 +122,15 @@ def plan_finals(compute: float, images: int, costs: list[float]) -> tuple[int, i
         costs: Seconds of a training image, one network a band.
     """
     most = max(EPOCHS, min(5 * EPOCHS, _FINAL_PASSES // images))
-    epochs = compute / (images * sum(costs) * _SCORING)
-    if epochs / 2 >= _FEW_EPOCHS:
-        return 2 * len(costs), min(most, int(epochs / 2))
+    epochs = compute / (images * sum(costs) * SCORING)
+    for each, seeds, least in _CHOICES:
+        if epochs / (each * seeds) >= least * most / EPOCHS:
+            return Finals(each * len(costs), min(most, int(epochs / (each * seeds))), seeds)
     cheapest = sorted(costs)
-    while len(cheapest) > 1 and compute / (images * sum(cheapest) * _SCORING) < _FEWEST_EPOCHS:
+    while len(cheapest) > 1 and compute / (images * sum(cheapest) * SCORING) < _FEWEST_EPOCHS:
         cheapest.pop()
-    epochs = compute / (images * sum(cheapest) * _SCORING)
-    return len(cheapest), max(1, min(most, int(epochs)))
+    epochs = compute / (images * sum(cheapest) * SCORING)
+    return Finals(len(cheapest), max(1, min(most, int(epochs))))
 
 
 def read_plan(study: optuna.Study) -> FitPlan | None:
@@ -128,7 +140,8 @@ def read_plan(study: optuna.Study) -> FitPlan | None:
         return None
     region = read_region(found.get("region"))
     numbers = [read_number(found.get(name)) for name in ("compute", "pass_seconds")]
-    counts = [read_count(found.get(name)) for name in ("images", "trials", "finals", "epochs")]
+    names = ("images", "trials", "finals", "epochs", "seeds")
+    counts = [read_count({"seeds": 1, **found}.get(name)) for name in names]
     if region is None or not all(numbers) or not all(counts):
         return None
     try:
@@ -165,7 +178,7 @@ def plan_rows(plan: FitPlan, workers: int) -> list[tuple[str, str, str, str, str
                 f"{name}, {duration(shown.compute / workers)}",
                 f"about {shown.trials}",
                 ladder_text(shown.ladder),
-                f"{shown.finals}",
+                f"{shown.finals}" + (f" x {shown.seeds} seeds" if shown.seeds > 1 else ""),
                 f"{shown.epochs}",
             )
         )

@@ -18,12 +18,14 @@ import optuna
 from optuna.trial import TrialState
 
 from optuna_de import _compat
+from optuna_de._attributes import read_count
 from optuna_de._checks import require
 from optuna_de._files import make_folder
 from optuna_de._options import Option
 from optuna_de._text import duration
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.fitting.finals import (
+    EPOCHS,
     PICK,
     FinalSearch,
     best_of_bands,
@@ -34,6 +36,8 @@ from optuna_de.cnn.fitting.finals import (
 from optuna_de.cnn.fitting.page import write_page
 from optuna_de.cnn.fitting.plan import (
     PLAN_KEY,
+    SCORING,
+    SEARCHED,
     FitPlan,
     extended,
     make_plan,
@@ -50,6 +54,8 @@ from optuna_de.storage.lock import locked
 
 _logger = logging.getLogger(__name__)
 _FEW_HELD, _MOST_HELD = 1000, 0.2
+_WHOLE_SET = 0.25  # of the finals' compute: if less is left, further picks fill it
+_MOST_PICKS = 4  # of a band
 _ENDLESS = 1_000_000  # networks: the compute ends a search
 Watch = Callable[[optuna.Study, int | None], AbstractContextManager[Callable[[], None]]]
 Tell = Callable[[Search, FitPlan, int], None]
@@ -295,19 +301,45 @@ class _Run:
     def finals(
         self, finals: FinalSearch, plan: FitPlan, study: optuna.Study, final_study: optuna.Study
     ) -> int:
-        """Queue the finals that time allows, and train them; return the exit code."""
-        left = plan.compute - spent_seconds(study) - spent_seconds(final_study)
-        with locked(_compat.study_key(final_study)[0], final_study.study_name):
+        """Queue finals and train them, until time allows no more; return the exit code."""
+        while True:
+            with locked(_compat.study_key(final_study)[0], final_study.study_name):
+                if not _unfinished(final_study):
+                    self._queue(finals, plan, study, final_study)
+            total = len([t for t in _finals_of(final_study) if t.state != TrialState.FAIL])
+            if not total:
+                raise ValueError("The search found no network in its region; give it more time.")
             if not _unfinished(final_study):
-                self._queue(finals, plan, study, final_study, left)
-        total = len([t for t in _finals_of(final_study) if t.state != TrialState.FAIL])
-        if not total:
-            raise ValueError("The search found no network in its region; give it more time.")
-        if not _unfinished(final_study):
-            return 0
-        return self._work(replace(finals, trials=total, compute=None), final_study, total)
+                return 0
+            code = self._work(replace(finals, trials=total, compute=None), final_study, total)
+            if code:
+                return code
 
     def _queue(
+        self, finals: FinalSearch, plan: FitPlan, study: optuna.Study, final_study: optuna.Study
+    ) -> None:
+        """Queue the finals that time allows: a whole set, or what early ends left time for."""
+        left = plan.compute - spent_seconds(study) - spent_seconds(final_study)
+        share = (1 - SEARCHED) * plan.compute
+        held = _finals_of(final_study)
+        best = pick_finals(study, plan.region, 1)
+        if not best:
+            return
+        if held and left < _WHOLE_SET * share:
+            self._fill(finals, plan, study, final_study, left)
+            return
+        if not held:  # a first set is trained even where the search took all
+            left = max(left, 0.1 * plan.compute)
+        costs = mean_pass_costs(best, plan.pass_seconds)
+        wanted = plan_finals(left, plan.images, costs)
+        picks = pick_finals(study, plan.region, -(-wanted.networks // len(best)))
+        if wanted.networks < len(best):
+            cheapest = sorted(zip(costs, best, strict=True), key=lambda pair: pair[0])
+            picks = [trial for _, trial in cheapest[: wanted.networks]]
+        seeds = range(finals.seed, finals.seed + wanted.seeds)
+        queue_finals(final_study, finals.space, picks, wanted.epochs, seeds)
+
+    def _fill(
         self,
         finals: FinalSearch,
         plan: FitPlan,
@@ -315,18 +347,17 @@ class _Run:
         final_study: optuna.Study,
         left: float,
     ) -> None:
-        best = pick_finals(study, plan.region, 1)
-        floor = 0.1 * plan.compute  # a first set is trained even where the search took all
-        left = left if _finals_of(final_study) else max(left, floor)
-        if not best or left < floor / 10:
-            return
-        costs = mean_pass_costs(best, plan.pass_seconds)
-        count, epochs = plan_finals(left, plan.images, costs)
-        picks = pick_finals(study, plan.region, 2) if count > len(best) else best
-        if count < len(best):
-            cheapest = sorted(zip(costs, best, strict=True), key=lambda pair: pair[0])
-            picks = [trial for _, trial in cheapest[:count]]
-        queue_finals(final_study, finals.space, picks, epochs, finals.seed)
+        """Queue the next picks that fit into what is left, trained as long as those before."""
+        held = _finals_of(final_study)
+        epochs = max(read_count(t.user_attrs.get(EPOCHS)) or 1 for t in held)
+        known = {t.user_attrs[PICK] for t in held}
+        picks = [t for t in pick_finals(study, plan.region, _MOST_PICKS) if t.number not in known]
+        costs = mean_pass_costs(picks, plan.pass_seconds)
+        for pick, cost in sorted(zip(picks, costs, strict=True), key=lambda p: p[0].values[0]):
+            needed = cost * epochs * plan.images * SCORING
+            if needed <= left:
+                queue_finals(final_study, finals.space, [pick], epochs, [finals.seed])
+                left -= needed
 
     def _work(self, search: Search, study: optuna.Study, total: int | None) -> int:
         count = min(self.workers, search.total)

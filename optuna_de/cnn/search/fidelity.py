@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optuna_de._checks import require
 from optuna_de.cnn.data.dataset import ImageData, Split
@@ -76,14 +77,34 @@ def reduced(data: ImageData, images: int) -> ImageData:
 
     A larger number contains the images of a smaller one, but for rounding within classes.
     """
-    labels = data.train.labels.cpu().numpy()
-    if images >= len(labels):
+    if images >= len(data.train.labels):
         return data
     least = max(images, len(data.classes))
-    every = np.arange(len(labels))
-    _, chosen = divide(
-        every, labels, data.classes, least, data.split_seed, "a rung", least=0, keep=0
-    )
+    _, chosen = _divided(data, least)
     split = Split(data.train.images[chosen], data.train.labels[chosen])
     name = f"{least} of {data.fingerprint}"
     return replace(data, train=split, fingerprint=hashlib.sha256(name.encode()).hexdigest()[:16])
+
+
+@lru_cache(maxsize=2)
+def unseen(data: ImageData, images: int, most: int) -> Split | None:
+    """Return training images that :func:`reduced` leaves out, evenly chosen; None if none are.
+
+    Args:
+        data: The set.
+        images: Images that a network was trained on.
+        most: Images to return at most, at least 1.
+    """
+    taken = max(images, len(data.classes))
+    if taken >= len(data.train.labels):
+        return None
+    others, _ = _divided(data, taken)
+    others = others[:: -(-len(others) // most)]
+    return Split(data.train.images[others], data.train.labels[others])
+
+
+def _divided(data: ImageData, images: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the indices of training images that a rung leaves out, and those that it takes."""
+    labels = data.train.labels.cpu().numpy()
+    every = np.arange(len(labels))
+    return divide(every, labels, data.classes, images, data.split_seed, "a rung", least=0, keep=0)

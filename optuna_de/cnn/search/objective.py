@@ -23,7 +23,7 @@ from optuna_de.cnn.architecture.prices import MeasurementError, Price
 from optuna_de.cnn.architecture.space import CNNSpace
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.recipes import Recipe
-from optuna_de.cnn.search.fidelity import Ladder, reduced
+from optuna_de.cnn.search.fidelity import Fidelity, Ladder, reduced, unseen
 from optuna_de.cnn.search.heritage import heritage_of, start_from, store_weights
 from optuna_de.cnn.study.attributes import (
     measured_price,
@@ -36,6 +36,7 @@ from optuna_de.cnn.study.objectives import ERROR, describe_objectives
 from optuna_de.cnn.study.trials import checkpoint_file, store_files
 from optuna_de.cnn.training.checkpoint import discard_checkpoint
 from optuna_de.cnn.training.epochs import Epoch
+from optuna_de.cnn.training.evaluate import evaluate_in_memory
 from optuna_de.cnn.training.memory import TrainingOutOfMemory, build_fitting
 from optuna_de.cnn.training.trainer import TrainingResult, train
 from optuna_de.halving import Halving, rungs_of
@@ -43,6 +44,7 @@ from optuna_de.sampler.sampler import DESampler
 from optuna_de.worker.signals import GiveBack, stop_requested
 
 _logger = logging.getLogger(__name__)
+_RESCORED = 8_000  # training images at most on which the networks of the last rung are scored
 _TELLING = 2.0  # seconds between two records of a running trial's progress
 
 
@@ -56,7 +58,8 @@ class CNNObjective:
     not fit into memory returns the worst error with a constraint. User attributes:
     ``architecture`` (text), ``macs``, ``generation``, ``machine``, ``seconds``, ``epochs``,
     ``seed``, ``status``, ``precision``, ``feasible``, ``measured`` (prices that were measured, by
-    name) and ``curve``, a list of ``[epoch, training loss, validation error]``; ``reason`` where a
+    name), ``rescored`` (error and images, of the last rung with training images that it did not
+    see) and ``curve``, a list of ``[epoch, training loss, validation error]``; ``reason`` where a
     trial ended early. Artifacts: drawing, layer table and curve.
 
     Args:
@@ -272,9 +275,32 @@ class CNNObjective:
         )
         if self.inheritance and self.artifacts is not None and result.status == "ok":
             store_weights(trial, model, self.artifacts, rung)
+        if rung and rung == len(self.ladder) and result.status == "ok":
+            self._rescore(trial, model, result, self.ladder[-1])
         if file is not None:
             discard_checkpoint(file)
         return result
+
+    def _rescore(
+        self, trial: optuna.Trial, model: nn.Module, result: TrainingResult, fidelity: Fidelity
+    ) -> None:
+        """Score a network of the last rung on training images that it has not seen, too."""
+        most = max(1, min(_RESCORED, fidelity.passes // 4))
+        others = unseen(self.data, fidelity.images, most)
+        if others is None:
+            return
+        error, _ = evaluate_in_memory(
+            model,
+            others,
+            self.data.mean,
+            self.data.std,
+            device=self.device,
+            batch_sizes=(256, 64, 16, 4, 1),
+            bfloat16=result.precision == "bfloat16",
+        )
+        held, more = len(self.data.validation.labels), len(others.labels)
+        joint = (held * result.error + more * error) / (held + more)
+        record(trial, rescored={"error": round(joint, 6), "images": held + more})
 
     def _inherit(
         self, trial: optuna.Trial, genome: Genome, model: nn.Module, seed: int, rung: int

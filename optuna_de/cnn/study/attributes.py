@@ -45,7 +45,8 @@ ATTRIBUTES: Mapping[str, Callable[[object], Any]] = {
         read_text,
     ),
     **dict.fromkeys(("epochs", "generation", "macs", "passes", "seed"), read_count),
-    **{"seconds": read_number, "curve": read_curve, "measured": read_numbers},
+    **{"seconds": read_number, "curve": read_curve},
+    **dict.fromkeys(("measured", "rescored"), read_numbers),
     "feasible": lambda value: value if isinstance(value, bool) else None,
 }
 """Readers of all attributes by name: each gives a value of its type, or None."""

@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from optuna_de.cnn.architecture.region import Region
-from optuna_de.cnn.fitting.finals import best_of_bands
+from optuna_de.cnn.fitting.finals import PICK, best_of_bands, pick_finals
 from optuna_de.cnn.fitting.plan import (
     PLAN_KEY,
     extended,
@@ -15,6 +15,7 @@ from optuna_de.cnn.fitting.plan import (
     plan_rows,
     read_plan,
 )
+from optuna_de.cnn.study.setup import SETUP_KEY
 
 REGION = Region(20_000, 1_000_000, 0.45)
 
@@ -36,12 +37,13 @@ def test_small_sets_train_longer_instead() -> None:
     assert plan.ladder[-1].images <= 480
 
 
-def test_two_a_band_where_time_allows() -> None:
-    assert plan_finals(1e6, 45_000, [0.001] * 4) == (8, 80)
-    count, epochs = plan_finals(3600.0, 45_000, [0.001] * 4)
-    assert (count, epochs) == (4, 16)
-    assert plan_finals(360.0, 45_000, [0.001, 0.002, 0.004, 0.008]) == (1, 6)
-    assert plan_finals(1.0, 45_000, [0.001, 0.002]) == (1, 1)
+def test_more_a_band_and_seeds_where_time_allows() -> None:
+    assert plan_finals(1e6, 45_000, [0.001] * 4) == (12, 80, 2)
+    assert plan_finals(40_000.0, 45_000, [0.001] * 4) == (8, 44, 2)
+    assert plan_finals(10_000.0, 45_000, [0.001] * 4) == (8, 22, 1)
+    assert plan_finals(3600.0, 45_000, [0.001] * 4) == (4, 16, 1)
+    assert plan_finals(360.0, 45_000, [0.001, 0.002, 0.004, 0.008]) == (1, 6, 1)
+    assert plan_finals(1.0, 45_000, [0.001, 0.002]) == (1, 1, 1)
 
 
 def test_no_time_is_one_sentence() -> None:
@@ -62,9 +64,53 @@ def test_plans_are_recorded_shown_and_extended() -> None:
     ]
     longer = extended(plan, 7200)
     assert (longer.compute, longer.ladder, longer.trials) == (14_400, plan.ladder, 2 * plan.trials)
+    study.set_user_attr(PLAN_KEY, {k: v for k, v in plan.json().items() if k != "seeds"})
+    assert read_plan(study) == plan  # plans of before there were seeds
     for foreign in ({}, {**plan.json(), "ladder": [3]}, {**plan.json(), "region": "all"}, "x"):
         study.set_user_attr(PLAN_KEY, foreign)
         assert read_plan(study) is None
+
+
+def finals_of(*rows: tuple[float, int, int]) -> optuna.Study:
+    """Return a study of finals: error, parameters, pick."""
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    for error, size, pick in rows:
+        attributes = {PICK: pick}
+        trial = optuna.create_trial(values=[error, float(size)], user_attrs=attributes)
+        study.add_trial(trial)
+    return study
+
+
+def test_the_least_mean_over_seeds_ships_by_its_best_seed() -> None:
+    study = finals_of((0.20, 1_100, 7), (0.40, 1_100, 7), (0.26, 1_200, 9), (0.25, 1_200, 9))
+    assert [t.number for t in best_of_bands(study, Region(1_000, 3_000))] == [3]
+
+
+def searched(*rows: tuple[float, int, dict[str, float] | None]) -> optuna.Study:
+    """Return a search of 100 validation images: error, parameters, what was scored again."""
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    study.set_user_attr(SETUP_KEY, {"images": "900 + 100"})
+    for error, size, again in rows:
+        attributes = {} if again is None else {"rescored": again}
+        study.add_trial(optuna.create_trial(values=[error, float(size)], user_attrs=attributes))
+    return study
+
+
+def test_errors_on_more_images_choose_the_finals() -> None:
+    region = Region(1_000, 3_000)
+    again = {"error": 0.30, "images": 8_100}
+    rows = [(0.20, 1_500, again), (0.28, 1_600, {"error": 0.25, "images": 8_100})]
+    assert [t.number for t in pick_finals(searched(*rows), region, 1)] == [1]
+    bare = [(error, size, None) for error, size, _ in rows]
+    assert [t.number for t in pick_finals(searched(*bare), region, 1)] == [0]
+
+
+def test_a_lucky_error_far_below_the_trend_is_not_trusted_on_few_images() -> None:
+    others = [(0.40 - 0.04 * i, 1_000 * 2**i, None) for i in range(6)]
+    lucky = (0.34, 1_100, None)  # its standard error on 100 images is .05
+    region = Region(1_000, 3_000)
+    picks = pick_finals(searched(*others, lucky), region, 2)
+    assert [t.values[1] for t in picks] == [2_000, 1_100]
 
 
 def test_a_larger_final_ships_only_with_a_lower_error() -> None:
