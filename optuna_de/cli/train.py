@@ -36,6 +36,7 @@ from optuna_de.cnn.evaluation.results import (
     claim_result_folder,
     final_result,
     read_result,
+    stretched,
     write_result,
     write_weights,
 )
@@ -115,6 +116,7 @@ def run_training(
 ) -> int:
     """Run the final training of one network in a folder and return the exit code."""
     folder = out or HOME / folder_name(network)
+    job = stretched(job, folder)
     claim_result_folder(folder, job.setup())
     result, code = read_result(folder), 0
     if result is None:
@@ -139,7 +141,7 @@ def run_training(
 def _write(result: dict[str, Any], folder: Path) -> int:
     """Write the result; figures that cannot be written are printed all the same."""
     try:
-        write_result(result, folder)
+        write_result(result, folder, goes_on=True)
     except OSError as error:
         warn_once(f"{folder}: {reason(error)}. Run the same command again to write the result.")
         return 1
@@ -156,6 +158,11 @@ def _announce(job: TrainingJob, folder: Path) -> None:
         f"{apart if job.keep_validation else f'{train + held:,} images'}: "
         f"{job.epochs} epochs of recipe {job.recipe.name}, into {folder}."
     )
+    if job.stretched_from:
+        say(
+            f"It goes on from a training of {job.stretched_from[-1]} epochs: the schedule is "
+            f"stretched to {job.epochs}, which is not the same as {job.epochs} from the start."
+        )
 
 
 def _print(result: dict[str, Any], folder: Path) -> None:

@@ -194,6 +194,31 @@ def test_what_cannot_be_trained_is_one_sentence(
     assert not Path("optuna_de_models").exists()
 
 
+@pytest.mark.parametrize("options", [[], ["--keep-validation"]])
+def test_more_epochs_go_on_by_a_stretched_schedule(
+    events: list[str], capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    longer = [*TEXT[:-1], "3", *options, "--out", "out"]
+    assert run([*TEXT, *options, "--out", "out"]) == 0
+    before = json.loads(Path("out/curve.json").read_text())
+    capsys.readouterr()
+    assert run(longer) == 0
+    assert events == ["epoch", "epoch", "test", "epoch", "test"]
+    assert "from a training of 2 epochs: the schedule is stretched to 3" in capsys.readouterr().out
+    after = json.loads(Path("out/curve.json").read_text())
+    assert after[:2] == before
+    result = json.loads(Path("out/result.json").read_text())
+    assert (result["setup"]["epochs"], result["setup"]["stretched from epochs"]) == (3, [2])
+    assert "planned for 2 epochs first" in Path("out/model_card.md").read_text()
+    assert json.loads(Path("out/result-2-epochs.json").read_text())["setup"]["epochs"] == 2
+    assert run(longer) == 0
+    assert len(events) == 5
+    capsys.readouterr()
+    assert "out holds a training with epochs 3, not 2" in refusal(
+        capsys, *TEXT, *options, "--out", "out"
+    )
+
+
 def test_another_training_in_the_folder_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*TEXT, "--out", "out"]) == 0
     before = {path: path.read_bytes() for path in Path("out").iterdir()}

@@ -97,7 +97,8 @@ def run_final_training(
     """
     module, data = job.network(), job.data if job.keep_validation else join_splits(job.data)
     chooses = job.keep_validation and not job.last_epoch
-    best = BestEpoch(folder / BEST, json.dumps(job.setup())) if chooses else None
+    first = replace(job, epochs=(*job.stretched_from, job.epochs)[0], stretched_from=())
+    best = BestEpoch(folder / BEST, json.dumps(first.setup())) if chooses else None
 
     def after(epoch: Epoch) -> bool:
         if best is not None:
@@ -117,6 +118,7 @@ def run_final_training(
             on_epoch=after,
             on_step=on_step,
             checkpoint=folder / CHECKPOINT,
+            stretched_from=job.stretched_from,
         )
     except TrainingOutOfMemory as error:
         raise TrainingFailedError(f"The network cannot be trained here: {error}") from error

@@ -7,6 +7,7 @@ from typing import Any
 from optuna_de._markdown import escape, table
 from optuna_de._text import duration, number_text, times
 from optuna_de.cnn.evaluation.confusion import confusion_table
+from optuna_de.cnn.evaluation.training_job import STRETCHED
 
 CHOSEN = "epoch with the lowest validation error"
 _NAMED = ("name", "version", "batch_size", "epochs")
@@ -15,6 +16,7 @@ _NAMED = ("name", "version", "batch_size", "epochs")
 def model_card(result: dict[str, Any]) -> str:
     """Return the model card of a result in Markdown."""
     setup, shipped = result["setup"], result["figures"][result["shipped"]]
+    went_on = [name for name in (STRETCHED,) if name in setup]
     parts = [
         *_results(result, shipped),
         "## Data",
@@ -25,10 +27,12 @@ def model_card(result: dict[str, Any]) -> str:
                 **_pick(setup, "split seed"),
             }
         ),
-        f"{_trained_on(setup)} images trained the network; the test split was opened once, "
-        "after the last epoch.",
+        f"{_trained_on(setup)} images trained the network; the test split was opened "
+        f"{_openings(setup)}",
         "## Training",
-        _list({"recipe": _recipe(setup), **_pick(setup, "epochs", "batch size", "seed")}),
+        _list(
+            {"recipe": _recipe(setup), **_pick(setup, "epochs", *went_on, "batch size", "seed")}
+        ),
         _list({k: v for k, v in setup["recipe"].items() if k not in _NAMED}),
         "## Network",
         _list({**_pick(setup, "architecture", "origin"), **_pick(result, "parameters", "macs")}),
@@ -86,6 +90,18 @@ def _list(values: dict[str, Any]) -> str:
 
 def _recipe(setup: dict[str, Any]) -> str:
     return f"{setup['recipe']['name']} version {setup['recipe']['version']}"
+
+
+def _openings(setup: dict[str, Any]) -> str:
+    """Say when the test split was opened: a training that went on may have opened it before."""
+    earlier = setup.get(STRETCHED, [])
+    if not earlier:
+        return "once, after the last epoch."
+    said = ", ".join(map(str, earlier))
+    return (
+        f"after the last epoch, and maybe before: the training was planned for {said} epochs "
+        "first, and its schedule was stretched when it went on."
+    )
 
 
 def _trained_on(setup: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from optuna_de.cnn.evaluation.confusion import MOST_DRAWN, MOST_KEPT, class_erro
 from optuna_de.cnn.evaluation.final_training import BEST, CHECKPOINT, FinalWeights
 from optuna_de.cnn.evaluation.learning_curve import write_curves
 from optuna_de.cnn.evaluation.model_card import model_card
-from optuna_de.cnn.evaluation.training_job import TrainingJob
+from optuna_de.cnn.evaluation.training_job import STRETCHED, TrainingJob
 from optuna_de.cnn.export.model_folder import save_model, save_weights
 from optuna_de.cnn.training.checkpoint import discard_checkpoint
 
@@ -121,8 +122,14 @@ def _without_large_confusion(figures: dict[str, Any], classes: int) -> dict[str,
     }
 
 
-def write_result(result: dict[str, Any], folder: Path) -> None:
-    """Write the result of a final training: model card and ``result.json``; drop its checkpoints.
+def write_result(result: dict[str, Any], folder: Path, *, goes_on: bool = False) -> None:
+    """Write the result of a final training: model card and ``result.json``.
+
+    Args:
+        result: See :func:`final_result`.
+        folder: The result folder.
+        goes_on: Whether the checkpoints stay, so that a longer training can go on; else they are
+            dropped.
 
     Raises:
         OSError: If ``result.json`` cannot be written; the checkpoints stay.
@@ -133,7 +140,7 @@ def write_result(result: dict[str, Any], folder: Path) -> None:
     if counts and len(classes) <= MOST_DRAWN:
         write_side_text(folder / "confusion.svg", draw_confusion(counts, classes))
     _write_json(folder / RESULT, result)
-    for name in (CHECKPOINT, BEST):
+    for name in () if goes_on else (CHECKPOINT, BEST):
         discard_checkpoint(folder / name)
 
 
@@ -186,6 +193,37 @@ def claim_result_folder(folder: Path, setup: dict[str, Any], owner: str = "train
                 f"{folder} holds a {owner} with {key} {stored.get(key)!r}, not "
                 f"{setup.get(key)!r}. Give the same value, or choose another --out."
             )
+
+
+def stretched(job: TrainingJob, folder: Path) -> TrainingJob:
+    """Return a job as it goes on from a shorter training in its result folder.
+
+    The folder then belongs to the longer training; an earlier result is kept by its epochs. The
+    job stays as it is where the folder holds none or another training.
+
+    Raises:
+        ValueError: If the folder is damaged, or the state of the shorter training is gone.
+    """
+    file = folder / SETUP
+    stored = _read_json(file) if file.is_file() else {}
+    before, earlier = stored.get("epochs"), stored.get(STRETCHED, [])
+    own = job.setup()
+    apart = {*_FOR_THE_RECORD, "epochs", STRETCHED}
+    same = all(stored.get(k) == own.get(k) for k in {*own, *stored} - apart)
+    if not same or not isinstance(before, int) or before > job.epochs:
+        return job
+    if before == job.epochs:
+        return replace(job, stretched_from=tuple(earlier))
+    if not (folder / CHECKPOINT).is_file():
+        raise ValueError(
+            f"{folder} holds a training of {before} epochs, but no checkpoint to go on from; "
+            "choose another --out."
+        )
+    longer = replace(job, stretched_from=(*earlier, before))
+    if (folder / RESULT).is_file():
+        (folder / RESULT).replace(folder / f"result-{before}-epochs.json")
+    _write_json(file, longer.setup())
+    return longer
 
 
 def check_disk(folder: Path, jobs: Sequence[TrainingJob]) -> None:

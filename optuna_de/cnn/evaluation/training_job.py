@@ -16,6 +16,9 @@ from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.training.device import uses_bfloat16
 
+STRETCHED = "stretched from epochs"
+"""Entry of a setup: what a training that went on was planned for before."""
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingJob:
@@ -32,6 +35,8 @@ class TrainingJob:
         keep_validation: Whether the validation split is kept out of training, to choose an epoch.
         last_epoch: Whether the last epoch is kept all the same: the split then only scores.
         origin: Source of the network in words, for the record.
+        stretched_from: Shorter numbers of epochs that the training began with: it went on, and
+            its schedule was stretched.
 
     Raises:
         ValueError: If a number is out of range, the network does not fit the images, or a name
@@ -48,6 +53,7 @@ class TrainingJob:
     keep_validation: bool = False
     last_epoch: bool = False
     origin: str = ""
+    stretched_from: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -80,6 +86,8 @@ class TrainingJob:
             "threads": torch.get_num_threads() if device.type == "cpu" else None,
             "precision": "bfloat16" if half else "float32",
         }
+        if self.stretched_from:
+            setup[STRETCHED] = self.stretched_from
         return dict(json.loads(json.dumps(setup)))
 
     def network(self) -> nn.Sequential:

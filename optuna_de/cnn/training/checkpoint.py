@@ -11,6 +11,7 @@ import hashlib
 import io
 import logging
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,10 @@ def discard_checkpoint(path: Path) -> None:
         warn_once(f"Checkpoints in {path.parent} cannot be removed: {reason(error)}.")
 
 
-def load_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
-    """Return what was saved under ``path`` for the training ``key``, on the CPU, or None."""
+def load_checkpoint(path: Path, *keys: str) -> dict[str, Any] | None:
+    """Return what was saved under ``path`` for a training of these keys, on the CPU, or None."""
     try:
-        return _read(path.read_bytes(), key)
+        return _read(path.read_bytes(), keys)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
@@ -69,7 +70,7 @@ def load_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
         return None
 
 
-def _read(raw: bytes, key: str) -> dict[str, Any]:
+def _read(raw: bytes, keys: Sequence[str]) -> dict[str, Any]:
     header, _, body = raw.partition(b"\n")
     if not header.startswith(_MAGIC + b" "):
         raise ValueError("it is no checkpoint of this program")
@@ -79,7 +80,7 @@ def _read(raw: bytes, key: str) -> dict[str, Any]:
     if digest != hashlib.sha256(body).hexdigest().encode():
         raise ValueError("its SHA-256 does not match")
     content = _tensors(body)
-    if content.pop("key") != key:
+    if content.pop("key") not in keys:
         raise ValueError("it belongs to another training")
     return content
 

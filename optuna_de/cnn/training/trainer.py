@@ -10,7 +10,7 @@ precision (which "auto" lets the CPU decide) are the same and no other thread of
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -75,6 +75,7 @@ def train(
     on_step: Callable[[], None] = lambda: None,
     stop_dead: bool = False,
     checkpoint: Path | None = None,
+    stretched_from: Sequence[int] = (),
     pad_channels: bool | None = None,
 ) -> TrainingResult:
     """Train a network on the training split and score it on the validation split.
@@ -100,6 +101,8 @@ def train(
             validation error at most two standard deviations below that of always answering the
             same. A first epoch with such a loss is scored whether asked for or not.
         checkpoint: File to save every epoch to and to resume from.
+        stretched_from: Shorter numbers of epochs whose checkpoint may be resumed, too: their
+            schedule is stretched from there on.
         pad_channels: Whether to compute with channels padded to multiples of eight, where that is
             exact; None is on CUDA only. Model and checkpoint stay without padding.
 
@@ -125,7 +128,7 @@ def train(
     with own_randomness(seed, place):
         computed = padded(model, data.image_shape[0]) if pad else model
         micro = micro_batch(computed.train(), data, recipe, batch, place)
-        key = _key(model, data, recipe, epochs, batch, seed)
+        keys = [_key(model, data, recipe, n, batch, seed) for n in (epochs, *stretched_from)]
         loop = EpochLoop(
             make_train_state(model, data, recipe, place, seed, batch_size=batch, pad=pad),
             data,
@@ -135,7 +138,7 @@ def train(
             seed=seed,
             on_step=on_step,
         )
-        status = _train_epochs(loop, epochs, scored, chance, on_epoch, checkpoint, key)
+        status = _train_epochs(loop, epochs, scored, chance, on_epoch, checkpoint, keys)
         publish_weights(loop.state)
     return _result(status, loop, len(data.classes))
 
@@ -147,9 +150,9 @@ def _train_epochs(
     chance: ChanceLevel | None,
     on_epoch: Callable[[Epoch], bool] | None,
     checkpoint: Path | None,
-    key: str,
+    keys: Sequence[str],
 ) -> Status:
-    saved = None if checkpoint is None else load_checkpoint(checkpoint, key)
+    saved = None if checkpoint is None else load_checkpoint(checkpoint, *keys)
     if saved is not None:
         loop.resume(saved)
     while True:
@@ -161,7 +164,7 @@ def _train_epochs(
             return status
         loop.epoch(scored)
         if checkpoint is not None:
-            loop.saved = save_checkpoint(checkpoint, key, loop.content())
+            loop.saved = save_checkpoint(checkpoint, keys[0], loop.content())
 
 
 def _status(
