@@ -19,6 +19,9 @@ html_title = "optuna_de"
 myst_heading_anchors = 4
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
+autodoc_type_aliases = {
+    name: name for name in ("Params", "Losses", "Prices", "Repair", "Genome", "ImageShape")
+}
 suppress_warnings = ["misc.highlighting_failure"]
 linkcheck_ignore = [rf"{re.escape(REPOSITORY)}.*"]  # the owner's placeholder
 

@@ -62,6 +62,20 @@ class Halving:
 
     Raises:
         ValueError: Where an argument is out of range.
+
+    Example:
+        >>> halving = Halving.within(9)
+        >>> halving.rungs
+        (1, 3, 6)
+        >>> def objective(trial):
+        ...     width, error = trial.suggest_int("width", 1, 64), 1.0
+        ...     for epoch in range(1, 10):
+        ...         error += (1 / width - error) / 2
+        ...         if epoch < 9 and halving.should_stop(trial, epoch, (error, width)):
+        ...             raise optuna.TrialPruned
+        ...     return error, width
+        >>> study = optuna.create_study(directions=["minimize", "minimize"])
+        >>> study.optimize(objective, n_trials=20)
     """
 
     rungs: tuple[int, ...] = (1, 3, 9, 18)

@@ -15,6 +15,8 @@ from tests.faults import storage_worker
 
 SQLITE_AND_POSTGRES = ["sqlite", "postgres", pytest.param("mariadb", marks=DRILL)]
 """Values of ``url`` for a test of many processes."""
+SQLITE_FIRST = ["sqlite", *(pytest.param(n, marks=DRILL) for n in ("postgres", "mariadb"))]
+"""Values of ``url`` for a test of what does not depend on the database."""
 
 
 @pytest.fixture(scope="session")

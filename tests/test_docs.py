@@ -30,7 +30,14 @@ def blocks(page: Path, language: str) -> list[tuple[str, str]]:
     ]
 
 
-CODE = [block for page in PAGES for block in blocks(page, "python")]
+def examples(page: Path) -> list[tuple[str, str]]:
+    """Return the Python of a page: block by block, or at once if blocks follow one another."""
+    found = blocks(page, "python")
+    whole = "\n".join(code for _, code in found)
+    return [(page.name, whole)] if page.name == "gallery.md" else found
+
+
+CODE = [block for page in PAGES for block in examples(page)]
 COMMANDS = [
     (name, line)
     for page in PAGES

@@ -114,6 +114,17 @@ class DESampler(BaseSampler):
             ``prices`` do not fit the study's number of objectives.
         TypeError: If ``space`` lacks some of its four names.
         ImportError: If screening is requested, but scikit-learn is not installed.
+
+    Example:
+        >>> study = optuna.create_study(
+        ...     directions=["minimize", "minimize"], sampler=DESampler(seed=0)
+        ... )
+        >>> def objective(trial):
+        ...     x = trial.suggest_float("x", -5, 5)
+        ...     return x**2, (x - 2) ** 2
+        >>> study.optimize(objective, n_trials=30)
+        >>> all(-0.5 < trial.params["x"] < 2.5 for trial in study.best_trials)
+        True
     """
 
     def __init__(

@@ -47,6 +47,10 @@ class Screening:
     Raises:
         ValueError: If an argument is out of its range.
         ImportError: If scikit-learn is not installed.
+
+    Example:
+        >>> prices = {1: lambda params: params["n"]}
+        >>> sampler = DESampler(prices=prices, screening=Screening(pool=50))
     """
 
     pool: int = 100

@@ -26,6 +26,15 @@ class Kind:
 
     Raises:
         ValueError: If a field needs a distribution, or a distribution belongs to no field.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Smooth:
+        ...     kind: ClassVar[str] = "smooth"
+        ...     width: int
+        >>> kind = Kind(Smooth, {"width": IntDistribution(1, 9)})
+        >>> kind.name
+        'smooth'
     """
 
     unit: type[Any]
@@ -68,6 +77,18 @@ class SequenceSpace:
 
     Raises:
         ValueError: If the lengths or ``first`` are impossible.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Smooth:
+        ...     kind: ClassVar[str] = "smooth"
+        ...     width: int
+        >>> space = SequenceSpace((Kind(Smooth, {"width": IntDistribution(1, 9)}),), 1, 6)
+        >>> params = space.encode((Smooth(3), Smooth(5)))
+        >>> params["layers.length"], params["layers.1.smooth.width"]
+        (2, 5)
+        >>> space.decode(params)
+        (Smooth(width=3), Smooth(width=5))
     """
 
     kinds: tuple[Kind, ...]

@@ -95,8 +95,8 @@ def _clouds(info: Info) -> list[go.Scatter]:
 
 
 def _generation_marker(generations: Sequence[int]) -> dict[str, Any]:
-    bar = {"title": {"text": "Generation<br>(0: initial<br>population)"}, "outlinewidth": 0}
-    bar |= {"thickness": 14}
+    title = "Generation<br>(0: initial<br>population)<br> "
+    bar = {"title": {"text": title}, "outlinewidth": 0, "thickness": 14, "len": 1.05}
     if len(set(generations)) < 8:
         bar |= {"tickvals": sorted(set(generations))}
     return {"color": generations, "colorscale": style.ordered_scale(), "colorbar": bar}

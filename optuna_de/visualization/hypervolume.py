@@ -152,10 +152,14 @@ def _unit(seconds: float) -> tuple[str, float]:
 
 def _caption(info: Info) -> str:
     parts = (
-        f"{style.label(name)} {value:.4g}{' (log)' if is_log else ''}"
+        f"{style.label(name)} {_short(value)}{' (log)' if is_log else ''}"
         for name, value, is_log in zip(info.names, info.reference, info.log, strict=True)
     )
     return "reference point: " + ", ".join(parts)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def _line(curve: Curve, x: Sequence[float], index: int) -> go.Scatter:

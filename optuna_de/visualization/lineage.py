@@ -15,6 +15,7 @@ from optuna_de.visualization.trials.ancestry import ancestors, parents, trunk
 from optuna_de.visualization.trials.finished_trials import Entry
 
 TITLE = "Lineage"
+_NAMED = 15  # trials on the bold line up to which each bears its number
 _OPERATORS = {
     "initial": (CLASSES[0], "circle"),
     "difference": (CLASSES[1], "diamond"),
@@ -141,17 +142,19 @@ def figure(info: Info) -> go.Figure:
             *_nodes(info.nodes, marked),
         ]
     )
+    named = marked if len(marked) <= _NAMED else asked
     for node in info.nodes:
-        if node.number in asked:
-            result.add_annotation(_name_tag(node))
+        if node.number in named:
+            result.add_annotation(_name_tag(node, bold=node.number in asked))
     result.update_xaxes(title="Trial")
     result.update_yaxes(title=style.label(info.name))
     return style.style(result, TITLE, legend_above=True)
 
 
-def _name_tag(node: Node) -> dict[str, object]:
+def _name_tag(node: Node, *, bold: bool) -> dict[str, object]:
     place = {"x": node.number, "y": node.value, "yshift": -18}
-    return {**place, "text": f"<b>{node.number}</b>", "showarrow": False}
+    text = f"<b>{node.number}</b>" if bold else str(node.number)
+    return {**place, "text": text, "showarrow": False}
 
 
 def _others(info: Info) -> go.Scatter:

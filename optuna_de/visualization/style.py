@@ -79,12 +79,12 @@ def style(
 def log_axis(values: Sequence[float]) -> dict[str, Any]:
     """Return the settings of a logarithmic axis: whole powers of ten, and 2 and 5 if few.
 
-    Numbers of 1 or more read 500, 2k, 10k, 1M.
+    Numbers of 1 or more read 500, 2k, 10k, 1M; smaller ones .05, .1, .2 in full.
     """
     positive = [v for v in values if 0 < v < float("inf")]
     wide = bool(positive) and max(positive) / min(positive) > 300
-    short = {"tickformat": "~s"} if positive and min(positive) >= 1 else {}
-    return {"type": "log", "dtick": 1 if wide else "D2", **short}
+    text = "~s" if positive and min(positive) >= 1 else "~g"
+    return {"type": "log", "dtick": 1 if wide else "D2", "tickformat": text}
 
 
 def sentence_figure(sentence: str, title: str) -> go.Figure:

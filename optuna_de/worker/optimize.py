@@ -127,6 +127,12 @@ def optimize(
         StudyDeletedError: If the study was deleted meanwhile.
         optuna.exceptions.StorageInternalError: The storage was unreachable for minutes; another
             worker queues the trial again.
+
+    Example:
+        >>> study = optuna.create_study()
+        >>> outcome = optimize(study, lambda trial: trial.suggest_float("x", -1, 1) ** 2, total=5)
+        >>> outcome.finished
+        5
     """
     limits = _limits(total, timeout, max_failures)
     require(grace >= 0, "grace", grace, "at least 0")

@@ -9,21 +9,35 @@ from pathlib import Path
 
 import optuna
 import pytest
+import torch
 
 from optuna_de.cli.app import run
 from optuna_de.cnn.study.trials import count_finished
 from optuna_de.storage import backoff
 from optuna_de.storage.open_storage import open_storage
-from tests.cli.kit import FAST, end, environment, search, start, study_in
+from tests.cli.kit import FAST, end, environment, start, study_in
 from tests.cnn.data.kit import paint
+from tests.drills import DRILL
 
 SMALL = ["--max-parameters", "8000"]
 
 
-def test_search_continues_joins_and_tells_when_it_is_done(tmp_path: Path) -> None:
-    small = [*FAST, *SMALL, "--subset", "200"]
-    code, out, err = search(tmp_path, *small, "--trials", "2")
-    assert code == 0
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(name="here")
+def fixture_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder, on a wide terminal and one thread."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    torch.set_num_threads(1)
+    return tmp_path
+
+
+def test_search_continues_joins_and_tells_when_it_is_done(here: Path, capsys: Output) -> None:
+    small = ["search", *FAST, *SMALL, "--subset", "200"]
+    assert run([*small, "--trials", "2"]) == 0
+    out, err = capsys.readouterr()
     assert out.startswith(
         "Study digits-modern in sqlite:///study.db.\n"
         "Data digits: 10 classes, 180 images for training, 20 for validation (drawn), 359 for the "
@@ -32,36 +46,33 @@ def test_search_continues_joins_and_tells_when_it_is_done(tmp_path: Path) -> Non
     assert all(name in out for name in ("trial", "architecture", "error", "parameters", "MACs"))
     assert [line.split(":")[0] for line in err.splitlines()] == ["1 of 2", "2 of 2"]
 
-    both = [start(tmp_path, *small, "--trials", "7") for _ in range(2)]
-    for process in both:
-        assert end(process)[0] == 0
-    assert count_finished(study_in(tmp_path)) == 7
+    other = start(here, *small[1:], "--trials", "7")
+    assert run([*small, "--trials", "7"]) == 0
+    assert end(other)[0] == 0
+    assert count_finished(study_in(here)) == 7
 
-    code, out, err = search(tmp_path, *small, "--trials", "7")
-    assert code == 0
+    capsys.readouterr()
+    assert run([*small, "--trials", "7"]) == 0
+    out, err = capsys.readouterr()
     assert "All 7 trials are finished" in out
     assert "Pareto front" in out
     assert not err
 
 
-def test_a_searched_network_is_far_from_chance(tmp_path: Path) -> None:
+def test_a_searched_network_is_far_from_chance(here: Path) -> None:
     options = ["--trials", "3", "--epochs", "5", "--no-halving", "--max-macs", "600000"]
-    code, _, _ = search(tmp_path, *FAST, *options)
-    assert code == 0
-    assert min(t.values[0] for t in study_in(tmp_path).best_trials) < 0.3
+    assert run(["search", *FAST, *options]) == 0
+    assert min(t.values[0] for t in study_in(here).best_trials) < 0.3
 
 
-def test_a_folder_of_images_is_searched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    paint(tmp_path / "insects", n=12, side=(7, 9))
+def test_a_folder_of_images_is_searched(here: Path, capsys: Output) -> None:
+    paint(here / "insects", n=12, side=(7, 9))
     warm = ["--warm-start", "B8k3-MP-B8k3-GAP,B9k3-D9k3-GAP", "--trials", "2"]
     assert run(["search", *FAST, "--data", "insects", *warm]) == 0
     out, _ = capsys.readouterr()
     assert "Study insects-modern" in out
     assert "Next: optuna-de train --storage sqlite:///study.db --study-name insects-modern" in out
-    trials = study_in(tmp_path, "insects-modern").trials
+    trials = study_in(here, "insects-modern").trials
     assert all(0 <= t.values[0] <= 0.5 for t in trials)
 
 
@@ -190,7 +201,9 @@ def test_help_fits_eighty_columns(
     assert not command or "seed: 100" in out
 
 
-@pytest.mark.parametrize("missing", ["typer", "torch", "rich", "sklearn"])
+@pytest.mark.parametrize(
+    "missing", ["typer", "torch", *(pytest.param(n, marks=DRILL) for n in ("rich", "sklearn"))]
+)
 def test_a_missing_extra_is_one_sentence(missing: str) -> None:
     code = (
         f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['optuna-de', 'search'];"

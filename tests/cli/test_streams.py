@@ -7,8 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import optuna
 import pytest
 
+from optuna_de.cli.app import run
+from optuna_de.cnn.search import objective
 from optuna_de.cnn.study.trials import count_finished
 from tests.cli.kit import FAST, environment, study_in
 from tests.drills import DRILL
@@ -63,9 +66,9 @@ def test_f44_an_ascii_terminal_of_twenty_columns(tmp_path: Path) -> None:
     assert done.stdout.isascii()
     assert "Pareto front" in done.stdout
     assert count_finished(study_in(tmp_path, "Küche-✓")) == 1
-    for command in ("--help", "search --help"):
-        said = shell(tmp_path, f"{sys.executable} -m optuna_de {command}", **variables)
-        assert said.returncode == 0, said.stderr
+    both = "from optuna_de.cli.app import run; exit(run(['--help']) or run(['search', '--help']))"
+    said = shell(tmp_path, f'{sys.executable} -c "{both}"', **variables)
+    assert said.returncode == 0, said.stderr
 
 
 DELETE = """
@@ -82,8 +85,24 @@ optuna.delete_study(study_name="digits-modern", storage=storage)
 """
 
 
-@pytest.mark.parametrize("workers", [pytest.param("1", marks=DRILL), "2"])
 def test_f44_a_study_that_is_deleted_meanwhile_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def delete(*_: object) -> bool:
+        optuna.delete_study(study_name="digits-modern", storage=study_in(tmp_path)._storage)
+        return False
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(objective, "train", delete)
+    assert run(["search", *OPTIONS, "--trials", "2"]) == 1
+    err = capsys.readouterr().err
+    assert err.count("was deleted while") == 1
+    assert "Traceback" not in err
+
+
+@DRILL
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_f44_a_study_that_is_deleted_meanwhile_ends_all_workers(
     tmp_path: Path, workers: str
 ) -> None:
     (tmp_path / "delete.py").write_text(DELETE)

@@ -197,13 +197,20 @@ SETUPS: dict[str, Any] = {
 }
 
 
+@pytest.fixture(name="begun", scope="module")
+def fixture_begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
+    """Return the URL of a study and the setup that its search recorded."""
+    folder = tmp_path_factory.mktemp("begun")
+    url = f"sqlite:///{folder}/study.db"
+    return url, begun_study(url, folder / "runs").user_attrs[SETUP_KEY]
+
+
 @pytest.mark.parametrize("name", SETUPS)
 def test_f45_a_foreign_setup_is_refused(
-    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+    begun: tuple[str, dict[str, Any]], name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    url = f"sqlite:///{tmp_path}/study.db"
-    study = begun_study(url, tmp_path / "runs")
-    changed, setup = SETUPS[name], study.user_attrs[SETUP_KEY]
+    url, setup = begun
+    study, changed = study_in(url), SETUPS[name]
     study.set_user_attr(SETUP_KEY, {**setup, **changed} if isinstance(changed, dict) else changed)
     options = ["--storage", url, "--study-name", "found"]
     code, output = command(capsys, "report", *options, "--format", "md")

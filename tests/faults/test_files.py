@@ -28,6 +28,7 @@ from optuna_de.cnn.training.epochs import Epoch
 from tests.cnn.evaluation.test_comparison import Log, pair
 from tests.cnn.kit import digits
 from tests.cnn.training.kit import SMALL, job
+from tests.drills import DRILL
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
@@ -79,9 +80,9 @@ def fixture_folder(tmp_path: Path) -> Iterator[Path]:
 FAULTS = [
     delete,
     replace_by_a_file,
-    replace_by_a_link_to_nowhere,
-    make_read_only,
-    make_immutable,
+    pytest.param(replace_by_a_link_to_nowhere, marks=DRILL),
+    pytest.param(make_read_only, marks=DRILL),
+    pytest.param(make_immutable, marks=DRILL),
 ]
 
 

@@ -41,11 +41,8 @@ pytestmark = [
         (np.array(0.5), TrialState.COMPLETE),
     ],
 )
-def test_f20_each_value_has_its_state_and_no_nan_breeds(
-    value: Any, state: TrialState, tmp_path: Path
-) -> None:
-    study = study_of(f"sqlite:///{tmp_path}/a.db", **CALM)
-    study.sampler = DESampler(seed=0, population_size=4)
+def test_f20_each_value_has_its_state_and_no_nan_breeds(value: Any, state: TrialState) -> None:
+    study = optuna.create_study(sampler=DESampler(seed=0, population_size=4))
 
     def run(trial: optuna.Trial) -> Any:
         x = trial.suggest_float("x", 0, 1)

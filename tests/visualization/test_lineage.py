@@ -64,7 +64,7 @@ def test_operators_have_symbols_of_their_own() -> None:
     operators = {"initial", "difference", "edit", "added"}
     assert operators <= set(symbols)
     assert len({symbols[name] for name in operators}) == 4
-    assert {a.text for a in figure.layout.annotations} == {"<b>5</b>", "<b>6</b>"}
+    assert {a.text for a in figure.layout.annotations} == {"0", "4", "<b>5</b>", "<b>6</b>"}
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -86,6 +86,15 @@ class CNNObjective:
     Raises:
         ValueError: Where data and space do not fit, a number is out of range, or a folder cannot
             be made.
+
+    Example:
+        >>> data = load_data("digits", subset=200)
+        >>> space = CNNSpace(data.image_shape, len(data.classes))
+        >>> objective = CNNObjective(data, space, get_recipe("fast"), epochs=1)
+        >>> study = optuna.create_study(
+        ...     directions=["minimize", "minimize"], sampler=DESampler(space=objective.space)
+        ... )
+        >>> study.optimize(objective, n_trials=1)
     """
 
     data: ImageData

@@ -89,6 +89,11 @@ class Search(DataChoice):
     ``compute`` ends the search after that many seconds of all workers together. Machines that
     share the folder resume each other's trials; otherwise the trial of a dead machine starts
     again.
+
+    Example:
+        >>> search = Search(data="digits", storage="sqlite:///digits.db", trials=20)
+        >>> search.name, search.total
+        ('digits-modern', 20)
     """
 
     storage: Annotated[

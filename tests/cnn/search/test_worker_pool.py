@@ -13,6 +13,7 @@ import pytest
 import torch
 from optuna.trial import TrialState
 
+from optuna_de.cli.app import run
 from optuna_de.cnn.search import objective as objectives
 from optuna_de.cnn.search import worker_pool as workers
 from optuna_de.cnn.search import worker_process as worker
@@ -20,7 +21,7 @@ from optuna_de.cnn.search.search import Search
 from optuna_de.cnn.study.trials import count_finished
 from optuna_de.worker.optimize import StudyDeletedError, TooManyFailuresError
 from tests import servers
-from tests.cli.kit import FAST, end, environment, interrupt, search, start, study_in
+from tests.cli.kit import FAST, end, environment, interrupt, start, study_in
 from tests.drills import DRILL
 
 LONG = [
@@ -44,7 +45,7 @@ def checkpointed(folder: Path) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=DRILL)])
 def test_an_interrupted_training_goes_on_where_it_was(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = start(tmp_path, *LONG)
     interrupt(process, number, lambda: checkpointed(tmp_path))
@@ -56,8 +57,9 @@ def test_an_interrupted_training_goes_on_where_it_was(
     assert (first.state, clone.state) == (TrialState.FAIL, TrialState.WAITING)
     done = _history(tmp_path)
 
-    code, _, _ = search(tmp_path, *LONG)
-    assert code == 0
+    monkeypatch.chdir(tmp_path)
+    torch.set_num_threads(1)
+    assert run(["search", *LONG]) == 0
     *_, last = study_in(tmp_path).trials
     assert last.state == TrialState.COMPLETE
     assert last.user_attrs["epochs"] == 40
@@ -73,9 +75,12 @@ def _history(folder: Path) -> list[list[float]]:
     return list(torch.load(body, weights_only=True)["epochs"])
 
 
-def test_two_workers_share_the_trials(tmp_path: Path) -> None:
-    code, out, err = search(tmp_path, *FAST, *TINY, "--workers", "2", "--trials", "4")
-    assert code == 0
+def test_two_workers_share_the_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["search", *FAST, *TINY, "--workers", "2", "--trials", "4"]) == 0
+    out, err = capsys.readouterr()
     assert "Pareto front of digits-modern" in out
     assert "4 of 4" in err
     assert count_finished(study_in(tmp_path)) == 4
