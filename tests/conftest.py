@@ -8,6 +8,7 @@ import pytest
 
 from optuna_de._files import warn_once
 
+pytest.register_assert_rewrite("tests.databases")  # a plugin that test files import from, too
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 # A shell's background jobs inherit an ignored Ctrl-C, and so would the processes tests interrupt.
