@@ -75,6 +75,12 @@ def test_rate_follows_the_batch(exponent: float, factor: float) -> None:
     assert recipe.rate(0, steps=1, epochs=1, batch_size=256) == pytest.approx(0.01 * factor)
 
 
+@pytest.mark.parametrize(("epochs", "factor"), [(5, 1.0), (10, 1.0), (40, 0.5), (160, 0.25)])
+def test_a_long_training_has_a_lower_rate(epochs: int, factor: float) -> None:
+    recipe = replace(get_recipe("seed-search"), full_rate_steps=1000)
+    assert recipe.rate(0, steps=100, epochs=epochs, batch_size=64) == pytest.approx(0.01 * factor)
+
+
 def test_older_versions_stay() -> None:
     for name in ("fast version 1", "final version 2", "final version 3"):
         assert str(get_recipe(name)) == name
