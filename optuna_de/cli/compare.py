@@ -80,7 +80,8 @@ def compare(
     _, _, first = next(comparison.jobs())
 
     def progress(label: str) -> AbstractContextManager[OnEpoch]:
-        return training_progress(first.epochs, label, held_out=False)
+        score = candidates.data.scored_by.score
+        return training_progress(first.epochs, label, held_out=False, score=score)
 
     try:
         result = run_comparison(comparison, candidates.choice.load_test, out, progress)

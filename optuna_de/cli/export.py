@@ -15,13 +15,17 @@ from rich.text import Text
 from optuna_de._files import make_folder
 from optuna_de.cli.console import console, errors, say
 from optuna_de.cli.options import Opt, spread
+from optuna_de.cnn.architecture.genomes import parse
+from optuna_de.cnn.architecture.prices import MACS, PARAMETERS
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.evaluation.int8_export import Int8Export, export_int8
 from optuna_de.cnn.evaluation.model_data import load_model_data
+from optuna_de.cnn.export.classifier import ModelMetadata
 from optuna_de.cnn.export.export import Exported, export_model
 from optuna_de.cnn.export.formats import FORMATS, open_model
 from optuna_de.cnn.export.predict import Prediction
 from optuna_de.cnn.export.predict import predict as classify
+from optuna_de.cnn.study.objectives import MEASURES, objective_text
 
 
 @spread("subset", "validation_fraction", "split_seed", "download")
@@ -119,15 +123,29 @@ def predict(
 
     A file that cannot be read gets a row that says so, and the exit code is 1.
     """
-    predictions = classify(open_model(model, trust=trust), images, top=top)
+    opened = open_model(model, trust=trust)
+    predictions = classify(opened, images, top=top)
     if as_json:
         typer.echo(json.dumps([_plain(one) for one in predictions], indent=1))
     else:
         console.print(_table(predictions))
+        say(_described(opened.metadata))
     unread = sum(bool(one.problem) for one in predictions)
     if unread:
         say(f"{unread} of {len(predictions)} files could not be read.", errors)
         raise typer.Exit(1)
+
+
+def _described(model: ModelMetadata) -> str:
+    """Return what the network costs, and the objectives of its search, with units."""
+    genome, shape, classes = parse(model.architecture), model.image_shape, len(model.classes)
+    known = {price.metric: price.value(genome, shape, classes) for price in (PARAMETERS, MACS)}
+    found = {**known, **model.objectives}
+    told = [
+        f"{'validation ' if n in MEASURES else ''}{objective_text(n, value)}"
+        for n, value in found.items()
+    ]
+    return f"Network: {', '.join(told)}."
 
 
 def _plain(one: Prediction) -> dict[str, object]:

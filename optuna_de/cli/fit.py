@@ -96,7 +96,7 @@ def _print(done: Fitted, out: Path) -> None:
         return
     say(done.headline)
     table = Table(title=f"Models in {escape(str(out))}", title_justify="left")
-    for name in ("test error", "parameters", "MACs", "worst class", "folder"):
+    for name in (f"test {done.models[0].metric}", "parameters", "MACs", "worst class", "folder"):
         table.add_column(name, justify="left" if name == "folder" else "right")
     for model in done.models:
         cells = (f"{model.test_error:.2%}", f"{model.parameters:,}", f"{model.macs:,}")
@@ -125,7 +125,8 @@ def best(
     most = inf if max_parameters is None else parse_size(max_parameters)
     candidates = load_candidates(opened, DataChoice())
     network, size = candidates.best(most)
-    say(f"Best: {network.name}, validation error {network.error:.2%}, {size:,} parameters.")
+    metric = candidates.data.metric
+    say(f"Best: {network.name}, validation {metric} {network.error:.2%}, {size:,} parameters.")
     job = candidates.job(
         network, recipe=recipe, epochs=epochs, batch_size=None, seed=0, device=device
     )

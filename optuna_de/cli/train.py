@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 from zlib import crc32
@@ -24,13 +25,13 @@ from optuna_de.cli.options import (
     Threads,
     spread,
 )
-from optuna_de.cli.progress.training_progress import training_progress
+from optuna_de.cli.progress.training_progress import OnEpoch, training_progress
 from optuna_de.cnn.architecture.cost import count_parameters
 from optuna_de.cnn.architecture.genomes import render
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.evaluation.candidates import Candidate, load_candidates
 from optuna_de.cnn.evaluation.final_training import run_final_training, score_final_training
-from optuna_de.cnn.evaluation.model_card import honesty
+from optuna_de.cnn.evaluation.model_card import honesty, metric_of
 from optuna_de.cnn.evaluation.results import (
     check_disk,
     claim_result_folder,
@@ -123,7 +124,7 @@ def run_training(
         check_disk(folder, [job])
         _announce(job, folder)
         try:
-            with training_progress(job.epochs, "", job.keep_validation) as on_epoch:
+            with _progress(job) as on_epoch:
                 weights = run_final_training(job, folder, on_epoch)
         except KeyboardInterrupt:
             say(RESUME)
@@ -136,6 +137,11 @@ def run_training(
         say("This network is already trained. Its results:")
     _print(result, folder)
     return code
+
+
+def _progress(job: TrainingJob) -> AbstractContextManager[OnEpoch]:
+    score = job.data.scored_by.score
+    return training_progress(job.epochs, "", job.keep_validation, score)
 
 
 def _write(result: dict[str, Any], folder: Path) -> int:
@@ -167,11 +173,12 @@ def _announce(job: TrainingJob, folder: Path) -> None:
 
 def _print(result: dict[str, Any], folder: Path) -> None:
     names = {"last": "Last epoch", "best": "Epoch chosen by validation"}
+    metric = metric_of(result)
     for key, row in result["figures"].items():
         held = row["validation error"]
-        validation = "" if held is None else f", validation error {held:.2%}"
+        validation = "" if held is None else f", validation {metric} {held:.2%}"
         say(
             f"{names[key]} ({row['epoch']}): test accuracy {row['test accuracy']:.2%}, "
-            f"error {row['test error']:.2%}{validation}."
+            f"{metric} {row[f'test {metric}']:.2%}{validation}."
         )
     say(f"{honesty(result)} See {folder / 'model_card.md'}.")

@@ -76,6 +76,8 @@ class Recipe:
             its batch (Zhang et al. 2018); 0 is none.
         cutmix: The same for a patch of another image (Yun et al. 2019); 0 is none. With both,
             each image gets one of them.
+        class_weights: "balanced" weighs the loss of an image by the reciprocal of the size of its
+            class, 1 in the mean (King and Zeng 2001, as scikit-learn has it); "none" does not.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -111,6 +113,7 @@ class Recipe:
     full_rate_steps: int = 0
     mixup: float = 0.0
     cutmix: float = 0.0
+    class_weights: Literal["none", "balanced"] = "none"
 
     def __post_init__(self) -> None:
         for field, right, allowed in (
@@ -138,6 +141,7 @@ class Recipe:
             ("strong_parameters", self.strong_parameters >= 0, "0 or more"),
             ("mixup", 0 <= self.mixup < math.inf, "0 or more"),
             ("cutmix", 0 <= self.cutmix < math.inf, "0 or more"),
+            ("class_weights", self.class_weights in ("none", "balanced"), "none or balanced"),
         ):
             if not right:
                 value = getattr(self, field)
@@ -211,6 +215,7 @@ _RATES = {
 }
 _OPTIMIZERS = ("sgd", "adamw", "muon")
 _NEW = (
+    "class_weights",
     *("optimizer", "matrix_rate", "matrix_momentum", "norm_bias_rate"),
     *("reflect", "strong_from", "strong_parameters", "full_rate_steps", "mixup", "cutmix"),
 )
@@ -289,7 +294,8 @@ def fit_recipe(
     The crop's padding is at most an eighth of the smaller side (4 on 32x32), the side of the
     erased square at most a quarter, and characters are not mirrored. A training of fewer epochs
     than ``strong_from`` (None: the recipe's) augments less, and so does one of a network of fewer
-    ``parameters`` than ``strong_parameters`` (None: enough).
+    ``parameters`` than ``strong_parameters`` (None: enough). Classes are weighed where the data
+    say so.
     """
     short = (recipe.epochs if epochs is None else epochs) < recipe.strong_from
     if short or (parameters is not None and parameters < recipe.strong_parameters):
@@ -302,4 +308,5 @@ def fit_recipe(
         crop_padding=min(recipe.crop_padding, side // 8),
         cutout=min(recipe.cutout, side // 4),
         flip=mirrored,
+        class_weights="balanced" if data.weigh_classes else recipe.class_weights,
     )

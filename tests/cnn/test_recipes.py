@@ -91,8 +91,8 @@ def test_older_versions_stay() -> None:
 
 
 def test_a_short_training_augments_less() -> None:
-    final, data = get_recipe("final"), SimpleNamespace(image_shape=(3, 32, 32), name="pets")
-    final = replace(final, mixup=0.2, cutmix=1.0)
+    data = SimpleNamespace(image_shape=(3, 32, 32), name="pets", weigh_classes=False)
+    final = replace(get_recipe("final"), mixup=0.2, cutmix=1.0)
     for epochs, expected in ((19, (2, 0, 0, 0)), (20, (4, 8, 0.2, 1)), (None, (4, 8, 0.2, 1))):
         fitted = fit_recipe(final, data, epochs)  # type: ignore[arg-type]
         found = (fitted.crop_padding, fitted.cutout, fitted.mixup, fitted.cutmix)
@@ -101,7 +101,7 @@ def test_a_short_training_augments_less() -> None:
 
 @pytest.mark.parametrize(("parameters", "cutout"), [(199_999, 0), (200_000, 8), (None, 8)])
 def test_a_small_network_is_augmented_less(parameters: int | None, cutout: int) -> None:
-    data = SimpleNamespace(image_shape=(3, 32, 32), name="pets")
+    data = SimpleNamespace(image_shape=(3, 32, 32), name="pets", weigh_classes=False)
     fitted = fit_recipe(get_recipe("final"), data, 30, parameters)  # type: ignore[arg-type]
     assert (fitted.cutout, fitted.crop_padding) == (cutout, 4 if cutout else 2)
 

@@ -21,7 +21,7 @@ LEVELS: list[set[str]] = [
     },
     {"evolution", "storage"},
     {"search_space", "halving", "worker"},
-    {"screening", "cnn/architecture"},
+    {"screening", "cnn/architecture", "cnn/metrics"},
     {
         *("sampler", "cnn/drawing", "cnn/modules", "cnn/recipes"),
         *("cnn/data", "cnn/data/reading", "cnn/data/store"),

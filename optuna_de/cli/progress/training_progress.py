@@ -28,13 +28,16 @@ OnEpoch: TypeAlias = "Callable[[Epoch], None]"
 
 
 @contextmanager
-def training_progress(epochs: int, label: str, held_out: bool) -> Iterator[OnEpoch]:
+def training_progress(
+    epochs: int, label: str, held_out: bool, score: str = "accuracy"
+) -> Iterator[OnEpoch]:
     """Show the epochs with the time left; a line for each if the output is no terminal.
 
     Args:
         epochs: Number of epochs.
         label: Name of the training, before the number of the epoch.
         held_out: Whether the validation figures are of images that are not trained on.
+        score: What 1 less the validation error is called.
     """
     columns = (
         TextColumn("{task.description}epoch", markup=False),
@@ -50,7 +53,7 @@ def training_progress(epochs: int, label: str, held_out: bool) -> Iterator[OnEpo
         spent: list[float] = []
 
         def on_epoch(epoch: Epoch) -> None:
-            news = _news(epoch, held_out)
+            news = _news(epoch, held_out, score)
             spent.append(epoch.seconds)
             left = (epochs - epoch.number) * sum(spent) / len(spent)
             bar.update(task, completed=epoch.number, news=news, end=time.monotonic() + left)
@@ -74,8 +77,9 @@ class _Left(ProgressColumn):
         return Text(f"{timedelta(seconds=left)} left")
 
 
-def _news(epoch: Epoch, held_out: bool) -> str:
+def _news(epoch: Epoch, held_out: bool, score: str) -> str:
     error = epoch.validation_error
     name = "validation" if held_out else "on trained images without augmentation"
-    other = "" if error is None else f", {name} {1 - error:.2%}"
+    shown = "" if score == "accuracy" else f" {score}"
+    other = "" if error is None else f", {name}{shown} {1 - error:.2%}"
     return f"loss {epoch.train_loss:.4f}, accuracy in training {1 - epoch.train_error:.2%}{other}"

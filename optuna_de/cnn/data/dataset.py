@@ -21,6 +21,7 @@ from optuna_de.cnn.data.reading.resizing import ResizeMode, Resizing, Size
 from optuna_de.cnn.data.splits import Indices, divide
 from optuna_de.cnn.data.store.decoding import Labelled
 from optuna_de.cnn.data.store.mapped_images import Images, MappedImages, blocks
+from optuna_de.cnn.metrics import METRICS, Metric, get_metric
 
 _SHARE = "above 0 and below 1"
 MEMORY_SHARE = 0.25
@@ -74,6 +75,11 @@ class ImageData:
         fingerprint: 16 hexadecimal digits of the SHA-256 of images, labels, classes and splits.
         summary: The source and its splits in one sentence; it depends on this machine's paths.
         resizing: How images were resized, as a model has to resize those that it is asked.
+        metric: What counts as the error, see :data:`optuna_de.cnn.metrics.METRICS`.
+        weigh_classes: Whether the training loss weighs images so that classes count alike.
+
+    Raises:
+        ValueError: If images, labels or metric are wrong.
     """
 
     name: str
@@ -86,8 +92,11 @@ class ImageData:
     fingerprint: str
     summary: str = ""
     resizing: Resizing = Resizing()  # noqa: RUF009 (it is frozen)
+    metric: str = "error"
+    weigh_classes: bool = False
 
     def __post_init__(self) -> None:
+        get_metric(self.metric)
         shape = tuple(self.train.images.shape[1:])
         for name in ("train", "validation"):
             _check_split(getattr(self, name), name, shape, len(self.classes))
@@ -103,6 +112,8 @@ class ImageData:
         name: str = "arrays",
         validation_fraction: float = 0.1,
         split_seed: int = 0,
+        metric: str = "error",
+        weigh_classes: bool = False,
     ) -> ImageData:
         """Return a set of arrays; images for a test stay with the caller.
 
@@ -114,6 +125,8 @@ class ImageData:
             name: The set's name in a study.
             validation_fraction: Part of the images to score on, above 0 and below 1.
             split_seed: Seed of the splits, in [0, 2**32 - 1].
+            metric: What counts as the error: "error", "balanced-error" or "macro-f1-error".
+            weigh_classes: Whether the training loss weighs classes so that they count alike.
 
         Raises:
             ValueError: If anything is wrong with these.
@@ -132,7 +145,8 @@ class ImageData:
         pool = np.arange(len(pixels))
         parts = divide(pool, indices, names, taken, split_seed, what)
         whole = Labelled.of(pixels, indices)
-        return image_data(name, names, [(whole, chosen) for chosen in parts], split_seed)
+        data = image_data(name, names, [(whole, chosen) for chosen in parts], split_seed)
+        return replace(data, metric=metric, weigh_classes=weigh_classes)
 
     @classmethod
     def from_dataset(
@@ -146,6 +160,8 @@ class ImageData:
         name: str | None = None,
         validation_fraction: float = 0.1,
         split_seed: int = 0,
+        metric: str = "error",
+        weigh_classes: bool = False,
     ) -> ImageData:
         """Return the images of a ``torch.utils.data.Dataset``, or one of Hugging Face, as a set.
 
@@ -159,6 +175,8 @@ class ImageData:
             name: The set's name in a study; None is the name of the class of ``dataset``.
             validation_fraction: As in :meth:`from_arrays`.
             split_seed: As in :meth:`from_arrays`.
+            metric: As in :meth:`from_arrays`.
+            weigh_classes: As in :meth:`from_arrays`.
 
         Raises:
             ValueError: If anything is wrong with these.
@@ -178,6 +196,8 @@ class ImageData:
             name=name or type(dataset).__name__,
             validation_fraction=validation_fraction,
             split_seed=split_seed,
+            metric=metric,
+            weigh_classes=weigh_classes,
         )
 
     @property
@@ -189,8 +209,22 @@ class ImageData:
     @property
     def constant_error(self) -> float:
         """The validation error of always answering the commonest class of the training split."""
-        commonest = self.train.labels.bincount().argmax()
-        return float((self.validation.labels != commonest).float().mean())
+        commonest = int(self.train.labels.bincount().argmax())
+        return self.scored_by.of_constant(self.class_sizes(self.validation), commonest)
+
+    @property
+    def scored_by(self) -> Metric:
+        """What counts as the error."""
+        return METRICS[self.metric]
+
+    @property
+    def scored_images(self) -> int:
+        """How many images of equally large classes tell the error as well as the validation's."""
+        return round(self.scored_by.images(self.class_sizes(self.validation)))
+
+    def class_sizes(self, split: Split) -> NDArray[np.int64]:
+        """Return the images of each class in a split: (classes,)."""
+        return split.labels.cpu().bincount(minlength=len(self.classes)).numpy()
 
     def to(self, device: torch.device | str) -> ImageData:
         """Return the set with its images and labels on a device."""

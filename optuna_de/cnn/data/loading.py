@@ -70,9 +70,14 @@ def load_divided(
         found, parts = divided.source, _parts(divided)
         count = sum(len(indices) for _, indices in parts)
         mapped = is_large(found.train, count, chosen.memory_share)
-        data = image_data(found.name, found.classes, parts, chosen.seed_of_splits, mapped)
+        data = replace(
+            image_data(found.name, found.classes, parts, chosen.seed_of_splits, mapped),
+            resizing=chosen.resizing,
+            metric=chosen.metric,
+            weigh_classes=chosen.weigh_classes,
+        )
     told = summary(found, data, len(divided.test), _doubled(divided))
-    return replace(data, summary=told, resizing=chosen.resizing), divided
+    return replace(data, summary=told), divided
 
 
 def load_test(source: str | Path, options: DataOptions | None = None, **changes: Any) -> Split:

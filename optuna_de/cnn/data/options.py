@@ -19,6 +19,7 @@ from optuna_de.cnn.data.reading.resizing import (
     size_text,
 )
 from optuna_de.cnn.data.reading.tables import Columns
+from optuna_de.cnn.metrics import METRICS, get_metric
 
 MAX_BAD_IMAGES = 0.01
 _GROUP = "Data"  # of command-line options
@@ -47,6 +48,8 @@ class DataOptions:
         max_bad_images: Share of each split's images, in [0, 1], that may be unreadable and are
             skipped.
         split_seed: Seed of all splits, in [0, 2**32 - 1]; None is left to the study, or is 0.
+        metric: What counts as the error, a name of :data:`optuna_de.cnn.metrics.METRICS`.
+        weigh_classes: Whether the training loss weighs images so that classes count alike.
         cache_dir: Folder of decoded images; None is that of
             :func:`optuna_de.cnn.data.store.cache.cache_folder`.
         memory_share: Share of the free memory, in [0, 1], that the sets of all workers may take;
@@ -98,6 +101,13 @@ class DataOptions:
     split_seed: Annotated[
         int | None, Option("Seed of the splits (default: 0; train, compare: the study's).", _GROUP)
     ] = None
+    metric: Annotated[
+        str, Option(f"What counts as the error of a network: {', '.join(METRICS)}.", _GROUP)
+    ] = "error"
+    weigh_classes: Annotated[
+        bool,
+        Option("Weigh the images of rare classes more in training, all classes alike.", _GROUP),
+    ] = False
     cache_dir: Annotated[
         Path | None, Option("Folder of decoded images (default: the user's cache).", _GROUP)
     ] = None
@@ -116,6 +126,7 @@ class DataOptions:
         require(0 <= self.memory_share <= 1, "memory_share", self.memory_share, "in [0, 1]")
         require(0 < fraction < 1, "validation_fraction", fraction, "above 0 and below 1")
         require(0 <= seed < 2**32, "split_seed", seed, f"in [0, {2**32 - 1}]")
+        get_metric(self.metric)
         self.resizing  # noqa: B018 (it checks size, mode and colour)
 
     @property
@@ -153,6 +164,8 @@ class DataOptions:
             "image_column": self.image_column,
             "label_column": self.label_column,
             "max_bad_images": self.max_bad_images,
+            "metric": self.metric,
+            "weigh_classes": self.weigh_classes,
         }
         return {name: value for name, value in values.items() if value is not None}
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.data.sources import Source
 
+UNEQUAL = 3
+"""How many times the images of the smallest class the largest one may have without a word."""
 FEW = 100
 """Images; fewer score so coarsely that it is said."""
 
@@ -42,13 +44,25 @@ def constant_answer(data: ImageData) -> str:
     label = int(data.train.labels.bincount().argmax())
     n = len(data.validation.labels)
     error = data.constant_error
+    spread = math.sqrt(error * (1 - error) / data.scored_images)
     coarse = (
-        f", with a standard error of {math.sqrt(error * (1 - error) / n):.1%}: {n} validation "
+        f", with a standard error of {spread:.1%}: {n} validation "
         f"images are few, so give more (--validation-fraction)"
     )
     return (
-        f"Always answering {data.classes[label]!r} has a validation error of {error:.1%}"
-        f"{coarse if n < FEW else ''}."
+        f"Always answering {data.classes[label]!r} has a validation {data.metric} of {error:.1%}"
+        f"{coarse if n < FEW else ''}.{_unequal(data)}"
+    )
+
+
+def _unequal(data: ImageData) -> str:
+    """Return a hint where classes differ much in size and the error counts images alike."""
+    sizes = data.class_sizes(data.train)
+    if data.metric != "error" or sizes.max() < UNEQUAL * sizes.min():
+        return ""
+    return (
+        f" Classes have {sizes.min():,} to {sizes.max():,} training images: --metric "
+        "balanced-error counts classes alike."
     )
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
 
 from optuna_de.cnn.architecture.cost import count_parameters
 from optuna_de.cnn.architecture.genomes import Genome, render, repair
+from optuna_de.cnn.architecture.prices import PARAMETERS
 from optuna_de.cnn.architecture.zoo import ZOO, get_architecture
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.evaluation.study_data import load_study_data
 from optuna_de.cnn.evaluation.training_job import TrainingJob
 from optuna_de.cnn.recipes import fit_recipe, get_recipe
+from optuna_de.cnn.study.objectives import ERROR
 from optuna_de.cnn.study.setup import recorded_setup
 from optuna_de.cnn.study.trials import (
     complete_trial,
@@ -33,12 +35,14 @@ class Candidate:
     Args:
         name: Short: "model1", "trial 7 of study x", or the text form.
         genome: Its units.
-        error: Validation error rate that the search measured, or None without a search.
+        error: Validation error that the search measured, or None without a search.
+        objectives: Values of the search by metric name, units included; empty without one.
     """
 
     name: str
     genome: Genome
     error: float | None = None
+    objectives: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -65,7 +69,9 @@ class Candidates:
             raise ValueError(f"Trial {number} needs a study.")
         trial = complete_trial(self.study, number)
         name = f"trial {number} of study {self.study.study_name}"
-        return Candidate(name, network_of(trial), trial.values[0])
+        names = self.study.metric_names or [ERROR.name, PARAMETERS.name]
+        values = dict(zip(names, trial.values, strict=True))
+        return Candidate(name, network_of(trial), trial.values[0], values)
 
     def from_front(self, count: int) -> list[Candidate]:
         """Return the networks of the front with the lowest validation error, best first.
@@ -156,6 +162,7 @@ class Candidates:
             device=pick_device(device),
             keep_validation=keep_validation,
             origin=network.name,
+            objectives=network.objectives,
         )
 
     def _recipe(self) -> str:

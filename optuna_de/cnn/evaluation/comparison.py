@@ -21,9 +21,14 @@ from optuna_de._files import reason, warn_once, write_side_text
 from optuna_de._machine import machine, versions
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters
 from optuna_de.cnn.architecture.genomes import render
-from optuna_de.cnn.data.dataset import Split
+from optuna_de.cnn.architecture.prices import Price
+from optuna_de.cnn.data.dataset import ImageData, Split
 from optuna_de.cnn.evaluation.candidates import Candidate
-from optuna_de.cnn.evaluation.comparison_page import LEAST_PICKS, comparison_page
+from optuna_de.cnn.evaluation.comparison_page import (
+    LEAST_PICKS,
+    comparison_page,
+    confusion_drawings,
+)
 from optuna_de.cnn.evaluation.final_training import (
     FinalWeights,
     TrainingFailedError,
@@ -40,6 +45,7 @@ from optuna_de.cnn.evaluation.results import (
 )
 from optuna_de.cnn.evaluation.training_job import TrainingJob
 from optuna_de.cnn.export.model_folder import DESCRIPTION
+from optuna_de.cnn.study.objectives import MEASURES, objective_of
 from optuna_de.cnn.training.epochs import Epoch
 
 FORMAT = "optuna_de comparison 1"
@@ -82,7 +88,7 @@ class Comparison:
     def setup(self) -> dict[str, Any]:
         """Return all that a resumed comparison must share."""
         _, _, first = next(self.jobs())
-        own = ("architecture", "origin", "seed")
+        own = ("architecture", "origin", "objectives", "seed")
         shared = {k: v for k, v in first.setup().items() if k not in own}
         networks = {n.name: render(n.genome) for n in self.networks}
         return {**shared, "networks": networks, "seeds": list(self.seeds)}
@@ -122,6 +128,8 @@ def run_comparison(
         "versions": versions(),
     }
     write_side_text(folder / "compare.json", json.dumps(content, indent=1) + "\n")
+    for name, drawing in confusion_drawings(content).items():
+        write_side_text(folder / name, drawing)
     write_side_text(folder / "compare.md", comparison_page(content))
     return content
 
@@ -215,31 +223,60 @@ def _row(
     accuracies = [result["figures"]["last"]["test accuracy"] for result in done]
     data = comparison.training(network, comparison.seeds[0]).data
     shape, classes = data.image_shape, len(data.classes)
+    errors = [result["figures"]["last"][f"test {data.metric}"] for result in done]
     return {
         "network": network.name,
         "architecture": render(network.genome),
         "parameters": count_parameters(network.genome, shape, classes),
         "macs": count_macs(network.genome, shape, classes),
         "search error": network.error,
+        "objectives": _objectives(network, comparison, data),
         "test accuracies": accuracies,
+        "test errors": errors,
         "mean": fmean(accuracies) if accuracies else None,
         "standard deviation": stdev(accuracies) if len(accuracies) > 1 else None,
         "seconds": fmean(result["training seconds"] for result in done) if done else None,
         "failed": [result["failed"] for result in own if "failed" in result],
+        "confusion": _summed([r["figures"]["last"].get("confusion") for r in done]),
     }
+
+
+def _objectives(
+    network: Candidate, comparison: Comparison, data: ImageData
+) -> dict[str, float | None]:
+    """Return the prices that the study of the picks minimised, of any network where known."""
+    names = [name for other in comparison.networks for name in other.objectives]
+    found: dict[str, float | None] = {}
+    for name in dict.fromkeys(names):
+        price = objective_of(name)
+        if isinstance(price, Price) and price.known and name not in network.objectives:
+            value = price.value(network.genome, data.image_shape, len(data.classes))
+            found[name] = value
+        elif name not in MEASURES:
+            found[name] = network.objectives.get(name)
+    return found
+
+
+def _summed(matrices: Sequence[list[list[int]] | None]) -> list[list[int]]:
+    """Return the sum of confusion matrices; empty if one is too large to be kept."""
+    kept = [matrix for matrix in matrices if matrix]
+    total: list[list[int]] = np.sum(kept, axis=0).tolist() if len(kept) == len(matrices) else []
+    return total if kept else []
 
 
 def rank_correlation(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return Spearman's correlation of search error and mean test error over the picks.
+
+    Both are by the metric of the study.
 
     ``spearman`` is None with fewer than three picks, or if all values of one side are equal.
     """
     from scipy.stats import spearmanr  # slow to import
 
     pairs = [
-        (row["search error"], 1 - row["mean"])
+        (row["search error"], fmean(row["test errors"]))
         for row in rows
-        if row["search error"] is not None and row["mean"] is not None
+        if row["search error"] is not None and row["test errors"]
     ]
     value = float("nan")
     if len(pairs) >= LEAST_PICKS:

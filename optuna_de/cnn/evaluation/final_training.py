@@ -23,7 +23,7 @@ from optuna_de.cnn.data.store.mapped_images import joined
 from optuna_de.cnn.evaluation.training_job import TrainingJob
 from optuna_de.cnn.training.checkpoint import load_checkpoint, save_checkpoint
 from optuna_de.cnn.training.epochs import Epoch
-from optuna_de.cnn.training.evaluate import evaluate_in_memory
+from optuna_de.cnn.training.evaluate import confusion_counts, evaluate_in_memory
 from optuna_de.cnn.training.memory import TrainingOutOfMemory
 from optuna_de.cnn.training.trainer import TrainingResult, train
 
@@ -157,7 +157,7 @@ def _figures(
     module = job.network()
     module.load_state_dict(state)
     module.to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    counts = torch.zeros([len(job.data.classes)] * 2, dtype=torch.int64, device=job.device)
+    counts = confusion_counts(len(job.data.classes), job.device)
     error, loss = evaluate_in_memory(
         module,
         test,
@@ -171,10 +171,11 @@ def _figures(
     return {
         "epoch": number,
         "validation error": held_out,
-        "test error": error,
         "test accuracy": 1 - error,
         "test loss": loss,
         "test images": len(test.labels),
+        f"test {job.data.metric}": job.data.scored_by.of(counts.cpu().numpy()),
+        "test error": error,
         "confusion": counts.tolist(),
     }
 

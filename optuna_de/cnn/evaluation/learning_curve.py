@@ -21,19 +21,20 @@ SCRIPT = "plotly.min.js"
 
 
 def curve_rows(job: TrainingJob, fitted: FinalWeights) -> list[dict[str, float | int | None]]:
-    """Return the learning curve: one row an epoch, losses in nats, accuracies in [0, 1].
+    """Return the learning curve: one row an epoch, losses in nats, scores in [0, 1].
 
     The second pair is of held-out images with ``keep_validation``, else of training images that
     are not augmented; the names say which.
     """
     other = "held-out" if job.keep_validation else "plain training"
+    score = job.data.scored_by.score
     return [
         {
             "epoch": epoch.number,
             "training loss": epoch.train_loss,
             "training accuracy": 1 - epoch.train_error,
             f"{other} loss": epoch.validation_loss,
-            f"{other} accuracy": 1 - epoch.validation_error,
+            f"{other} {score}": 1 - epoch.validation_error,
             "seconds": round(epoch.seconds, 3),
         }
         for epoch in fitted.result.epochs
@@ -72,7 +73,7 @@ def curve_figure(rows: Sequence[dict[str, float | int | None]], title: str) -> g
 
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06)
     epochs = [row["epoch"] for row in rows]
-    names = [name for name in rows[0] if name.endswith(("loss", "accuracy"))]
+    names = [name for name in rows[0] if name not in ("epoch", "seconds")]
     for name in names:
         line = Scatter(x=epochs, y=[row[name] for row in rows], name=name, mode="lines+markers")
         figure.add_trace(line, row=1 if name.endswith("loss") else 2, col=1)

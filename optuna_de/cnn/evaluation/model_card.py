@@ -8,8 +8,9 @@ from optuna_de._markdown import escape, table
 from optuna_de._text import duration, number_text, times
 from optuna_de.cnn.evaluation.confusion import confusion_table
 from optuna_de.cnn.evaluation.training_job import STRETCHED
+from optuna_de.cnn.study.objectives import objective_text
 
-CHOSEN = "epoch with the lowest validation error"
+CHOSEN = "epoch with the lowest validation {metric}"
 _NAMED = ("name", "version", "batch_size", "epochs")
 
 
@@ -63,10 +64,18 @@ def _results(result: dict[str, Any], shipped: dict[str, Any]) -> list[str]:
         "## Figures",
         figure_table(result),
         honesty(result),
+        *_searched(setup),
         *int8_figures(result),
         *class_section(result.get("class errors", {})),
         *filter(None, [confusion_table(shipped.get("confusion", []), setup["classes"])]),
     ]
+
+
+def _searched(setup: dict[str, Any]) -> list[str]:
+    """Return what the search measured of the network of a model card; nothing without one."""
+    found = setup.get("objectives", {})
+    told = [objective_text(name, value) for name, value in found.items()]
+    return [f"In the search: {escape(', '.join(told))} (validation images)."] if told else []
 
 
 def class_section(errors: dict[str, float]) -> list[str]:
@@ -110,15 +119,22 @@ def _trained_on(setup: dict[str, Any]) -> str:
     return f"{images:,}"
 
 
+def metric_of(result: dict[str, Any]) -> str:
+    """Return what counts as the error of a model, for its card; "error" if nothing else does."""
+    return str(result["setup"].get("metric", "error"))
+
+
 def figure_table(result: dict[str, Any]) -> str:
     """Return the figures of a final training as a Markdown table for its model card."""
-    head = ("weights", "epoch", "validation error", "test error", "test accuracy", "test loss")
-    names = {"last": "last epoch", "best": CHOSEN}
+    metric = metric_of(result)
+    tested = tuple(dict.fromkeys([f"test {metric}", "test error", "test accuracy"]))
+    head = ("weights", "epoch", f"validation {metric}", *tested, "test loss")
+    names = {"last": "last epoch", "best": CHOSEN.format(metric=metric)}
     rows = (
         (
             *(names[key], row["epoch"]),
             "none kept" if row["validation error"] is None else f"{row['validation error']:.2%}",
-            *(f"{row['test error']:.2%}", f"{row['test accuracy']:.2%}"),
+            *(f"{row[name]:.2%}" for name in tested),
             f"{row['test loss']:.4f}",
         )
         for key, row in result["figures"].items()
@@ -157,7 +173,8 @@ def honesty(result: dict[str, Any]) -> str:
     if result["shipped"] == "last" and result["setup"]["validation"] == "kept apart":
         held = result["setup"]["validation images"]
         return (
-            f"{held:,} validation images were kept out of training; their error chose this "
+            f"{held:,} validation images were kept out of training; their {metric_of(result)} "
+            "chose this "
             f"network among the finals. The test figures are those of its last epoch on "
             f"{images:,} images."
         )

@@ -35,7 +35,7 @@ from optuna_de.cnn.export.model_folder import save_model, save_weights
 from optuna_de.cnn.training.checkpoint import discard_checkpoint
 
 SETUP = "setup.json"
-_FOR_THE_RECORD = ("origin",)
+_FOR_THE_RECORD = ("origin", "objectives")
 RESULT = "result.json"
 FORMAT = "optuna_de result 1"
 _PAGES = 10_000_000  # bytes of the pages of one training, plotly's script among them
@@ -70,6 +70,7 @@ def write_weights(
         mean=weights.mean,
         std=weights.std,
         resizing=job.data.resizing,
+        objectives=job.objectives,
     )
     try:
         _write_pages(job, weights, folder, home)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -37,6 +38,7 @@ class TrainingJob:
         origin: Source of the network in words, for the record.
         stretched_from: Shorter numbers of epochs that the training began with: it went on, and
             its schedule was stretched.
+        objectives: What a search measured of it, by metric name, for the record.
 
     Raises:
         ValueError: If a number is out of range, the network does not fit the images, or a name
@@ -54,6 +56,7 @@ class TrainingJob:
     last_epoch: bool = False
     origin: str = ""
     stretched_from: tuple[int, ...] = ()
+    objectives: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -88,7 +91,9 @@ class TrainingJob:
         }
         if self.stretched_from:
             setup[STRETCHED] = self.stretched_from
-        return dict(json.loads(json.dumps(setup)))
+        metric = {} if self.data.metric == "error" else {"metric": self.data.metric}
+        found = {"objectives": dict(self.objectives)} if self.objectives else {}
+        return dict(json.loads(json.dumps({**setup, **metric, **found})))
 
     def network(self) -> nn.Sequential:
         """Build the network with the weights that the seed gives."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TypeAlias
@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from optuna_de._attributes import read_numbers
 from optuna_de.cnn.architecture.genomes import parse, render
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.data.reading.resizing import Resizing, described_resizing
@@ -41,17 +42,23 @@ class ModelMetadata:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     resizing: Resizing = Resizing()  # noqa: RUF009 (it is frozen)
+    objectives: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: TrainedModel) -> ModelMetadata:
         """Describe a trained network."""
         shape, classes = model.image_shape, model.classes
-        return cls(render(model.genome), shape, classes, model.mean, model.std, model.resizing)
+        return cls(
+            *(render(model.genome), shape, classes, model.mean, model.std, model.resizing),
+            model.objectives,
+        )
 
     def json(self) -> str:
         """Return the text that files hold; :func:`read_metadata` reads it."""
         content = {**asdict(self), **self.resizing.described()}
         del content["resizing"]
+        if not self.objectives:
+            del content["objectives"]
         return json.dumps({"format": FORMAT, **content})
 
 
@@ -145,6 +152,7 @@ def read_metadata(text: str | None, path: Path) -> ModelMetadata:
         tuple(map(float, content["mean"])),
         tuple(map(float, content["std"])),
         resizing,
+        read_numbers(content.get("objectives")) or {},
     )
 
 

@@ -3,7 +3,7 @@
 ``model.json`` holds ``format``, ``architecture`` (text form), ``image_shape`` (channels, height,
 width), ``classes`` (names in the order of the outputs), ``mean`` and ``std`` (one a channel, of
 images in [0, 1], by which images are normalised); ``resize`` and ``background`` where they are not
-"crop" and white. No pickle is ever run.
+"crop" and white; ``objectives`` where a search measured some. No pickle is ever run.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from optuna_de._attributes import read_numbers
 from optuna_de._files import replacing, write_text
 from optuna_de.cnn.architecture.genomes import Genome, parse, render
 from optuna_de.cnn.architecture.layers import ImageShape
@@ -44,6 +45,7 @@ class TrainedModel:
         mean: Mean of each channel of images in [0, 1].
         std: Deviation of each channel, above 0.
         resizing: How images are brought to that shape.
+        objectives: What a search measured of it, by metric name.
     """
 
     genome: Genome
@@ -53,6 +55,7 @@ class TrainedModel:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     resizing: Resizing = Resizing()  # noqa: RUF009 (it is frozen)
+    objectives: Mapping[str, float] = field(default_factory=dict)
 
 
 def save_model(
@@ -65,6 +68,7 @@ def save_model(
     mean: Sequence[float],
     std: Sequence[float],
     resizing: Resizing | None = None,
+    objectives: Mapping[str, float] | None = None,
 ) -> None:
     """Save a trained network to a model folder; the fields are those of :class:`TrainedModel`.
 
@@ -80,6 +84,7 @@ def save_model(
         "mean": list(mean),
         "std": list(std),
         **({} if resizing is None else resizing.described()),
+        **({"objectives": dict(objectives)} if objectives else {}),
     }
     save_weights(folder / WEIGHTS, state)
     write_text(folder / DESCRIPTION, json.dumps(description, indent=1) + "\n")
@@ -118,6 +123,7 @@ def _described(content: Mapping[str, Any]) -> TrainedModel:
     return TrainedModel(
         *(genome, build(genome, shape, len(classes)).eval(), shape, classes, mean, std),
         described_resizing(content),
+        read_numbers(content.get("objectives")) or {},
     )
 
 

@@ -290,7 +290,8 @@ class FinalObjective:
             "image shape": list(self.data.image_shape),
             "classes": len(self.data.classes),
             "recipe": f"{recipe.name} version {recipe.version}",
-            "objectives": "error, parameters",
+            "objectives": f"{self.data.metric}, parameters",
+            "class weights": "balanced" if self.data.weigh_classes else "none",
             "finals of": self.origin,
         }
 

@@ -52,6 +52,7 @@ def write_page(out: Path, name: str, headline: str, models: Sequence[Shipped]) -
 def front_figure(models: Sequence[Shipped]) -> go.Figure:
     """Draw the test errors of models against their parameters and MACs; points are links."""
     figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.06)
+    metric = models[0].metric
     ordered = sorted(models, key=lambda model: model.parameters)
     for column, title, sizes in (
         (1, "parameters", [model.parameters for model in ordered]),
@@ -65,7 +66,7 @@ def front_figure(models: Sequence[Shipped]) -> go.Figure:
                 marker={"size": 11, "color": style.class_colour(0)},
                 customdata=[f"{model.folder.name}/model_card.md" for model in ordered],
                 text=[style.label(model.architecture) for model in ordered],
-                hovertemplate="%{text}<br>%{x:,} " + title + ", error %{y:.2%}<extra></extra>",
+                hovertemplate=f"%{{text}}<br>%{{x:,}} {title}, {metric} %{{y:.2%}}<extra></extra>",
                 showlegend=False,
             ),
             row=1,
@@ -75,5 +76,6 @@ def front_figure(models: Sequence[Shipped]) -> go.Figure:
     # A single point would be put in the middle of an axis that reaches below 0.
     most = 1.1 * max(model.test_error for model in ordered) or 0.01
     figure.update_yaxes(range=[0, most])
-    figure.update_yaxes(title="test error", tickformat=".1%", row=1, col=1)
-    return style.style(figure, "Test error by size", subtitle="click a point for its card")
+    figure.update_yaxes(title=f"test {metric}", tickformat=".1%", row=1, col=1)
+    title = f"Test {metric} by size"
+    return style.style(figure, title, subtitle="click a point for its card")

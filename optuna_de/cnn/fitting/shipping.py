@@ -16,7 +16,7 @@ from optuna_de.cnn.evaluation.final_training import (
     run_final_training,
     score_final_training,
 )
-from optuna_de.cnn.evaluation.model_card import honesty
+from optuna_de.cnn.evaluation.model_card import honesty, metric_of
 from optuna_de.cnn.evaluation.results import (
     final_result,
     read_result,
@@ -44,8 +44,9 @@ class Shipped:
         architecture: Text form.
         parameters: Trainable ones.
         macs: Multiply-accumulates for one image.
-        validation_error: Rate that chose it.
-        test_error: Rate on the test split, read once.
+        validation_error: That which chose it, by the metric.
+        test_error: That on the test split, read once.
+        metric: What counts as the error.
         class_errors: Test error rate of each class.
         files: Names in the folder that a reader may open.
         honesty: Which images the figures are of.
@@ -58,6 +59,7 @@ class Shipped:
     macs: int
     validation_error: float
     test_error: float
+    metric: str
     class_errors: dict[str, float]
     files: tuple[str, ...]
     honesty: str
@@ -137,7 +139,8 @@ def _shipped(folder: Path, trial: FrozenTrial, result: dict[str, Any]) -> Shippe
         parameters=result["parameters"],
         macs=result["macs"],
         validation_error=trial.values[0],
-        test_error=result["figures"]["last"]["test error"],
+        test_error=result["figures"]["last"][f"test {metric_of(result)}"],
+        metric=metric_of(result),
         class_errors=result.get("class errors", {}),
         files=tuple(name for name in wanted if (folder / name).is_file()),
         honesty=honesty(result),

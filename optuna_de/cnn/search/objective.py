@@ -32,7 +32,7 @@ from optuna_de.cnn.study.attributes import (
     record_training,
     record_violation,
 )
-from optuna_de.cnn.study.objectives import ERROR, describe_objectives
+from optuna_de.cnn.study.objectives import MEASURES, describe_objectives
 from optuna_de.cnn.study.trials import checkpoint_file, store_files
 from optuna_de.cnn.training.checkpoint import discard_checkpoint
 from optuna_de.cnn.training.epochs import Epoch
@@ -52,10 +52,11 @@ _TELLING = 2.0  # seconds between two records of a running trial's progress
 class CNNObjective:
     """Trains the network that a trial suggests; minimise all values.
 
-    A call returns the error rate on the validation split and each price, by default the trainable
-    parameters; the error is that of a constant answer at worst, never NaN. A network over a limit
-    of the space is neither built nor trained: the trial is pruned with a constraint. One that does
-    not fit into memory returns the worst error with a constraint. User attributes:
+    A call returns the error on the validation split, by the metric of the data, and each price, by
+    default the trainable parameters; the error is that of a constant answer at worst, never NaN.
+    A network over a limit of the space is neither built nor trained: the trial is pruned with a
+    constraint. One that does not fit into memory returns the worst error with a constraint. User
+    attributes:
     ``architecture`` (text), ``macs``, ``generation``, ``machine``, ``seconds``, ``epochs``,
     ``seed``, ``status``, ``precision``, ``feasible``, ``measured`` (prices that were measured, by
     name), ``rescored`` (error and images, of the last rung with training images that it did not
@@ -167,12 +168,13 @@ class CNNObjective:
 
     def _check_study(self, study: optuna.Study) -> None:
         """Refuse a study, or a sampler's space, of other objectives."""
-        ours = describe_objectives(self.space.priced)
+        metric = self.data.metric
+        ours = describe_objectives(self.space.priced, metric)
         sampler = study.sampler
         space = sampler.space if isinstance(sampler, DESampler) else None
         theirs = [
             study.metric_names or ours[: len(study.directions)],
-            describe_objectives(space.priced) if isinstance(space, CNNSpace) else ours,
+            describe_objectives(space.priced, metric) if isinstance(space, CNNSpace) else ours,
         ]
         for owner, names in zip(("study", "sampler's space"), theirs, strict=True):
             if names != ours or len(study.directions) != len(ours):
@@ -248,9 +250,12 @@ class CNNObjective:
         if self.halving is None:
             return False
         values = self._bounded(error), *prices
-        doubt = ERROR.margin(values[0], len(self.data.validation.labels), 1.0)
-        margins = (doubt, *(0.0 for _ in prices))
+        margins = (self._doubt(values[0], 1.0), *(0.0 for _ in prices))
         return self.halving.should_stop(trial, rung, values, margins)
+
+    def _doubt(self, error: float, progress: float) -> float:
+        """Return the uncertainty of an error after a share of a training."""
+        return MEASURES[self.data.metric].margin(error, self.data.scored_images, progress)
 
     def _train(
         self, trial: optuna.Trial, genome: Genome, prices: tuple[float, ...], rung: int = 0
@@ -340,13 +345,12 @@ class CNNObjective:
         if epoch.number == last or self.halving is None or self.ladder:
             return False
         error = self._bounded(epoch.validation_error)
-        doubt = ERROR.margin(error, len(self.data.validation.labels), epoch.number / last)
-        margins = (doubt, *(0.0 for _ in prices))
+        margins = (self._doubt(error, epoch.number / last), *(0.0 for _ in prices))
         return self.halving.should_stop(trial, epoch.number, (error, *prices), margins)
 
     def _bounded(self, error: float | None) -> float:
         """Return an error that is never NaN, and that of a constant answer at worst."""
-        chance = 1 - 1 / len(self.data.classes)
+        chance = self.data.scored_by.chance(len(self.data.classes))
         return chance if error is None else min(error, chance)
 
     def _out_of_memory(self, trial: optuna.Trial, error: TrainingOutOfMemory) -> None:

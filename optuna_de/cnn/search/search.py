@@ -39,10 +39,10 @@ from optuna_de.cnn.architecture.zoo import get_architecture
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.export.latency import LatencyMeter
+from optuna_de.cnn.metrics import get_metric
 from optuna_de.cnn.recipes import Recipe, fit_recipe, get_recipe
 from optuna_de.cnn.search.fidelity import FACTOR, Ladder, ladder_text
 from optuna_de.cnn.search.objective import CNNObjective
-from optuna_de.cnn.study.objectives import ERROR
 from optuna_de.cnn.study.setup import SETUP_KEY, check_setup, enqueue_once, record_source, setup_of
 from optuna_de.cnn.training.device import pick_device
 from optuna_de.halving import Halving
@@ -116,7 +116,8 @@ class Search(DataChoice):
     objectives: Annotated[
         tuple[str, ...],
         Option(
-            f"error and one or two of {', '.join(PRICES)} (default: error,parameters).",
+            "error, which stands for the metric, and one or two of "
+            f"{', '.join(PRICES)} (default: error,parameters).",
             "Search",
             parse=_texts,
         ),
@@ -219,6 +220,8 @@ class Search(DataChoice):
         for name in ("trials", "epochs", "batch_size", "max_parameters", "max_macs"):
             value = getattr(self, name)
             require(value is None or value >= 1, name, value, "at least 1")
+        if self.objectives[:1] == ("error",):
+            object.__setattr__(self, "objectives", (self.metric, *self.objectives[1:]))
         if self.preset not in ("modern", "seed"):
             raise ValueError(f"There is no preset {self.preset!r}; choose modern or seed.")
         if self.weights is not None and len(self.weights) != len(self.objectives):
@@ -279,10 +282,10 @@ class Search(DataChoice):
             ValueError: If an objective is unknown or there twice, or the error is not the first.
         """
         first, *others = self.objectives or ("",)
-        if first != ERROR.name or not others or len({*others}) < len(others):
+        if first != get_metric(self.metric).name or not others or len({*others}) < len(others):
             raise ValueError(
-                f"objectives are {','.join(self.objectives)}, but must be error and one or more "
-                f"different prices of {', '.join(PRICES)}."
+                f"objectives are {','.join(self.objectives)}, but must be {self.metric} (by "
+                f"--metric) and one or more different prices of {', '.join(PRICES)}."
             )
         return tuple(map(get_price, others))
 

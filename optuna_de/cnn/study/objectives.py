@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from optuna_de._text import number_text
 from optuna_de.cnn.architecture.prices import PRICES, Price
+from optuna_de.cnn.metrics import METRICS
 from optuna_de.halving import rate_margin
 
 Margin: TypeAlias = Callable[[float, int, float], float]
@@ -35,10 +36,13 @@ class Measure:
         return format(value, self.spec)
 
 
-ERROR = Measure("error", "share of the validation images", ".2%", rate_margin)
-"""Share of wrong answers."""
-MEASURES = {ERROR.name: ERROR}
+MEASURES = {
+    name: Measure(name, f"{metric.meaning}, validation images", ".2%", rate_margin)
+    for name, metric in METRICS.items()
+}
 """First objectives of a search by name."""
+ERROR = MEASURES["error"]
+"""Share of wrong answers."""
 
 
 def objective_of(metric: str) -> Measure | Price | None:
@@ -65,6 +69,6 @@ def objective_text(metric: str, value: float) -> str:
     return f"{name} {text} {unit.removesuffix(']')}".rstrip()
 
 
-def describe_objectives(prices: Sequence[Price]) -> list[str]:
-    """Return the metric names of a search: the error, then its prices with their units."""
-    return [ERROR.name, *(price.metric for price in prices)]
+def describe_objectives(prices: Sequence[Price], metric: str = ERROR.name) -> list[str]:
+    """Return the metric names of a search: its first one, then its prices with their units."""
+    return [metric, *(price.metric for price in prices)]

@@ -32,7 +32,11 @@ _READERS: Mapping[str, Callable[[object], bool]] = {
 SETUP_KEY = "optuna_de:setup"
 SOURCE_KEY = "optuna_de:data source"
 """User attribute of a study: where its images were found and how they were read."""
-_BEFORE = {"objectives": "error, parameters", "inheritance": "off"}
+_BEFORE = {
+    "objectives": "error, parameters",
+    "inheritance": "off",
+    "class weights": "none",
+}
 """What studies used that were stored before it was recorded."""
 _LATER = ("region", "weights", "limits", "ladder")
 """What studies of version 0.1.0 do not record; they go on with any."""
@@ -52,7 +56,10 @@ def setup_of(objective: CNNObjective) -> dict[str, Any]:
         "epochs": objective.epochs or recipe.epochs,
         "batch size": objective.batch_size or recipe.batch_size,
         "training seed": objective.seed,
-        "objectives": ", ".join(describe_objectives(objective.space.priced)),
+        "objectives": ", ".join(
+            describe_objectives(objective.space.priced, objective.data.metric)
+        ),
+        "class weights": recipe.class_weights,
     }
 
 

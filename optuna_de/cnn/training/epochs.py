@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from optuna_de.cnn.data import augmentation
-from optuna_de.cnn.training.evaluate import evaluate_in_memory
-from optuna_de.cnn.training.state import TrainState, ema_weights, update_ema
+from optuna_de.cnn.training.evaluate import confusion_counts, evaluate_in_memory
+from optuna_de.cnn.training.state import TrainState, class_weights, ema_weights, update_ema
 from optuna_de.cnn.training.step import Stepper
 
 if TYPE_CHECKING:
     from optuna_de.cnn.data.dataset import ImageData
+    from optuna_de.cnn.recipes import Recipe
 
 _SCORE_BATCH = 256
 _LOOK_EVERY = 64  # steps between two looks at the loss, each of which waits for the device
@@ -34,7 +35,7 @@ class Epoch:
         train_error: Error rate on the augmented training images as they came by; of a mixed
             image each class counts by its share.
         validation_loss: Mean cross entropy in nats, or None if the epoch was not scored.
-        validation_error: Error rate in [0, 1], or None.
+        validation_error: In [0, 1], by the metric of the data; or None.
         seconds: Wall-clock time, scoring included.
     """
 
@@ -132,8 +133,9 @@ class EpochLoop:
 
     def _score(self) -> tuple[float, float]:
         data, state = self._data, self.state
+        counts = confusion_counts(len(data.classes), state.device)
         with ema_weights(state):
-            return evaluate_in_memory(
+            error, nats = evaluate_in_memory(
                 state.model,
                 data.validation,
                 data.mean,
@@ -141,7 +143,9 @@ class EpochLoop:
                 device=state.device,
                 batch_sizes=(_SCORE_BATCH, self._step.micro),
                 bfloat16=state.bfloat16,
+                confusion=None if data.metric == "error" else counts,
             )
+        return error if data.metric == "error" else data.scored_by.of(counts.cpu().numpy()), nats
 
     def content(self) -> dict[str, Any]:
         """Return all that the next epochs depend on, for a checkpoint."""
@@ -171,23 +175,25 @@ class ChanceLevel:
 
     Args:
         loss: Training loss in nats: the entropy of the classes, smoothed as the recipe says.
-        error: Validation error rate, less two standard deviations of a count of that many.
+        error: Validation error, less two standard deviations of a rate of that many images.
     """
 
     loss: float
     error: float
 
     @classmethod
-    def of(cls, data: ImageData, smoothing: float) -> ChanceLevel:
-        """Return the chance level of a data set."""
-        classes = len(data.classes)
+    def of(cls, data: ImageData, recipe: Recipe) -> ChanceLevel:
+        """Return the chance level of a data set under the loss of a recipe."""
+        classes, smoothing = len(data.classes), recipe.label_smoothing
         shares = torch.bincount(data.train.labels.cpu(), minlength=classes).double()
         prior = (1 - smoothing) * shares / shares.sum() + smoothing / classes
-        n = len(data.validation.labels)
-        error = 1 - torch.bincount(data.validation.labels.cpu()).max().item() / n
+        weights = class_weights(data.train.labels, classes, recipe)
+        if weights is not None:
+            prior = prior * weights.cpu().double()
+        error = data.scored_by.constant(data.class_sizes(data.validation))
         return cls(
-            loss=-torch.xlogy(prior, prior).sum().item(),
-            error=error - 2 * math.sqrt(error * (1 - error) / n),
+            loss=-torch.xlogy(prior, prior / prior.sum()).sum().item(),
+            error=error - 2 * math.sqrt(error * (1 - error) / data.scored_images),
         )
 
     def suspects(self, epoch: Epoch) -> bool:

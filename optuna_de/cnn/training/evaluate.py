@@ -73,6 +73,11 @@ def evaluate(
     return wrong.item() / len(split.labels), loss.item() / len(split.labels)
 
 
+def confusion_counts(classes: int, device: torch.device | str) -> Tensor:
+    """Return an empty confusion matrix for :func:`evaluate`: int64 (classes, classes)."""
+    return torch.zeros((classes, classes), dtype=torch.int64, device=device)
+
+
 def evaluate_in_memory(
     model: nn.Module,
     split: Split,

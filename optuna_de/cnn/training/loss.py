@@ -24,7 +24,9 @@ class Targets:
     share: Tensor | None = None
 
 
-def cross_entropy(logits: Tensor, targets: Targets, smoothing: float) -> Tensor:
+def cross_entropy(
+    logits: Tensor, targets: Targets, smoothing: float, weights: Tensor | None = None
+) -> Tensor:
     """Return the mean loss of a batch: cross entropy in nats, label smoothing included.
 
     That of a mixed image is the mean over its two classes by their shares, which is the cross
@@ -34,11 +36,16 @@ def cross_entropy(logits: Tensor, targets: Targets, smoothing: float) -> Tensor:
         logits: float32 (b, classes).
         targets: Of the same images.
         smoothing: Label smoothing in [0, 1).
+        weights: Of an image's loss by its class, float32 (classes,); the mean is over images, not
+            over their weights. None weighs all alike.
     """
     if targets.share is None or targets.others is None:
-        return F.cross_entropy(logits, targets.labels, label_smoothing=smoothing)
+        if weights is None:
+            return F.cross_entropy(logits, targets.labels, label_smoothing=smoothing)
+        one = (logits, targets.labels, weights)
+        return F.cross_entropy(*one, label_smoothing=smoothing, reduction="none").mean()
     own, other = (
-        F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
+        F.cross_entropy(logits, labels, weights, label_smoothing=smoothing, reduction="none")
         for labels in (targets.labels, targets.others)
     )
     return torch.lerp(own, other, targets.share).mean()

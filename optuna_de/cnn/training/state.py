@@ -37,6 +37,7 @@ class TrainState:
         totals: float32 (2,), sums over the epoch so far: loss, wrong answers.
         ema: Exponential moving averages of the model's floating-point tensors, or empty.
         bfloat16: Whether to compute in bfloat16 where torch's autocast finds it safe.
+        class_weights: float32 (classes,), see :func:`class_weights`; None weighs all alike.
     """
 
     model: nn.Module
@@ -48,6 +49,7 @@ class TrainState:
     totals: Tensor
     ema: tuple[Tensor, ...]
     bfloat16: bool
+    class_weights: Tensor | None = None
 
     @property
     def images(self) -> augmentation.PaddedImages:
@@ -160,7 +162,23 @@ def _start(
         totals=torch.zeros(2, device=device),
         ema=tuple(ema),
         bfloat16=uses_bfloat16(recipe.precision, device, data.image_shape),
+        class_weights=class_weights(split.labels.to(device), len(data.classes), recipe),
     )
+
+
+def class_weights(labels: Tensor, classes: int, recipe: Recipe) -> Tensor | None:
+    """Return the weight of an image's loss by class, float32 (classes,); None for equal ones.
+
+    Args:
+        labels: int64 (n,) of the training images, whose weights are 1 in the mean.
+        classes: Number of classes; those without images weigh 0.
+        recipe: The training recipe.
+    """
+    if recipe.class_weights == "none":
+        return None
+    sizes = labels.bincount(minlength=classes)
+    weights = len(labels) / (sizes.clamp(min=1) * (sizes > 0).sum())
+    return (weights * (sizes > 0)).float()
 
 
 def update_ema(state: TrainState, steps: int) -> None:

@@ -37,7 +37,8 @@ def train_step(state: TrainState, draws: Tensor, micro: int) -> None:
         images, targets = _batch(state, part, others)
         with autocast(state.device, state.bfloat16):
             logits = state.model(images)
-        loss = cross_entropy(logits.float(), targets, state.recipe.label_smoothing)
+        smoothing = state.recipe.label_smoothing
+        loss = cross_entropy(logits.float(), targets, smoothing, state.class_weights)
         (loss * (len(part) / len(draws))).backward()  # type: ignore[no-untyped-call]
         wrong = wrong_answers(logits.detach(), targets)
         sums += torch.stack([loss.detach() * len(part), wrong.to(sums.dtype)])

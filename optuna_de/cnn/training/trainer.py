@@ -42,8 +42,8 @@ class TrainingResult:
     """Result of a training.
 
     Args:
-        error: Validation error rate in [0, 1], of the last epoch; 1 - 1 / classes if the
-            training diverged. Never NaN.
+        error: Validation error in [0, 1], by the metric of the data, of the last epoch; that of a
+            constant answer if the training diverged. Never NaN.
         epochs: The learning curve.
         seconds: Sum over the epochs.
         status: "ok", "diverged" (a loss is not finite), "dead" (at chance after the first epoch)
@@ -117,7 +117,7 @@ def train(
     batch = recipe.batch_size if batch_size is None else batch_size
     for name, value in (("epochs", epochs), ("batch_size", batch)):
         require(value >= 1, name, value, "at least 1")
-    chance = ChanceLevel.of(data, recipe.label_smoothing) if stop_dead else None
+    chance = ChanceLevel.of(data, recipe) if stop_dead else None
     pad = place.type == "cuda" if pad_channels is None else pad_channels
 
     def scored(epoch: Epoch) -> bool:
@@ -140,7 +140,7 @@ def train(
         )
         status = _train_epochs(loop, epochs, scored, chance, on_epoch, checkpoint, keys)
         publish_weights(loop.state)
-    return _result(status, loop, len(data.classes))
+    return _result(status, loop, data.scored_by.chance(len(data.classes)))
 
 
 def _train_epochs(
@@ -182,9 +182,8 @@ def _status(
     return "ok"
 
 
-def _result(status: Status, loop: EpochLoop, classes: int) -> TrainingResult:
+def _result(status: Status, loop: EpochLoop, chance: float) -> TrainingResult:
     last = loop.history[-1].validation_error
-    chance = 1 - 1 / classes
     return TrainingResult(
         error=chance if status == "diverged" or last is None else last,
         epochs=tuple(loop.history),

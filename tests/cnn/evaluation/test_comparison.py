@@ -119,6 +119,32 @@ def test_rows_hold_mean_and_spread(tmp_path: Path) -> None:
     assert "needs 3 picks of a study that differ; there are 1." in page
 
 
+def test_the_page_holds_the_metric_the_objectives_and_the_confusion(tmp_path: Path) -> None:
+    data = replace(job().data, metric="balanced-error")
+    pick = Candidate("pick", parse(SMALL), 0.2, {"balanced-error": 0.2, "latency [ms]": 1.25})
+    networks = (pick, Candidate("other", parse(OTHER)))
+
+    def balanced(network: Candidate, seed: int) -> TrainingJob:
+        return replace(training(network, seed), data=data, objectives=network.objectives)
+
+    log = Log()
+    result = run_comparison(
+        pair(networks=networks, training=balanced), log.test, tmp_path, log.watch
+    )
+    first = result["rows"][0]
+    assert sum(map(sum, first["confusion"])) == 2 * len(data.validation.labels)
+    assert first["test errors"] != [1 - a for a in first["test accuracies"]]
+    page = (tmp_path / "compare.md").read_text()
+    assert (
+        "latency &#91;ms&#93; | search balanced-error | test accuracy | test balanced-error"
+        in page
+    )
+    assert "| 1.25 | 20.00% |" in page
+    assert "drawn: [pick](confusion-01.svg), [other](confusion-02.svg)" in page
+    assert f"| is 0 | {' | '.join(map(str, first['confusion'][0]))} |" in page
+    assert (tmp_path / "confusion-02.svg").read_text().startswith("<svg")
+
+
 def test_a_training_that_fails_is_told_and_stops_no_other(tmp_path: Path) -> None:
     def wild(network: Candidate, seed: int) -> TrainingJob:
         recipe = Recipe("wild", 1, learning_rate=1e30)
@@ -136,7 +162,7 @@ def test_a_training_that_fails_is_told_and_stops_no_other(tmp_path: Path) -> Non
 
 def test_rank_correlation_is_spearmans() -> None:
     def rows(*pairs: tuple[float | None, float | None]) -> list[dict[str, Any]]:
-        return [{"search error": a, "mean": None if b is None else 1 - b} for a, b in pairs]
+        return [{"search error": a, "test errors": [] if b is None else [b]} for a, b in pairs]
 
     same = rank_correlation(rows((0.1, 0.01), (0.2, 0.02), (0.9, 0.03), (None, 0.5)))
     assert same == {"spearman": pytest.approx(1.0), "picks": 3}

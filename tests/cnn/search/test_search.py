@@ -241,6 +241,27 @@ def test_three_objectives_under_limits(url: str) -> None:
     assert study.user_attrs[SETUP_KEY]["limits"] == "macs<=1,000,000"
 
 
+def test_the_metric_is_the_first_objective_and_goes_into_the_setup(url: str) -> None:
+    search = make(url, metric="balanced-error", weigh_classes=True, **CAP)
+    trials = [t for t in go(search, 2) if t.values]
+    assert search.objectives == ("balanced-error", "parameters")
+    study = optuna.load_study(study_name=search.name, storage=open_storage(url))
+    assert study.metric_names == ["balanced-error", "parameters"]
+    assert study.user_attrs[SETUP_KEY]["class weights"] == "balanced"
+    assert all(t.values[0] == min(t.user_attrs["curve"][-1][2], 0.9) for t in trials)
+    for other in ({"metric": "error", "weigh_classes": True}, {"metric": "balanced-error"}):
+        again = make(url, **other, **CAP)
+        with pytest.raises(ValueError, match=r"uses (objectives|class weights) 'balanced"):
+            again.study(again.objective())
+
+
+def test_another_metric_than_the_first_objective_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"but must be macro-f1-error \(by --metric\) and one"):
+        Search(metric="macro-f1-error", objectives=("balanced-error", "macs"))
+    with pytest.raises(ValueError, match="metric is 'auc', but must be one of error, "):
+        Search(metric="auc")
+
+
 def test_names_come_from_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(paint(tmp_path / "Pets"))
     assert Search(data=".").name == "pets-modern"

@@ -31,6 +31,27 @@ def run_of(recipe: Recipe, model: nn.Module | None = None) -> TrainState:
     return run
 
 
+@pytest.mark.parametrize("micro", [32, 10])
+def test_weights_make_classes_count_alike(micro: int) -> None:
+    """The gradient is that of the mean of w l, w from the sizes of classes, also in parts."""
+    recipe = replace(PLAIN, class_weights="balanced")
+    run, twin = run_of(recipe), network(dropout=0.0)
+    draws = torch.zeros((32, 11), dtype=torch.int64)
+    draws[:, 0] = torch.arange(32)
+    train_step(run, draws, micro=micro)
+    labels, sizes = digits().train.labels, digits().train.labels.bincount()
+    images = (digits().train.images[:32] / 255 - 0.3) / 0.35
+    loss = F.cross_entropy(twin.train()(images), labels[:32], reduction="none")
+    weights_of = (len(labels) / (10 * sizes)).float()
+    assert weights_of[labels].mean() == pytest.approx(1)
+    (loss * weights_of[labels[:32]]).mean().backward()  # type: ignore[no-untyped-call]
+    last = next(iter(twin[-1].parameters()))
+    assert last.grad is not None
+    moved = dict(run.model.named_parameters())["8.weight"]
+    tolerance = 1e-6 if micro == 32 else 5e-3  # the norm sees smaller batches
+    assert torch.allclose(moved, last - 0.05 * last.grad, atol=tolerance)
+
+
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
 def test_recipe_chooses_its_optimizer(optimizer: Literal["muon", "adamw"]) -> None:
     """Against torch's own: Muon on matrices of norm sqrt(outputs), and AdamW."""

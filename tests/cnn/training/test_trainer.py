@@ -11,8 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from optuna_de.cnn.data.dataset import Split
+from optuna_de.cnn.metrics import METRICS
 from optuna_de.cnn.recipes import Recipe, get_recipe
-from optuna_de.cnn.training import Epoch
+from optuna_de.cnn.training import Epoch, evaluate
+from optuna_de.cnn.training.epochs import ChanceLevel
+from optuna_de.cnn.training.evaluate import confusion_counts
 from optuna_de.cnn.training.memory import TrainingOutOfMemory
 from optuna_de.cnn.training.trainer import TrainingResult, train
 from tests.cnn.kit import digits, equal, network, weights
@@ -135,6 +139,28 @@ def deaf() -> nn.Module:
     model = network(norm=False)
     model[4] = nn.Sequential(nn.Conv2d(8, 16, 3, padding=1), nn.Threshold(1e9, 0.0))
     return model
+
+
+@pytest.mark.parametrize("metric", ["balanced-error", "macro-f1-error"])
+def test_validation_error_is_the_metric_of_the_data(metric: str) -> None:
+    data = replace(digits(), metric=metric)
+    model = network()
+    found = train(model, data, SEARCH, epochs=1).epochs[0].validation_error
+    counts = confusion_counts(10, "cpu")
+    error, _ = evaluate(model, data.validation, data.mean, data.std, confusion=counts)
+    assert found == METRICS[metric].of(counts.numpy()) != error
+    wild = replace(SEARCH, learning_rate=1e8)
+    assert train(network(norm=False), data, wild, epochs=1).error == METRICS[metric].chance(10)
+
+
+def test_weighed_classes_are_dead_at_the_entropy_of_equal_ones() -> None:
+    rare = digits()
+    kept = (rare.train.labels != 3) | (torch.arange(len(rare.train.labels)) < 40)
+    train_split = Split(rare.train.images[kept], rare.train.labels[kept])
+    data = replace(rare, train=train_split, weigh_classes=True)
+    level = ChanceLevel.of(data, replace(SEARCH, class_weights="balanced"))
+    assert level.loss == pytest.approx(math.log(10))
+    assert ChanceLevel.of(data, SEARCH).loss < math.log(10) - 0.01
 
 
 def test_a_dead_network_stops_after_its_first_epoch_where_asked() -> None:

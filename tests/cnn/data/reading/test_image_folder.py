@@ -300,7 +300,13 @@ def test_an_unbalanced_set_is_told_what_a_constant_answer_is_worth(tmp_path: Pat
     told = load_data(folder).summary.partition(". ")[2]
     assert told == (
         "Always answering 'dog' has a validation error of 10.0%, with a standard error of 9.5%: "
-        "10 validation images are few, so give more (--validation-fraction)."
+        "10 validation images are few, so give more (--validation-fraction). Classes have 7 to 79 "
+        "training images: --metric balanced-error counts classes alike."
+    )
+    balanced = load_data(folder, metric="balanced-error").summary.partition(". ")[2]
+    assert balanced == (
+        "Always answering 'dog' has a validation balanced-error of 50.0%, with a standard error "
+        "of 25.0%: 10 validation images are few, so give more (--validation-fraction)."
     )
     many = load_data("digits", validation_fraction=0.5).summary
     assert many == (
