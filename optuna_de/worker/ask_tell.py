@@ -6,6 +6,7 @@ import copy
 import logging
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import SupportsFloat
 
 import optuna
@@ -14,7 +15,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from optuna_de import _compat
-from optuna_de.storage.stale_trials import Requeue, is_duplicate, reap
+from optuna_de.storage.stale_trials import Requeue, is_duplicate, parent, reap
 
 _logger = logging.getLogger(__name__)
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -76,10 +77,17 @@ def refuse_endless(study: optuna.Study, values: object) -> None:
 
 
 def give_back(study: optuna.Study, trial: Trial) -> None:
-    """Queue the clone, then fail the trial: a death in between repeats, but never loses."""
+    """Queue the clone, then fail the trial: a death in between repeats, but never loses.
+
+    Dashboards show a failed trial, as Optuna has no state for it; its attribute ``reason`` names
+    the trial that repeats it.
+    """
     now = copy.deepcopy(_compat.frozen(trial))
     if now.state == TrialState.RUNNING:
         Requeue(max_retry=_UNBOUNDED)(study, now)
+        clone = next(t for t in _compat.fresh_trials_of(study) if parent(t) == now.number)
+        with suppress(UpdateFinishedTrialError):  # a reaper may have come first
+            trial.set_user_attr("reason", f"given back; trial {clone.number} repeats it")
         _compat.set_state(study, now, TrialState.FAIL)
 
 

@@ -168,6 +168,10 @@ def test_a_nested_optimize_leaves_the_outer_ones_signals() -> None:
     outcome = optimize(outer, nest, total=3)
     assert (outcome.given_back, outcome.signal) == (1, signal.SIGTERM)
     assert states_of(outer) == [FAIL, WAITING]
+    assert [t.user_attrs.get("reason") for t in outer.trials] == [
+        "given back; trial 1 repeats it",
+        None,
+    ]
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
