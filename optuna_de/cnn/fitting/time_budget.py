@@ -220,23 +220,51 @@ class _Run:
         return self.settings.workers or default_workers(self.settings.device)
 
     def begin(self) -> tuple[Search, FitPlan, optuna.Study]:
-        """Return search, plan and study: those that are recorded, or new ones."""
+        """Return search, plan and study: those that are recorded, or new ones.
+
+        Of several processes that begin together, one records its plan; the others take it.
+        """
         bare = self._bare()
-        known = bare.existing()
+        plan = self._recorded(bare)
+        if plan is None:
+            plan = self._record(bare, self._measured(bare))
+        search = self._planned(bare, plan)
+        study = search.study(search.objective())
+        if self.settings.more_hours is not None:
+            plan = self._with_more(search, study)
+        return replace(search, compute=plan.search_compute), plan, study
+
+    def _recorded(self, bare: Search) -> FitPlan | None:
+        """Return the plan of the study; None if there is no study yet.
+
+        Raises:
+            ValueError: If the study has no plan.
+        """
+        if bare.existing() is None:
+            return None
+        with self._planning(bare):  # who makes the study records its plan within
+            known = bare.existing()
         plan = None if known is None else read_plan(known)
         if known is not None and plan is None:
             raise ValueError(
                 f"Study {bare.name!r} was not begun by optuna-de fit; choose another --study-name."
             )
-        fresh = plan is None
-        plan = plan or self._measured(bare)
+        return plan
+
+    def _record(self, bare: Search, plan: FitPlan) -> FitPlan:
+        """Make the study with a plan, and return the plan; if another was first, return its."""
         search = self._planned(bare, plan)
-        study = search.study(search.objective())
-        if fresh:
-            study.set_user_attr(PLAN_KEY, plan.json())
-        elif self.settings.more_hours is not None:
-            plan = self._with_more(search, plan, study)
-        return replace(search, compute=plan.search_compute), plan, study
+        objective = search.objective()
+        with self._planning(bare):
+            first = bare.existing()
+            if first is None:
+                search.study(objective).set_user_attr(PLAN_KEY, plan.json())
+        return plan if first is None else self._recorded(bare) or plan
+
+    @staticmethod
+    def _planning(search: Search) -> AbstractContextManager[None]:
+        """Hold the lock of a study's plan."""
+        return locked(search.open(), f"{search.name} plan")
 
     def _bare(self) -> Search:
         chosen = {f.name: getattr(self.choice, f.name) for f in fields(DataChoice)}
@@ -277,15 +305,18 @@ class _Run:
             max_error=region.max_error,
         )
 
-    def _with_more(self, search: Search, plan: FitPlan, study: optuna.Study) -> FitPlan:
+    def _with_more(self, search: Search, study: optuna.Study) -> FitPlan:
         """Add time to a plan that is done; else the command before was interrupted."""
-        finals = self.final_search(search)
-        done = finals.existing()
-        if spent_seconds(study) < plan.search_compute or done is None or _unfinished(done):
-            _logger.warning("The fit is not finished yet, so --more-hours adds nothing now.")
-            return plan
-        plan = extended(plan, 3600 * (self.settings.more_hours or 0.0) * self.workers)
-        study.set_user_attr(PLAN_KEY, plan.json())
+        more = 3600 * (self.settings.more_hours or 0.0) * self.workers
+        with self._planning(search):
+            plan = read_plan(study)
+            assert plan is not None  # `begin` has read or made it
+            done = self.final_search(search).existing()
+            if spent_seconds(study) < plan.search_compute or done is None or _unfinished(done):
+                _logger.warning("The fit is not finished yet, so --more-hours adds nothing now.")
+                return plan
+            plan = extended(plan, more)
+            study.set_user_attr(PLAN_KEY, plan.json())
         return plan
 
     def final_search(self, search: Search) -> FinalSearch:

@@ -1,9 +1,11 @@
 """A fit from start to models: it goes on after any end and tests each model once."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 import torch
@@ -11,8 +13,10 @@ import torch
 from optuna_de.cnn import fit
 from optuna_de.cnn.data.dataset import Split
 from optuna_de.cnn.data.loading import DataChoice
-from optuna_de.cnn.fitting import shipping
+from optuna_de.cnn.fitting import shipping, time_budget
 from optuna_de.cnn.fitting.finals import PICK
+from optuna_de.cnn.fitting.plan import PLAN_KEY, FitPlan, read_plan
+from optuna_de.cnn.fitting.time_budget import Fit, _Run, _silent
 from optuna_de.storage.open_storage import open_storage
 
 MINUTES = 0.1
@@ -70,6 +74,51 @@ def test_a_fit_ships_tested_models_and_goes_on(
     for trial in finals.trials:
         pick = search.trials[trial.user_attrs[PICK]]
         assert trial.user_attrs["architecture"] == pick.user_attrs["architecture"]
+
+
+def test_who_begins_together_shares_one_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Fit(minutes=MINUTES, between=(500, 4_500), device="cpu", workers=1)
+    one, two = (_Run(DataChoice("digits"), settings, _silent) for _ in range(2))
+    begun: list[FitPlan] = []
+
+    def slow(*_: object) -> float:
+        """Measure a step so slowly that another process begins meanwhile."""
+        if not begun:
+            monkeypatch.setattr(time_budget, "measure_pass", lambda *_: 5e-4)
+            begun.append(two.begin()[1])
+        return 1e-3
+
+    monkeypatch.setattr(time_budget, "measure_pass", slow)
+    _, plan, study = one.begin()
+    assert [plan.json()] == [other.json() for other in begun]
+    assert read_plan(study) == plan  # as recorded, rounded
+    study.set_user_attr(PLAN_KEY, "lost")
+    with pytest.raises(ValueError, match="was not begun by optuna-de fit"):
+        one.begin()
+
+
+def test_more_hours_add_to_what_is_finished_only(caplog: pytest.LogCaptureFixture) -> None:
+    run = _Run(
+        DataChoice("digits"),
+        Fit(minutes=MINUTES, more_hours=0.5, between=(500, 4_500), device="cpu", workers=2),
+        _silent,
+    )
+    search, plan, study = run.begin()
+    assert "not finished yet, so --more-hours adds nothing" in caplog.text
+    trial = optuna.create_trial(
+        params=search.space.initial(np.random.default_rng(0)),
+        distributions=search.space.distributions(search.space.initial(np.random.default_rng(0))),
+        values=[0.5, 1_000.0],
+    )
+    assert trial.datetime_complete is not None
+    trial.datetime_start = trial.datetime_complete - timedelta(seconds=plan.compute)
+    study.add_trial(trial)
+    finals = run.final_search(search)
+    finals.study(finals.objective())
+    longer, more, _ = run.begin()
+    assert more.compute == plan.compute + 2 * 1_800
+    assert longer.compute == more.search_compute
+    assert more.ladder == plan.ladder
 
 
 def _failing(*_: object) -> None:
