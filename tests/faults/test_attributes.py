@@ -80,7 +80,7 @@ def fixture_url(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the URL of a study whose front holds every row, each under its number."""
     folder = tmp_path_factory.mktemp("planted")
     url = f"sqlite:///{folder}/study.db"
-    study = begun_study(url, folder / "runs")
+    study = begun_study(url, folder / "runs", epochs=1)
     for i, attrs in enumerate(ROWS.values()):
         study.add_trial(create_trial(state=TrialState.PRUNED, user_attrs=attrs))
         add = {**network(i), "values": [0.05 - i / 1000, 2000.0 + i], "user_attrs": attrs}
@@ -117,8 +117,8 @@ def command(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int
 
 def test_f45_a_search_goes_on(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     done = count_finished(study_in(url))
-    options = ["--storage", url, "--study-name", "found", "--trials", done + 1, "--workers", "1"]
-    code, output = command(capsys, "search", *options, "--device", "cpu")
+    options = ["--storage", url, "--study-name", "found", "--trials", done + 1, "--epochs", "1"]
+    code, output = command(capsys, "search", *options, "--workers", "1", "--device", "cpu")
     assert code == 0, output
     assert "Pareto front of found" in output
     assert "unreadable" in output

@@ -17,7 +17,7 @@ from optuna_de import DESampler
 from optuna_de.evolution.population import Rules
 from optuna_de.sampler.history import History
 from optuna_de.worker.optimize import TooManyFailuresError, optimize
-from tests.databases import SQLITE_AND_POSTGRES
+from tests.databases import SQLITE_FIRST
 from tests.faults import storage_worker
 from tests.faults.storage_worker import CALM, study_of, together
 
@@ -79,15 +79,16 @@ def as_seen(trial: FrozenTrial, finished: bool) -> FrozenTrial:
     return seen
 
 
-@pytest.mark.parametrize("url", SQLITE_AND_POSTGRES, indirect=True)
+@pytest.mark.parametrize("url", SQLITE_FIRST, indirect=True)
 def test_f22_workers_that_know_the_same_trials_have_the_same_population(url: str) -> None:
     decisions = [d for some in together(url, storage_worker.decide, 4) for d in some]
-    trials = study_of(url, **CALM).trials
+    study = study_of(url, **CALM)
+    trials, directions = study.trials, study.directions
     assert [t.state for t in trials] == [TrialState.COMPLETE] * 48
     for finished, population in decisions:
         known = set(finished)
         # Half a population of five is too few to select from: four start.
-        history = History(Rules(5, 1, startup=4), "s", study_of(url, **CALM).directions)
+        history = History(Rules(5, 1, startup=4), "s", directions)
         history.update([as_seen(t, t.number in known) for t in trials])
         assert [member.number for member in history.population] == population
     assert max(len(finished) for finished, _ in decisions) > 30

@@ -84,6 +84,15 @@ def test_trials_leave_files_and_columns(url: str) -> None:
     assert study.metric_names == ["error", "parameters"]
 
 
+@pytest.fixture(name="begun", scope="module")
+def fixture_begun(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the URL of a study that a search has begun."""
+    torch.set_num_threads(1)
+    url = f"sqlite:///{tmp_path_factory.mktemp('begun')}/study.db"
+    go(make(url, study_name="s"), 1)
+    return url
+
+
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
@@ -102,16 +111,15 @@ def test_trials_leave_files_and_columns(url: str) -> None:
     ],
 )
 def test_another_setup_is_refused_by_name(
-    url: str, tmp_path: Path, changes: dict[str, Any], name: str
+    begun: str, tmp_path: Path, changes: dict[str, Any], name: str
 ) -> None:
-    go(make(url, study_name="s"), 1)
-    before = _dump(url)
+    before = _dump(begun)
     if "data" in changes:
         changes = {"data": str(paint(tmp_path / "folder", n=100)), "subset": None}
-    other = make(url, study_name="s", **changes)
+    other = make(begun, study_name="s", **changes)
     with pytest.raises(ValueError, match=f" uses .*{name}"):
         other.study(other.objective())
-    assert _dump(url) == before
+    assert _dump(begun) == before
 
 
 def test_an_evolved_head_is_another_space(url: str) -> None:

@@ -5,7 +5,6 @@ import io
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from optuna_de.cnn.search.search import Search
 from optuna_de.cnn.study.trials import count_finished
 from optuna_de.worker.optimize import StudyDeletedError, TooManyFailuresError
 from tests import servers
-from tests.cli.kit import FAST, end, environment, interrupt, start, study_in
+from tests.cli.kit import FAST, end, interrupt, start, study_in
 from tests.drills import DRILL
 
 LONG = [
@@ -102,7 +101,8 @@ def test_a_killed_worker_is_replaced_and_ctrl_c_is_quiet_even_as_one_starts(
     assert states.count(TrialState.FAIL) == states.count(TrialState.WAITING) > 0
 
 
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=DRILL), signal.SIGINT])
+@DRILL
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_as_the_first_worker_starts_is_quiet_and_leaves_none(
     tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -208,29 +208,18 @@ def test_workers_that_keep_dying_end_the_search(
         workers.work_together(described, 1, watch=lambda: None)
 
 
-HOPELESS = """
-from optuna_de.cnn.search import objective, worker_process
-from optuna_de.cnn.search.search import Search
-def fail(*_, **__):
-    raise RuntimeError("no network trains here")
-objective.train = fail
-search = Search(storage="sqlite:///study.db", epochs=1, subset=120, device="cpu")
-search.study(search.objective())
-worker_process.run(search, 1, None)
-"""
+def test_a_worker_whose_trials_all_fail_says_so_and_is_not_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("no network trains here")
 
-
-def test_a_worker_whose_trials_all_fail_says_so_and_is_not_started_again(tmp_path: Path) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", HOPELESS],
-        capture_output=True,
-        check=False,
-        cwd=tmp_path,
-        env=environment(),
-        text=True,
-    )
-    assert ended.returncode == worker.GAVE_UP
-    assert ended.stderr.splitlines()[-1] == "The last 10 trials failed; the worker stops."
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(objectives, "train", fail)
+    described = Search(storage="sqlite:///study.db", epochs=1, subset=120, device="cpu")
+    described.study(described.objective())
+    assert worker._work_quietly(described, 1, None) == worker.GAVE_UP
+    assert caplog.messages[-1] == "The last 10 trials failed; the worker stops."
     with pytest.raises(TooManyFailuresError, match="last trials of a worker all failed; the"):
         workers._check_restart("s", workers.Deaths(), worker.GAVE_UP)
     with pytest.raises(StudyDeletedError, match="Study 's' was deleted while this search ran"):

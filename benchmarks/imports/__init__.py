@@ -1,0 +1,1 @@
+"""Benchmarks of imports and of commands that do nothing."""
