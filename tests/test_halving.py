@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from optuna_de.evolution.pareto import dominators
 from optuna_de.halving import Halving, Rung, rate_margin, rivals, rungs_of
+from tests.drills import POSIX
 
 MIN, MAX = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
 NEVER_SPARED = Halving(rungs=(1, 3), reduction_factor=3.0, full_share=0.0)
@@ -332,6 +333,7 @@ def test_processes_decide_alike_on_sqlite(tmp_path: Path) -> None:
         assert any(stops) == (trial.state == TrialState.PRUNED)
 
 
+@POSIX
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize(("number", "end"), [(5, TrialState.COMPLETE), (6, TrialState.PRUNED)])
 def test_a_worker_killed_at_a_rung_loses_nothing(

@@ -19,7 +19,7 @@ from optuna_de.cnn.training.epochs import EpochLoop
 from tests.cli.kit import environment, interrupt
 from tests.cnn.data.kit import paint
 from tests.cnn.training.kit import OTHER, SMALL, study, told
-from tests.drills import DRILL
+from tests.drills import DRILL, POSIX
 
 QUICK = ["--device", "cpu", "--threads", "1", "--epochs", "2"]
 TEXT = ["train", "--architecture", SMALL, *QUICK]
@@ -66,6 +66,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return err.removeprefix("Error: ").strip()
 
 
+@POSIX
 @pytest.mark.parametrize("options", [pytest.param([], marks=DRILL), ["--keep-validation"]])
 def test_a_killed_training_goes_on_to_the_same_result(
     tmp_path: Path, events: list[str], options: list[str]

@@ -27,8 +27,9 @@ from optuna_de.storage.open_storage import open_storage
 from optuna_de.worker import GiveBack, stop_requested
 from optuna_de.worker.optimize import optimize
 
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload([__name__])
+CONTEXT = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
+if os.name == "posix":
+    CONTEXT.set_forkserver_preload([__name__])
 INTERVAL, GRACE = 1, 2
 CALM: dict[str, Any] = {"heartbeat_interval": 60, "grace_period": 120}
 """Heartbeats under which no trial goes stale by the slowness of a busy machine."""

@@ -28,9 +28,12 @@ from optuna_de.cnn.training.epochs import Epoch
 from tests.cnn.evaluation.test_comparison import Log, pair
 from tests.cnn.kit import digits
 from tests.cnn.training.kit import SMALL, job
-from tests.drills import DRILL
+from tests.drills import DRILL, POSIX
 
-pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+pytestmark = [
+    POSIX,
+    pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -196,7 +199,7 @@ def test_f39_a_folder_that_cannot_be_written_to_is_refused_before_training(
 @pytest.mark.parametrize("changes", [{"classes": True}, {"name": True}, {"origin": True}])
 def test_f46_names_that_are_not_utf8_are_refused_before_training(changes: dict[str, Any]) -> None:
     data = digits()
-    name = os.fsdecode(b"caf\xe9")
+    name = "caf\udce9"
     if "classes" in changes:
         data = replace(data, classes=(name, *data.classes[1:]))
     if "name" in changes:
@@ -209,6 +212,6 @@ def test_f46_names_that_are_not_utf8_are_refused_before_training(changes: dict[s
 def test_f46_a_folder_whose_name_is_not_utf8_gets_its_files(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = os.fsdecode(b"caf\xe9")
+    out = "caf\udce9"
     assert run([*TRAIN, "--out", out]) == 0
     assert json.loads((place / out / "result.json").read_text())["figures"]

@@ -22,7 +22,7 @@ from optuna_de.storage import StorageError, backoff, journal_file
 from optuna_de.storage.open_storage import open_storage
 from optuna_de.worker.optimize import optimize
 from tests import servers
-from tests.drills import DRILL
+from tests.drills import DRILL, POSIX
 from tests.faults import storage_worker
 from tests.faults.storage_worker import (
     PATIENCE,
@@ -32,7 +32,7 @@ from tests.faults.storage_worker import (
 )
 
 pytestmark = [
-    pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals"),
+    POSIX,
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
 ]
 HALF = b'{"op_code":9,"worker_id":"w-1","trial_id":0,"system_at'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -13,13 +12,13 @@ from optuna.trial import TrialState
 from optuna_de.cnn.study.setup import SETUP_KEY
 from optuna_de.storage import lock
 from optuna_de.storage.open_storage import open_storage
-from tests.drills import DRILL
+from tests.drills import DRILL, POSIX
 from tests.faults import launchers, storage_worker
 from tests.faults.storage_worker import each
 
 pytest_plugins = ["tests.databases"]
 pytestmark = [
-    pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals"),
+    POSIX,
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
 ]
 ROUNDS = 1

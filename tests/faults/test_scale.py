@@ -6,7 +6,6 @@ that doubles it, for a trial added by Optuna costs some ten transactions.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -30,7 +29,7 @@ from optuna_de.storage.stale_trials import parent
 from optuna_de.worker.optimize import optimize
 from tests import servers
 from tests.databases import SQLITE_FIRST
-from tests.drills import DRILL
+from tests.drills import DRILL, POSIX
 from tests.faults import storage_worker
 from tests.faults.storage_worker import (
     CALM,
@@ -44,7 +43,7 @@ from tests.faults.storage_worker import (
 
 pytest_plugins = ["tests.databases"]
 pytestmark = [
-    pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals"),
+    POSIX,
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
 ]
 BOX = FloatDistribution(0, 1)

@@ -6,7 +6,6 @@ Rows F1 to F3, F9, F10, F12, F30 and F35 of the fault list; each test names its 
 from __future__ import annotations
 
 import logging
-import os
 import re
 import signal
 import threading
@@ -27,6 +26,7 @@ from optuna_de.storage.stale_trials import parent
 from optuna_de.worker.optimize import optimize
 from tests import servers
 from tests.databases import SQLITE_AND_POSTGRES
+from tests.drills import KILL, POSIX
 from tests.faults import storage_worker
 from tests.faults.storage_worker import (
     CALM,
@@ -40,12 +40,12 @@ from tests.faults.storage_worker import (
 
 pytest_plugins = ["tests.databases"]
 pytestmark = [
-    pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals"),
+    POSIX,
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
 ]
 
 
-KILL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid<>pg_backend_pid()"
+CUT_OFF = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid<>pg_backend_pid()"
 
 
 @pytest.mark.parametrize("url", SQLITE_AND_POSTGRES, indirect=True)
@@ -71,7 +71,7 @@ def test_f2_of_many_reapers_one_queues_each_trial(url: str) -> None:
     assert set(Counter(parent(t) for t in study.trials[20:]).values()) == {1}
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, KILL])
 def test_f9_a_worker_outlives_its_database(postgres: servers.Server, how: int) -> None:
     study = study_of(postgres.database(), **CALM)
 
@@ -126,7 +126,7 @@ def test_f9_a_connection_lost_between_two_reads_is_replaced(postgres: servers.Se
         if "FROM trial_intermediate_values" in statement and not cut:
             cut.append(statement)
             with admin.begin() as connection:
-                connection.exec_driver_sql(KILL)
+                connection.exec_driver_sql(CUT_OFF)
 
     sqlalchemy.event.listen(open_storage_of(study).engine, "before_cursor_execute", lose)
     assert [t.state for t in study.trials] == [TrialState.RUNNING]
@@ -138,7 +138,7 @@ def test_f9_a_connection_lost_between_two_reads_is_replaced(postgres: servers.Se
     ("kind", "statement", "idle"),
     [
         ("mariadb", "SELECT 1", 1.5),
-        ("postgres", KILL, 0.1),
+        ("postgres", CUT_OFF, 0.1),
     ],
 )
 def test_f10_a_connection_that_was_idled_out_is_replaced(

@@ -6,7 +6,6 @@ Rows F2, F9, F13, F24, F26, F33, F34 and F36 of the fault list on SQLite and jou
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from optuna_de.storage.open_storage import open_storage
 from optuna_de.storage.stale_trials import BEAT, OWED, Reaper
 from optuna_de.worker.ask_tell import give_back
 from optuna_de.worker.optimize import optimize
+from tests.drills import POSIX
 from tests.faults import storage_worker
 from tests.faults.storage_worker import (
     CALM,
@@ -39,7 +39,7 @@ from tests.faults.storage_worker import (
 
 pytest_plugins = ["tests.databases"]
 pytestmark = [
-    pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals"),
+    POSIX,
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
 ]
 

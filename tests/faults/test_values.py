@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,13 @@ from optuna_de.evolution.population import Rules
 from optuna_de.sampler.history import History
 from optuna_de.worker.optimize import TooManyFailuresError, optimize
 from tests.databases import SQLITE_FIRST
+from tests.drills import POSIX
 from tests.faults import storage_worker
 from tests.faults.storage_worker import CALM, study_of, together
 
 pytest_plugins = ["tests.databases"]
 pytestmark = [
-    pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals"),
+    POSIX,
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
 ]
 

@@ -20,6 +20,7 @@ from optuna.trial import TrialState
 from optuna_de._compat import rdb
 from optuna_de.worker.optimize import optimize
 from tests import servers
+from tests.drills import POSIX
 from tests.faults import storage_worker
 from tests.faults.storage_worker import (
     GRACE,
@@ -32,7 +33,7 @@ from tests.faults.storage_worker import (
 
 pytest_plugins = ["tests.databases"]
 pytestmark = [
-    pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals"),
+    POSIX,
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
 ]
 

@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from optuna_de.worker import GiveBack, TooManyFailuresError, optimize, stop_requested
 from optuna_de.worker.signals import Stop, handling
+from tests.drills import POSIX
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 COMPLETE, FAIL, WAITING = TrialState.COMPLETE, TrialState.FAIL, TrialState.WAITING
@@ -152,7 +153,7 @@ def test_a_nested_optimize_of_the_same_study_stops_itself_alone() -> None:
     assert states_of(study) == [COMPLETE] * 4
 
 
-needs_signals = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+needs_signals = POSIX
 
 
 @needs_signals

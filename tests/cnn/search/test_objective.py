@@ -24,6 +24,7 @@ from optuna_de.halving import Halving
 from optuna_de.worker import GiveBack
 from optuna_de.worker.optimize import optimize
 from tests.cnn.kit import digits
+from tests.drills import LINUX
 
 SPACE = CNNSpace.seed((1, 8, 8))
 RECIPE = replace(get_recipe("fast"), crop_padding=1, flip=False, batch_size=50)
@@ -190,6 +191,7 @@ WIDE_HEAD = parse("C1k1-FC150000-FC150000")[1:]
 GIANT = replace(CNNSpace.seed((1, 2, 2)), head=WIDE_HEAD)
 
 
+@LINUX
 @pytest.mark.parametrize(
     ("cap", "state", "names"),
     [(10**6, TrialState.PRUNED, {"parameters"}), (None, TrialState.COMPLETE, {"memory"})],

@@ -23,11 +23,12 @@ from optuna_de.cnn.training.step import Stepper
 from optuna_de.worker import stop_requested
 from optuna_de.worker.optimize import optimize
 from tests.cli.kit import environment
+from tests.drills import POSIX
 from tests.faults import storage_worker
 from tests.faults.storage_worker import PATIENCE, age_heartbeats
 
 pytestmark = [
-    pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals"),
+    POSIX,
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
 ]
 EPOCHS = 6

@@ -21,7 +21,7 @@ from optuna_de.cnn.study.trials import count_finished
 from optuna_de.worker.optimize import StudyDeletedError, TooManyFailuresError
 from tests import servers
 from tests.cli.kit import FAST, end, interrupt, start, study_in
-from tests.drills import DRILL
+from tests.drills import DRILL, HANGUP, KILL, LINUX, POSIX
 
 LONG = [
     *FAST,
@@ -42,6 +42,7 @@ def checkpointed(folder: Path) -> bool:
     return any((folder / "optuna_de_artifacts" / "checkpoints").glob("*.pt"))
 
 
+@POSIX
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=DRILL)])
 def test_an_interrupted_training_goes_on_where_it_was(
     tmp_path: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
@@ -85,6 +86,7 @@ def test_two_workers_share_the_trials(
     assert count_finished(study_in(tmp_path)) == 4
 
 
+@POSIX
 def test_a_killed_worker_is_replaced_and_ctrl_c_is_quiet_even_as_one_starts(
     tmp_path: Path,
 ) -> None:
@@ -121,8 +123,8 @@ def test_a_signal_as_the_first_worker_starts_is_quiet_and_leaves_none(
     assert not any(t.state == TrialState.RUNNING for t in study_in(tmp_path).trials)
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /proc")
-@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGHUP, marks=DRILL)])
+@LINUX
+@pytest.mark.parametrize("number", [KILL, pytest.param(HANGUP, marks=DRILL)])
 def test_f43_workers_leave_within_seconds_of_their_launcher(
     tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -20,6 +20,7 @@ from optuna_de.cnn.training.evaluate import confusion_counts
 from optuna_de.cnn.training.memory import TrainingOutOfMemory
 from optuna_de.cnn.training.trainer import TrainingResult, train
 from tests.cnn.kit import digits, equal, network, weights
+from tests.drills import POSIX
 
 SEARCH = replace(get_recipe("seed-search"), crop_padding=1, flip=False)
 FAST = replace(get_recipe("fast"), crop_padding=1, flip=False)
@@ -272,6 +273,7 @@ train(network(), digits(), MEAN, epochs=4, checkpoint=Path(sys.argv[1]), on_epoc
 """
 
 
+@POSIX
 def test_a_real_kill_loses_no_finished_epoch(tmp_path: Path) -> None:
     path = tmp_path / "trial.ckpt"
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}

@@ -16,6 +16,7 @@ from optuna_de.cnn.data.store import image_store
 from optuna_de.cnn.data.store.image_store import Shard, stored_images
 from optuna_de.cnn.data.store.mapped_images import MappedImages, joined
 from tests.cnn.data.kit import paint
+from tests.drills import POSIX
 
 SHAPE = (10, 2, 3, 1)
 KILLED = """
@@ -31,6 +32,7 @@ image_store.stored_images("x", (10, 2, 3, 1), fill)
 """
 
 
+@POSIX
 def test_a_killed_process_leaves_whole_shards(
     own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
