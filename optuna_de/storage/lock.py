@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import random
+import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
@@ -22,17 +23,22 @@ STALE = 30.0
 """Seconds for which one process may hold a lock; it then counts as dead."""
 PREFIX = "optuna_de:lock:"
 """How the names of lock studies begin."""
+_HOLDER = "optuna_de:holder"
 
 
 @contextlib.contextmanager
-def locked(storage: BaseStorage, name: str) -> Iterator[None]:
+def locked(storage: BaseStorage, name: str) -> Iterator[Callable[[], bool]]:
     """Hold the lock of a name, alone among all processes that share the storage.
 
-    Keep the block short: whoever holds a lock for `STALE` seconds loses it.
+    Keep the block short: whoever holds a lock for `STALE` seconds, on a busy machine too, loses
+    it. Ask before the block writes.
 
     Args:
         storage: The storage that the processes share.
         name: Any text; equal names exclude each other.
+
+    Yields:
+        A function that tells whether the lock is still held.
     """
     study = f"{PREFIX}{hashlib.sha256(name.encode()).hexdigest()[:32]}"
     held, watch = _take(storage, study), Watch()
@@ -40,10 +46,21 @@ def locked(storage: BaseStorage, name: str) -> Iterator[None]:
         time.sleep(random.uniform(0.02, 0.1))
         _break(storage, study, watch)
         held = _take(storage, study)
+    holder = secrets.token_hex(8)
+    storage.set_study_user_attr(held, _HOLDER, holder)
     try:
-        yield
+        yield lambda: _is_held(storage, held, holder)
     finally:
-        _release(storage, held)
+        if _is_held(storage, held, holder):
+            _release(storage, held)
+
+
+def _is_held(storage: BaseStorage, held: int, holder: str) -> bool:
+    """Return whether the lock is this holder's; SQLite gives the id of a deleted study again."""
+    try:
+        return bool(storage.get_study_user_attrs(held).get(_HOLDER) == holder)
+    except KeyError:
+        return False
 
 
 def _take(storage: BaseStorage, study: str) -> int | None:

@@ -14,6 +14,8 @@ import optuna
 from optuna_de.storage.open_storage import open_storage
 
 COMMAND = [sys.executable, "-m", "optuna_de", "search"]
+PATIENCE = 240.0
+"""Seconds for which a test waits for a process; an idle machine needs a few."""
 URL = "sqlite:///study.db"
 FAST = ["--storage", URL, "--device", "cpu", "--epochs", "1", "--workers", "1"]
 
@@ -37,7 +39,7 @@ def start(folder: Path, *options: str) -> subprocess.Popen[str]:
 def end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     """Return exit code, output and errors of a search; they hold no warning, no traceback."""
     try:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert not re.search("Traceback|Warning", out + err), out + err
@@ -58,7 +60,7 @@ def interrupt(
     process: subprocess.Popen[str], number: signal.Signals, when: Callable[[], bool]
 ) -> None:
     """Send a signal as soon as a condition holds."""
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + PATIENCE
     while not when():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < limit, "it took too long"

@@ -27,7 +27,7 @@ from optuna_de.storage.open_storage import open_storage
 from optuna_de.worker import GiveBack, stop_requested
 from optuna_de.worker.optimize import optimize
 
-CONTEXT = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
+CONTEXT: Any = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
 if os.name == "posix":
     CONTEXT.set_forkserver_preload([__name__])
 INTERVAL, GRACE = 1, 2
@@ -125,7 +125,7 @@ class _Recorder(logging.Handler):
 
 
 def spawn(target: Callable[..., None], *args: Any, **kwargs: Any) -> BaseProcess:
-    process = CONTEXT.Process(target=target, args=args, kwargs=kwargs)
+    process: BaseProcess = CONTEXT.Process(target=target, args=args, kwargs=kwargs)
     process.start()
     return process
 

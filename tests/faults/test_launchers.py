@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from optuna_de.cnn.study.setup import SETUP_KEY
+from optuna_de.cnn.study.setup import SETUP_KEY, check_setup
 from optuna_de.storage import lock
 from optuna_de.storage.open_storage import open_storage
 from tests.drills import DRILL, POSIX
@@ -71,10 +75,39 @@ def test_a_lock_whose_holder_died_is_broken(
     storage_worker._opened.append(storage)
     monkeypatch.setattr(lock, "STALE", 0.3)
     held = lock.locked(storage, "s")
-    held.__enter__()
+    still_held = held.__enter__()
+    assert still_held()
     with lock.locked(storage, "s"):
         pass
     with lock.locked(storage, "another"):
         assert len(optuna.get_all_study_names(storage)) == 1
+    assert not still_held()
     held.__exit__(None, None, None)
     assert not optuna.get_all_study_names(storage)
+
+
+def test_f40_a_launcher_that_was_taken_for_dead_does_not_overwrite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first holds the lock longer than it may; the second breaks it and records its setup."""
+    url = f"sqlite:///{tmp_path}/study.db"
+    monkeypatch.setattr(lock, "STALE", 0.3)
+    first, second = (storage_worker.study_of(url) for _ in range(2))
+    read, slow = optuna.Study.get_trials, threading.Event()
+
+    def paused(self: optuna.Study, *args: Any, **kwargs: Any) -> Any:
+        found = read(self, *args, **kwargs)
+        if self is first and not slow.is_set():
+            slow.set()
+            time.sleep(2.0)
+        return found
+
+    monkeypatch.setattr(optuna.Study, "get_trials", paused)
+    setups = {"objectives": "value", "epochs": 1}, {"objectives": "value", "epochs": 2}
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(check_setup, first, setups[0], "here")
+        slow.wait(storage_worker.PATIENCE)
+        check_setup(second, setups[1], "here")
+        with pytest.raises(ValueError, match="uses epochs 2, not 1"):
+            late.result(storage_worker.PATIENCE)
+    assert second.user_attrs[SETUP_KEY]["epochs"] == 2

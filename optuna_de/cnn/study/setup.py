@@ -98,14 +98,16 @@ def check_setup(study: optuna.Study, setup: Mapping[str, Any], storage: str) -> 
 
 def _record_once(study: optuna.Study, setup: Mapping[str, Any]) -> object:
     """Record a setup where there is none, and return the recorded one; None if others own it."""
-    with locked(_compat.study_key(study)[0], study.study_name):
-        stored = study.user_attrs.get(SETUP_KEY)
-        if stored is not None or study.get_trials(deepcopy=False):
-            return stored
-        with quietly_experimental():
-            study.set_metric_names(str(setup["objectives"]).split(", "))
-        study.set_user_attr(SETUP_KEY, dict(setup))
-        return setup
+    while True:  # again where another process took this one for dead
+        with locked(_compat.study_key(study)[0], study.study_name) as still_held:
+            stored = study.user_attrs.get(SETUP_KEY)
+            if stored is not None or study.get_trials(deepcopy=False):
+                return stored
+            if still_held():
+                with quietly_experimental():
+                    study.set_metric_names(str(setup["objectives"]).split(", "))
+                study.set_user_attr(SETUP_KEY, dict(setup))
+                return setup
 
 
 def record_source(study: optuna.Study, source: Mapping[str, Any]) -> None:
@@ -123,9 +125,11 @@ def recorded_source(study: optuna.Study) -> dict[str, str | float]:
 
 def enqueue_once(study: optuna.Study, networks: Sequence[Params]) -> None:
     """Queue the parameters of networks that no trial has yet, each once over all processes."""
-    if _missing(study, networks):
-        with locked(_compat.study_key(study)[0], study.study_name):
+    while _missing(study, networks):
+        with locked(_compat.study_key(study)[0], study.study_name) as still_held:
             for params in _missing(study, networks):
+                if not still_held():
+                    break
                 study.enqueue_trial(dict(params))
 
 
