@@ -262,7 +262,7 @@ class _Run:
         return plan if first is None else self._recorded(bare) or plan
 
     @staticmethod
-    def _planning(search: Search) -> AbstractContextManager[None]:
+    def _planning(search: Search) -> AbstractContextManager[object]:
         """Hold the lock of a study's plan."""
         return locked(search.open(), f"{search.name} plan")
 
