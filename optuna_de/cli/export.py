@@ -18,10 +18,11 @@ from optuna_de.cli.options import Opt, spread
 from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.architecture.prices import MACS, PARAMETERS
 from optuna_de.cnn.data.loading import DataChoice
+from optuna_de.cnn.data.store.mapped_images import take
 from optuna_de.cnn.evaluation.int8_export import Int8Export, export_int8
 from optuna_de.cnn.evaluation.model_data import load_model_data
 from optuna_de.cnn.export.classifier import ModelMetadata
-from optuna_de.cnn.export.export import Exported, export_model
+from optuna_de.cnn.export.export import CHECKED, Exported, export_model
 from optuna_de.cnn.export.formats import FORMATS, open_model
 from optuna_de.cnn.export.predict import Prediction
 from optuna_de.cnn.export.predict import predict as classify
@@ -82,7 +83,8 @@ def _own_images(model: Path, choice: DataChoice) -> tuple[NDArray[np.uint8], str
     if found is None:
         return None
     data = found[1]
-    return data.validation.images.cpu().numpy(), f"validation images of {data.name}"
+    first = np.arange(min(len(data.validation.labels), CHECKED))
+    return take(data.validation.images, first).numpy(), f"validation images of {data.name}"
 
 
 def _print(done: Exported) -> None:

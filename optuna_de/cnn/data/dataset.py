@@ -19,6 +19,7 @@ from optuna_de._machine import machine_memory
 from optuna_de.cnn.data.reading.arrays import Channels, as_images, as_labels, read_dataset
 from optuna_de.cnn.data.reading.resizing import ResizeMode, Resizing, Size
 from optuna_de.cnn.data.splits import Indices, divide
+from optuna_de.cnn.data.store.cache import Arrays, cached
 from optuna_de.cnn.data.store.decoding import Labelled
 from optuna_de.cnn.data.store.mapped_images import Images, MappedImages, blocks
 from optuna_de.cnn.metrics import METRICS, Metric, get_metric
@@ -282,19 +283,46 @@ def image_data(
 ) -> ImageData:
     """Return a set of two parts: labelled images, and which of them."""
     splits = [make_split(labelled, chosen, mapped) for labelled, chosen in parts]
-    mean, std = moments(splits[0].images)
+    known = _describe(classes, parts, splits, mapped)
     return ImageData(
         name=name,
         classes=classes,
         train=splits[0],
         validation=splits[1],
-        mean=mean,
-        std=std,
+        mean=tuple(known["moments"][0].tolist()),
+        std=tuple(known["moments"][1].tolist()),
         split_seed=seed,
-        fingerprint=fingerprint(
-            classes, [(s.images, s.labels) for s in splits], [chosen for _, chosen in parts]
-        ),
+        fingerprint=str(known["fingerprint"]),
     )
+
+
+def _describe(
+    classes: tuple[str, ...],
+    parts: Sequence[tuple[Labelled, Indices]],
+    splits: Sequence[Split],
+    mapped: bool,
+) -> Arrays:
+    """Return moments and fingerprint; of mapped images through the cache: each reads them all."""
+    indices = [chosen for _, chosen in parts]
+
+    def make() -> Arrays:
+        whole = fingerprint(classes, [(s.images, s.labels) for s in splits], indices)
+        return {
+            "moments": np.array(moments(splits[0].images)),
+            "fingerprint": np.array(whole),
+        }
+
+    digests = [labelled.store.digest for labelled, _ in parts]
+    if not mapped or not all(digests):
+        return make()
+    rows = [
+        hashlib.sha256(array.astype("<i8").tobytes()).hexdigest()
+        for (labelled, chosen), split in zip(parts, splits, strict=True)
+        for array in (labelled.rows[chosen], split.labels.numpy(), chosen)
+    ]
+    channels = splits[0].images.shape[1]
+    content = ["moments and fingerprint", classes, digests, rows]
+    return cached(content, lambda found: found["moments"].shape == (2, channels), make)[0]
 
 
 def moments(*parts: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from optuna_de._files import write_side_text, write_text
 from optuna_de.cnn.data.dataset import Split
 from optuna_de.cnn.data.loading import DataChoice
+from optuna_de.cnn.data.store.mapped_images import blocks, take
 from optuna_de.cnn.evaluation.model_card import model_card
 from optuna_de.cnn.evaluation.model_data import load_model_data
 from optuna_de.cnn.evaluation.results import RESULT, read_result
@@ -78,16 +81,15 @@ def export_int8(folder: Path, out: Path, choice: DataChoice) -> Int8Export:
             f"The images are {data.image_shape}, but the network takes "
             f"{model.metadata.image_shape}; see --image-size."
         )
-    images = data.validation.images.cpu().numpy()
+    first = torch.arange(min(len(data.validation.labels), CALIBRATION_IMAGES))
+    images = take(data.validation.images, first).numpy()
     sizes = quantize_to_int8(folder, out, images)
     rough = open_model(out).logits
     scores = {"validation": _scores(model.logits, rough, data.validation)}
     result = read_result(folder)
     if result is not None:
         scores |= _test_scores(result, model.logits, rough, out, whole)
-    done = Int8Export(
-        out, int(sizes[0]), int(sizes[1]), scores, min(len(images), CALIBRATION_IMAGES)
-    )
+    done = Int8Export(out, int(sizes[0]), int(sizes[1]), scores, len(images))
     if result is not None:
         _record(done, result, folder)
     return done
@@ -100,10 +102,9 @@ def _scores(
 
 
 def _accuracy(logits: LogitsFunction, split: Split) -> float:
-    images, labels = split.images.cpu().numpy(), split.labels.cpu().numpy()
-    starts = range(0, len(labels), _BATCH)
-    right = [logits(images[i : i + _BATCH]).argmax(1) == labels[i : i + _BATCH] for i in starts]
-    return float(sum(part.sum() for part in right) / len(labels))
+    parts = zip(blocks(split.images, _BATCH), torch.split(split.labels, _BATCH), strict=True)
+    right = sum(int((logits(i.numpy()).argmax(1) == n.numpy()).sum()) for i, n in parts)
+    return right / len(split.labels)
 
 
 def _test_scores(

@@ -27,7 +27,8 @@ from optuna_de.cnn.export.predict import image_files
 
 TOLERANCE = 1e-4
 """Largest difference of logits from PyTorch's, as a part of the largest logit or of 1."""
-_IMAGES = 64
+CHECKED = 64
+"""Most images that a file is checked with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def export_model(
     if not all(0 < s < inf for s in model.std) or not all(map(isfinite, model.mean)):
         raise ValueError(f"mean {model.mean} or std {model.std} of {folder} cannot normalise.")
     if check is None and images is not None:
-        real, source = images[0][:_IMAGES], f"{min(_IMAGES, len(images[0]))} {images[1]}"
+        real, source = images[0][:CHECKED], f"{min(CHECKED, len(images[0]))} {images[1]}"
     else:
         real, source = _real_images(model.image_shape, None if check is None else Path(check))
     expected = _reference(model, real)
@@ -124,11 +125,11 @@ def _real_images(shape: ImageShape, folder: Path | None) -> tuple[NDArray[np.uin
     if folder is None:
         from sklearn.datasets import load_digits
 
-        greys = np.rint(load_digits().images[:_IMAGES] * (255 / 16)).astype(np.uint8)
+        greys = np.rint(load_digits().images[:CHECKED] * (255 / 16)).astype(np.uint8)
         images = [fit_to(Image.fromarray(grey), shape) for grey in greys]
-        return np.stack(images), f"{_IMAGES} of scikit-learn's digits as {size}"
+        return np.stack(images), f"{CHECKED} of scikit-learn's digits as {size}"
     files = image_files(folder)
-    chosen = files[:: -(-len(files) // _IMAGES)]
+    chosen = files[:: -(-len(files) // CHECKED)]
     images = [read_image(Path(file), shape) for file in chosen]
     return np.stack(images), f"{len(chosen)} of the {len(files)} images of {folder} as {size}"
 

@@ -1,8 +1,9 @@
 """Measurement of latency: onnxruntime on this machine, or a user's command on another device.
 
 Protocol here: one thread, one image, 10 runs to warm up, then at least 30 runs and a fifth of a
-second; the median counts. Where other work takes more than a tenth of the time from the thread,
-the measurement is repeated, up to three times, and the least disturbed one counts.
+second. The median counts of the runs that other work left nine tenths of their time to the thread.
+Where these are fewer than 10, runs go on up to three times as long; then the median of the
+thread's own time counts.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from optuna_de._machine import machine
 from optuna_de.cnn.architecture.genomes import parse, render
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.architecture.prices.latency import LatencyTable, MeasurementError
+from optuna_de.cnn.architecture.space import CNNSpace
 from optuna_de.cnn.architecture.units import GAP, Unit
 from optuna_de.cnn.export.classifier import require_modules
 from optuna_de.cnn.export.formats import FORMATS
@@ -38,7 +40,11 @@ from optuna_de.cnn.modules.build import build
 
 WARM_UP, RUNS, SECONDS, ATTEMPTS = 10, 30, 0.2, 3
 DISTURBED = 0.1
-"""Share of the time taken by other work from which a measurement is repeated."""
+"""Share of a run's time taken by other work from which the run does not count."""
+LEAST = 10
+"""Undisturbed runs whose median counts."""
+NETWORKS = 60
+"""Whole networks that a table is calibrated on, beside networks of one layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +52,16 @@ class Timing:
     """Latency measurement of a network on this machine.
 
     Args:
-        milliseconds: Median of the runs.
-        runs: Their number.
+        milliseconds: Median of the undisturbed runs; of the thread's own time without enough.
+        runs: Number of all runs.
         interference: Share of the time, in [0, 1], in which the thread did not run.
+        undisturbed: Number of the runs whose time the thread had.
     """
 
     milliseconds: float
     runs: int
     interference: float
+    undisturbed: int
 
 
 def export_untrained(
@@ -82,25 +90,38 @@ def time_onnx_file(path: Path, image_shape: ImageShape) -> Timing:
     def run() -> None:
         session.run(None, {session.get_inputs()[0].name: images})
 
-    timings = []
-    for _ in range(ATTEMPTS):
-        timings.append(_timing(run))
-        if timings[-1].interference <= DISTURBED:
-            break
-    return min(timings, key=lambda timing: timing.interference)
-
-
-def _timing(run: Callable[[], None]) -> Timing:
     for _ in range(WARM_UP):
         run()
-    times: list[float] = []
-    began, worked = time.perf_counter(), time.thread_time()
+    times: list[tuple[float, float]] = []
+    for _ in range(ATTEMPTS):
+        times += _times(run)
+        if len(_undisturbed(times)) >= LEAST:
+            break
+    return _timing(times)
+
+
+def _times(run: Callable[[], None]) -> list[tuple[float, float]]:
+    """Return the time of each of some runs, and that of the thread, in seconds."""
+    times, began = [], time.perf_counter()
     while len(times) < RUNS or time.perf_counter() - began < SECONDS:
-        start = time.perf_counter()
+        start, worked = time.perf_counter(), time.thread_time()
         run()
-        times.append(time.perf_counter() - start)
-    wall, own = time.perf_counter() - began, time.thread_time() - worked
-    return Timing(1e3 * median(times), len(times), min(max(1 - own / wall, 0.0), 1.0))
+        own = time.thread_time() - worked
+        times.append((time.perf_counter() - start, own))
+    return times
+
+
+def _undisturbed(times: Sequence[tuple[float, float]]) -> list[float]:
+    return [wall for wall, own in times if own >= (1 - DISTURBED) * wall]
+
+
+def _timing(times: Sequence[tuple[float, float]]) -> Timing:
+    """Return the timing of runs, each with its time and that of the thread, in seconds."""
+    whole = _undisturbed(times)
+    wall, own = (sum(column) for column in zip(*times, strict=True))
+    counted = whole if len(whole) >= LEAST else [own for _, own in times]
+    share = min(max(1 - own / wall, 0.0), 1.0)
+    return Timing(1e3 * median(counted), len(times), share, len(whole))
 
 
 def ask_device(command: str, path: Path, timeout: float) -> float:
@@ -201,10 +222,10 @@ class LatencyMeter:
             if self.command is not None:
                 return ask_device(self.command, path, self.timeout)
             timing = time_onnx_file(path, image_shape)
-        if timing.interference > DISTURBED:
+        if timing.undisturbed < LEAST:
             warn_once(
                 "Latencies are measured beside other work, which took "
-                f"{timing.interference:.0%} of the time of one; medians may be too large."
+                f"{timing.interference:.0%} of the time of one; the thread's own time counts."
             )
         return timing.milliseconds
 
@@ -214,16 +235,21 @@ class LatencyMeter:
         side: int,
         *,
         rows: int = 8,
+        networks: int = NETWORKS,
     ) -> LatencyTable:
-        """Measure a latency table: networks of one layer, ``rows`` of each kind of unit.
+        """Measure a latency table: networks of one layer, then whole ones that calibrate it.
+
+        Args:
+            units: Kinds of units.
+            side: Of the images that whole networks take.
+            rows: Networks of one layer, of each kind.
+            networks: Whole ones, drawn as the first ones of a search.
 
         Raises:
             MeasurementError: If one cannot be measured.
         """
-        found = [
-            (text, shape, self.measure(parse(text), shape, 10))
-            for text, shape in _layer_networks(units, side, rows)
-        ]
+        chosen = (*_layer_networks(units, side, rows), *_whole_networks(units, side, networks))
+        found = [(text, shape, self.measure(parse(text), shape, 10)) for text, shape in chosen]
         return LatencyTable(self.text, tuple(found))
 
 
@@ -238,6 +264,16 @@ def _layer_networks(
             height = max(2, side // 2 ** (number % 4))
             genome = (_unit(unit, inputs, rng), GAP())
             yield render(genome), (inputs, height, height)
+
+
+def _whole_networks(
+    units: Sequence[type[Unit]], side: int, networks: int
+) -> Iterator[tuple[str, ImageShape]]:
+    """Yield networks as a search draws its first ones, and their image shape."""
+    shape = (3, side, side)
+    rng, space = np.random.default_rng(1), CNNSpace(shape, 10, units=tuple(units))
+    for _ in range(networks):
+        yield render(space.decode(space.initial(rng))), shape
 
 
 def _unit(unit: type[Unit], inputs: int, rng: np.random.Generator) -> Unit:

@@ -62,10 +62,12 @@ class ChannelSplit(Join):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (n, c, h, w) to (n, sum of the paths' channels, h, w)."""
-        shares = torch.tensor_split(x, len(self.branches), dim=1)
-        return self.concatenated(
-            [branch(s) for branch, s in zip(self.branches, shares, strict=True)]
-        )
+        (size, more), outputs, start = divmod(int(x.shape[1]), len(self.branches)), [], 0
+        for number, branch in enumerate(self.branches):
+            share = size + (number < more)
+            outputs.append(branch(x[:, start : start + share]))
+            start += share
+        return self.concatenated(outputs)
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -73,7 +75,7 @@ class ChannelNorm(nn.LayerNorm):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (n, c, h, w) to the same shape."""
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class ChannelScale(nn.Module):

@@ -59,13 +59,26 @@ def test_this_machine_is_measured_and_work_beside_is_noted(
     assert timing.milliseconds > 0
     assert timing.runs >= latency.RUNS
     assert 0 <= timing.interference <= 1
+    assert timing.undisturbed <= timing.runs
+
+
+def test_disturbed_runs_do_not_count() -> None:
+    whole, shared = [(0.002, 0.002)] * 10, [(0.010, 0.003)] * 50
+    quiet = latency._timing(whole + shared)
+    assert (quiet.milliseconds, quiet.runs, quiet.undisturbed) == (2.0, 60, 10)
+    assert quiet.interference == pytest.approx(1 - 0.17 / 0.52)
+    loud = latency._timing(whole[:9] + shared)
+    assert (loud.milliseconds, loud.undisturbed) == (3.0, 9)  # of the thread
 
 
 def test_a_table_is_of_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LatencyMeter, "measure", lambda *_: 1.0)
-    table = LatencyMeter().table((NormConv, MaxPool), 8, rows=10)
-    assert {text[0] for text, *_ in table.rows} == {"B", "M"}
-    assert {shape[1] for _, shape, _ in table.rows} == {8, 4, 2}
+    table = LatencyMeter().table((NormConv, MaxPool), 8, rows=10, networks=3)
+    single, whole = table.rows[:20], table.rows[20:]
+    assert {text[0] for text, *_ in single} == {"B", "M"}
+    assert {shape[1] for _, shape, _ in single} == {8, 4, 2}
+    assert len({text for text, *_ in whole}) == 3
+    assert {shape for _, shape, _ in whole} == {(3, 8, 8)}
 
 
 def test_a_failure_loses_no_trial_and_nothing_is_measured_twice(

@@ -30,7 +30,8 @@ def count_activations(genome: Sequence[Unit], image_shape: ImageShape, classes: 
     A layer's input and output are alive together. Norms of convolutions are folded into them;
     activations, sums and products work in place unless their input is needed later. The input of
     branches lives until its last use, an output of a branch until the join; shares of a channel
-    split are copies. The image, normalised, counts; weights do not.
+    split are copies. Branches run from the last to the first, as onnxruntime has it, which walks
+    back from the output. The image, normalised, counts; weights do not.
 
     Raises:
         ValueError: If the genome does not fit the images.
@@ -75,7 +76,7 @@ def _branches(layer: Branches, shape: Shape, *, kept: bool) -> int:
         return _split(layer, shape, entering * kept)
     peak = outputs = 0
     identity = () in layer.paths
-    for number, path in enumerate(layer.paths, 1):
+    for number, path in enumerate(reversed(layer.paths), 1):
         needed = kept or number < len(layer.paths) or identity
         peak = max(peak, outputs + _chain(path, shape, kept=needed))
         outputs += prod(through(path, shape)) if path else 0

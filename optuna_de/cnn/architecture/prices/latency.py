@@ -1,8 +1,9 @@
 """Price: latency of a network for one image, measured on a device or predicted by a table.
 
-A table holds measurements of single layers: kind and shapes -> ms. A network's latency is the sum
-of its layers', each a non-negative linear function of its multiply-accumulates, numbers read,
-written and trained, fitted for each kind to the relative errors.
+A table holds measurements of single layers, kind and shapes -> ms, and of some whole networks that
+calibrate them. A network's latency is the sum of its layers', each a non-negative linear function
+of its multiply-accumulates, numbers read, written and trained, fitted for each kind to the
+relative errors.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ on behind them.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
@@ -58,12 +59,14 @@ class ImageStore:
         shards: What is known of each shard, in order.
         entry: The path of the entry in the cache.
         release: Gives the pages that were read back to the system; they stay in the file's cache.
+        digest: Of the content, whose check sums were compared; empty in memory.
     """
 
     images: NDArray[np.uint8]
     shards: tuple[Shard, ...]
     entry: Path
     release: Callable[[], None] | None = None
+    digest: str = ""
 
     @property
     def bad(self) -> dict[int, str]:
@@ -133,7 +136,8 @@ def _in_file(name: Path, key: str, shape: tuple[int, int, int, int], fill: Fill)
     os.utime(journal)  # used now
     images, release = _opened(data, shape)
     shards = tuple(_shard(line) for line in lines)
-    return ImageStore(images, shards, name, release)
+    sums = json.dumps([key, *(line["crc"] for line in lines)])
+    return ImageStore(images, shards, name, release, hashlib.sha256(sums.encode()).hexdigest())
 
 
 def _write(

@@ -16,7 +16,7 @@ CASES = {
     "a chain": ("B8k3-B16k3-B2k3-GAP", (8 + 16) * PIXELS),
     "a pool": ("B8k3-MP-B64k3-GAP", (8 + 64) * PIXELS // 4),
     "identity lives": ("B8k3-R8k3-GAP", 3 * 8 * PIXELS),  # input, two convolutions
-    "a skip": ("B8k3-R16k3-GAP", (8 + 2 * 16) * PIXELS),
+    "a skip": ("B8k3-R16k3-GAP", 3 * 16 * PIXELS),  # it runs first
     "concatenation": ("B8k3-P16k3-GAP", (16 + 16) * PIXELS),  # paths and their copy
     "inverted": ("B8k3-I8k3-GAP", (8 + 2 * 32) * PIXELS),
     "the head": ("B2k1-FC4000", 4000 + 2 * PIXELS),
@@ -32,7 +32,7 @@ def test_lifetimes_by_hand(name: str) -> None:
 
 
 def test_it_is_what_lives_in_a_run(tmp_path: Path) -> None:
-    genome = parse("B7k3-M12-I12k3s2-MP-G24k3-A8k5-S8k3-R8k3-D9k7-P10k3-AP-GAP")
+    genome = parse("B7k3-R9k3-M12-I12k3s2-MP-G24k3-A8k5-S8k3-R8k3-D9k7-P10k3-AP-GAP")
     file = export_untrained(genome, (3, 32, 32), tmp_path / "net.onnx")
     found = peak_alive(steps_of_run(file, (3, 32, 32)))
     assert count_activations(genome, (3, 32, 32), 10) == found

@@ -161,6 +161,14 @@ def test_kinds_of_images(
     np.testing.assert_array_equal(read(file), read_image(file, SHAPE))
 
 
+def test_photos_of_a_phone_are_read_with_the_extra(tmp_path: Path) -> None:
+    pytest.importorskip("pillow_heif", reason="needs the extra data")
+    file = tmp_path / "IMG_1.HEIC"
+    Image.new("RGB", (64, 48), "white").save(file, "HEIF")
+    assert read_header(file) == (48, 64, 3)
+    np.testing.assert_array_equal(decode(file, Resizing()), np.full((48, 64, 3), 255, np.uint8))
+
+
 @pytest.mark.parametrize("mode", ["I", "F"])
 def test_more_than_sixteen_bits_are_refused(tmp_path: Path, mode: str) -> None:
     file = tmp_path / "x.tif"

@@ -63,7 +63,9 @@ def test_a_killed_process_leaves_whole_shards(
     assert asked == [8, 0, 4, 8]  # damage is noticed
 
 
-def test_mapped_images_are_those_in_memory(tmp_path: Path) -> None:
+def test_mapped_images_are_those_in_memory(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = paint(paint(tmp_path), part="val")
     whole, mapped = load_data(folder), load_data(folder, memory_share=0.0)
     assert mapped.fingerprint == whole.fingerprint
@@ -80,5 +82,15 @@ def test_mapped_images_are_those_in_memory(tmp_path: Path) -> None:
     assert isinstance(both, MappedImages)
     expected = torch.cat([whole.train.images, whole.validation.images])
     assert torch.equal(both.load(), expected)
+    with monkeypatch.context() as patch:  # the check sums are read, and nothing else
+        patch.setattr(MappedImages, "gather", lambda *_: pytest.fail("read again"))
+        again = load_data(folder, memory_share=0.0)
+    assert (again.fingerprint, again.mean, again.std) == (
+        mapped.fingerprint,
+        whole.mean,
+        whole.std,
+    )
+    other = load_data(folder, memory_share=0.0, subset=20)
+    assert other.fingerprint == load_data(folder, subset=20).fingerprint != whole.fingerprint
     test = load_test(folder, memory_share=0.0)
     assert torch.equal(test.images.load(), load_test(folder).images)
