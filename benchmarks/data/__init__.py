@@ -1,0 +1,1 @@
+"""How fast do images get into a training, and how much memory do they take?"""
