@@ -31,6 +31,7 @@ from optuna_de.cnn.architecture.cost import count_macs, count_parameters
 from optuna_de.cnn.architecture.genomes import Genome, parse, render
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.architecture.prices.latency import LatencyTable
+from optuna_de.cnn.architecture.units import Unit
 from optuna_de.cnn.export import latency
 from optuna_de.cnn.export.latency import LatencyMeter, time_onnx_file
 
@@ -79,6 +80,10 @@ def table(head: Row, rows: Sequence[Row]) -> str:
     )
 
 
+def _quickly(genome: Sequence[Unit], image_shape: ImageShape, classes: int, path: Path) -> None:
+    export_quickly(tuple(genome), image_shape, path)
+
+
 def measured_row(number: int, genome: Genome, *, both: bool) -> Row:
     """Return the latency of a network, of both exporters' files or of the quick one's alone."""
     with tempfile.TemporaryDirectory() as folder:
@@ -106,9 +111,7 @@ def main() -> None:
     path, meter = RESULTS / "latency-table.jsonl", LatencyMeter()
     if not path.exists():
         start = time.perf_counter()
-        latency.export_untrained = lambda genome, shape, _, file: export_quickly(
-            tuple(genome), shape, file
-        )
+        latency.export_untrained = _quickly
         measured = meter.table(EVERY_UNIT, SHAPE[1])
         head = header(args.networks, seed=args.seed, table=json.loads(measured.text))
         head["table seconds"] = round(time.perf_counter() - start, 1)

@@ -102,7 +102,8 @@ def time_onnx_file(path: Path, image_shape: ImageShape) -> Timing:
 
 def _times(run: Callable[[], None]) -> list[tuple[float, float]]:
     """Return the time of each of some runs, and that of the thread, in seconds."""
-    times, began = [], time.perf_counter()
+    times: list[tuple[float, float]] = []
+    began = time.perf_counter()
     while len(times) < RUNS or time.perf_counter() - began < SECONDS:
         start, worked = time.perf_counter(), time.thread_time()
         run()
