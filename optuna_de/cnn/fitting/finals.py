@@ -39,7 +39,7 @@ from optuna_de.cnn.study.attributes import (
     record_network,
     record_training,
 )
-from optuna_de.cnn.study.objectives import ERROR
+from optuna_de.cnn.study.objectives import MEASURES
 from optuna_de.cnn.study.setup import SETUP_KEY, check_setup
 from optuna_de.cnn.study.trials import checkpoint_file, network_of
 from optuna_de.cnn.training.checkpoint import discard_checkpoint
@@ -241,7 +241,9 @@ class FinalObjective:
         error = epoch.validation_error
         if third is None or error is None or epochs < _FEWEST_TO_END:
             return
-        doubt = ERROR.margin(error, len(self.data.validation.labels), epoch.number / epochs)
+        doubt = MEASURES[self.data.metric].margin(
+            error, self.data.scored_images, epoch.number / epochs
+        )
         if HALVING.should_stop(trial, third, (error, size), (doubt, 0.0)):
             discard_checkpoint(self.folder_of(trial) / CHECKPOINT)
             record(trial, reason=f"others were ahead after {epoch.number} of {epochs} epochs")

@@ -36,7 +36,7 @@ from optuna_de.cnn.study.objectives import MEASURES, describe_objectives
 from optuna_de.cnn.study.trials import checkpoint_file, store_files
 from optuna_de.cnn.training.checkpoint import discard_checkpoint
 from optuna_de.cnn.training.epochs import Epoch
-from optuna_de.cnn.training.evaluate import evaluate_in_memory
+from optuna_de.cnn.training.evaluate import confusion_counts, evaluate_in_memory
 from optuna_de.cnn.training.memory import TrainingOutOfMemory, build_fitting
 from optuna_de.cnn.training.trainer import TrainingResult, train
 from optuna_de.halving import Halving, rungs_of
@@ -150,7 +150,7 @@ class CNNObjective:
             _logger.warning("Trial %d: %s", trial.number, error)
             raise GiveBack(str(error)) from error
         try:
-            climb = self._climb if self.ladder else self._train
+            climb = self._climb if self.ladder else self._train_whole
             result = climb(trial, genome, prices)
         except TrainingOutOfMemory as error:
             self._out_of_memory(trial, error)
@@ -232,16 +232,32 @@ class CNNObjective:
                 if known[rung].stop:
                     raise optuna.TrialPruned("Others dominate this network at an earlier rung.")
                 continue
-            result = self._train(trial, genome, prices, rung)
+            result, model = self._train(trial, genome, prices, rung)
             seconds, passes = seconds + result.seconds, passes + fidelity.passes
             result = replace(result, seconds=seconds)
-            if result.status != "ok" or rung == len(self.ladder):
+            if result.status != "ok":
                 break
-            if self._stops_at(trial, rung, result.error, prices):
+            is_last = rung == len(self.ladder)
+            if not is_last and self._stops_at(trial, rung, result.error, prices):
                 result = replace(result, status="stopped")
                 break
+            self._keep(trial, model, rung)
         record(trial, passes=passes)
         return result
+
+    def _train_whole(
+        self, trial: optuna.Trial, genome: Genome, prices: tuple[float, ...]
+    ) -> TrainingResult:
+        """Train a network once, on all images."""
+        result, model = self._train(trial, genome, prices)
+        if result.status == "ok":
+            self._keep(trial, model, 0)
+        return result
+
+    def _keep(self, trial: optuna.Trial, model: nn.Module, rung: int) -> None:
+        """Store the weights of a network that children may start from."""
+        if self.inheritance and self.artifacts is not None:
+            store_weights(trial, model, self.artifacts, rung)
 
     def _stops_at(
         self, trial: optuna.Trial, rung: int, error: float, prices: tuple[float, ...]
@@ -259,7 +275,7 @@ class CNNObjective:
 
     def _train(
         self, trial: optuna.Trial, genome: Genome, prices: tuple[float, ...], rung: int = 0
-    ) -> TrainingResult:
+    ) -> tuple[TrainingResult, nn.Module]:
         """Train a network at a rung of the ladder, from 1; at 0 without one."""
         seed = self.training_seed(genome)
         record(trial, seed=seed)
@@ -287,13 +303,11 @@ class CNNObjective:
             stop_dead=self.stop_dead,
             checkpoint=file,
         )
-        if self.inheritance and self.artifacts is not None and result.status == "ok":
-            store_weights(trial, model, self.artifacts, rung)
         if rung and rung == len(self.ladder) and result.status == "ok":
             self._rescore(trial, model, result, self.ladder[-1])
         if file is not None:
             discard_checkpoint(file)
-        return result
+        return result, model
 
     def _rescore(
         self, trial: optuna.Trial, model: nn.Module, result: TrainingResult, fidelity: Fidelity
@@ -303,7 +317,8 @@ class CNNObjective:
         others = unseen(self.data, fidelity.images, most)
         if others is None:
             return
-        error, _ = evaluate_in_memory(
+        counts = confusion_counts(len(self.data.classes), torch.device(self.device))
+        evaluate_in_memory(
             model,
             others,
             self.data.mean,
@@ -311,7 +326,9 @@ class CNNObjective:
             device=self.device,
             batch_sizes=(256, 64, 16, 4, 1),
             bfloat16=result.precision == "bfloat16",
+            confusion=counts,
         )
+        error = self.data.scored_by.of(counts.cpu().numpy())
         held, more = len(self.data.validation.labels), len(others.labels)
         joint = (held * result.error + more * error) / (held + more)
         record(trial, rescored={"error": round(joint, 6), "images": held + more})
