@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from benchmarks.cifar10 import equal_cost_tables, few_images, fidelity, finals, search_table
+from benchmarks.cifar10 import (
+    equal_cost_tables,
+    few_images,
+    fidelity,
+    finals,
+    inheritance,
+    search_table,
+)
 from benchmarks.common import page
 
 SECTIONS: page.Sections = {
@@ -10,6 +17,7 @@ SECTIONS: page.Sections = {
     "finals": ("Final trainings of small networks", finals.table),
     "equal_cost": ("Searches at equal cost on CIFAR-10", equal_cost_tables.tables),
     "few_images": ("A fit of ten minutes on 600 images of 64x64", few_images.table),
+    "inheritance": ("Inherited weights at equal cost on CIFAR-10", inheritance.table),
     "fidelity": ("Cheap trainings against a long one on CIFAR-10", fidelity.table),
 }
 
