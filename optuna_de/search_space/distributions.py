@@ -55,7 +55,7 @@ def holds(distribution: BaseDistribution, value: Value) -> bool:
     """Return whether a range of a distribution holds a value; NaN and infinities are in none."""
     match distribution:
         case CategoricalDistribution(choices=choices):
-            return without_nan(value) in map(without_nan, choices)
+            return value in choices or (value != value and any(c != c for c in choices))
         case IntDistribution(low=low, high=high, step=step):
             return (
                 isinstance(value, int | float)

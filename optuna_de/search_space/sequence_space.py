@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from optuna_de.evolution.genome import Unit, Value
 from optuna_de.search_space.distributions import Distributions, Params, holds, suggest
 from optuna_de.search_space.encoding import Name, Sequences, parse_name, read
+
+_MOST_CHECKED = 10_000  # units that are kept
 
 
 @dataclass(frozen=True)
@@ -145,12 +148,33 @@ class SequenceSpace:
             place = f"{self.name}.{i}"
             _check(f"{place}.kind", unit.kind, self._kinds_at(i))
             params[f"{place}.kind"] = unit.kind
-            _refuse_other_defaults(unit, self._kind(unit.kind))
-            for attribute, distribution in self._kind(unit.kind).sorted_attributes:
-                name, value = f"{place}.{unit.kind}.{attribute}", getattr(unit, attribute)
-                _check(name, value, distribution)
-                params[name] = value
+            kind = self._kind(unit.kind)
+            if not self._has(unit):
+                self._check_unit(place, unit, kind)
+            for attribute, _ in kind.sorted_attributes:
+                params[f"{place}.{kind.name}.{attribute}"] = getattr(unit, attribute)
         return params
+
+    def _has(self, unit: Unit) -> bool:
+        """Return whether a unit was checked before; most are spelt often."""
+        try:
+            return unit in self._checked
+        except TypeError:  # an attribute without a hash
+            return False
+
+    def _check_unit(self, place: str, unit: Unit, kind: Kind) -> None:
+        _refuse_other_defaults(unit, kind)
+        for attribute, distribution in kind.sorted_attributes:
+            _check(f"{place}.{kind.name}.{attribute}", getattr(unit, attribute), distribution)
+        if len(self._checked) >= _MOST_CHECKED:
+            self._checked.clear()
+        with suppress(TypeError):
+            self._checked.add(unit)
+
+    @cached_property
+    def _checked(self) -> set[Unit]:
+        """Units of this space."""
+        return set()
 
     def decode(self, params: Params) -> tuple[Any, ...]:
         """Read a genome from parameters; other parameters are ignored.
