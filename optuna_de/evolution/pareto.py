@@ -65,13 +65,17 @@ def dominators(losses: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.asarray((no_worse & ~no_worse.T).sum(axis=0))
 
 
-def pareto_order(points: Sequence[Point]) -> list[int]:
+def pareto_order(points: Sequence[Point], ranks: Sequence[int] | None = None) -> list[int]:
     """Order by non-dominated rank, then by crowding distance, larger first (Deb et al., 2002).
+
+    Args:
+        points: The losses of n individuals.
+        ranks: Their Pareto ranks, where they are known.
 
     Returns:
         The indices of n points, best first; ties keep their order.
     """
-    ranks = pareto_ranks(points)
+    ranks = pareto_ranks(points) if ranks is None else ranks
     fronts: list[list[int]] = [[] for _ in range(max(ranks, default=-1) + 1)]
     for i, rank in enumerate(ranks):
         fronts[rank].append(i)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from optuna_de._checks import require, require_weights
 from optuna_de.evolution import selection
 from optuna_de.evolution.genome import Value
-from optuna_de.evolution.pareto import Point
+from optuna_de.evolution.pareto import Point, pareto_ranks
 from optuna_de.evolution.reference import excess, reachable_reference
 
 Repair = Callable[[Mapping[str, Value]], Mapping[str, Value]]
@@ -81,6 +81,7 @@ class Fold:
         self.finished: list[Finished] = []
         self._populations: list[Population] = []
         self._incumbents: _Incumbents | None = None
+        self._ranked: tuple[Population, list[int] | None] = (), None  # selected last
         self._reached: list[Point] = []  # the reference point, once the first block is full
 
     def add(self, trial: Finished) -> int:
@@ -97,10 +98,28 @@ class Fold:
         """Fold every block that is full."""
         start, end = self.start_of(self.generation), self.start_of(self.generation + 1)
         while end <= len(self.finished):
-            block = [*map(self._judged, self.finished[start:end])]
+            if skipped := self._skip(start):
+                start, end = start + skipped, end + skipped
+                continue
+            block = self.finished[start:end]
+            if self.rules.reference is not None:
+                block = [*map(self._judged, block)]
             block = [t for t in block if t.losses is not None]
             self._populations.append(self._survivors(self.population, block))
             start, end = end, end + self.rules.offspring
+
+    def _skip(self, start: int) -> int:
+        """Fold blocks of one trial while each comes last, and return how many; most do."""
+        known, rules = self._incumbents, self.rules
+        if known is None or not known.settled or known.population is not self.population:
+            return 0
+        if rules.offspring > 1 or rules.reference is not None:
+            return 0
+        end = start
+        while end < len(self.finished) and known.precede(self.finished[end]):
+            end += 1
+        self._populations += [known.population] * (end - start)
+        return end - start
 
     @property
     def population(self) -> Population:
@@ -138,7 +157,8 @@ class Fold:
 
     def _judged(self, trial: Finished) -> Finished:
         """Return a trial whose losses beyond the reference point count as a violation."""
-        if self.rules.reference is None or trial.losses is None:
+        assert self.rules.reference is not None
+        if trial.losses is None:
             return trial
         if not self._reached:
             block = (t.losses for t in self.finished[: self.rules.first])
@@ -152,7 +172,8 @@ class Fold:
         if len(population) < self.rules.population_size:
             return self._select((*population, *block))
         if self._incumbents is None or self._incumbents.population is not population:
-            self._incumbents = _Incumbents.of(population, self.rules.weights)
+            ranks = self._ranked[1] if self._ranked[0] is population else None
+            self._incumbents = _Incumbents.of(population, self.rules.weights, ranks)
         if not all(map(self._incumbents.precede, block)):
             return self._select((*population, *block))
         if not self._incumbents.settled:
@@ -161,14 +182,19 @@ class Fold:
         return self._incumbents.population
 
     def _select(self, members: Population) -> Population:
+        """Select survivors, and keep their Pareto ranks: all that dominate one survive, too."""
         if not members:
             return ()
+        points = [m.losses for m in members if m.losses is not None]
+        violations = [m.violation for m in members]
+        by_rank = self.rules.weights is None and len(points[0]) > 1
+        ranks = pareto_ranks(points) if by_rank else None
         ranking = selection.order(
-            [m.losses for m in members if m.losses is not None],
-            weights=self.rules.weights,
-            violations=[m.violation for m in members],
-        )
-        return tuple(members[i] for i in ranking[: self.rules.population_size])
+            points, weights=self.rules.weights, violations=violations, ranks=ranks
+        )[: self.rules.population_size]
+        kept = [ranks[i] for i in ranking] if ranks and not any(violations) else None
+        self._ranked = tuple([members[i] for i in ranking]), kept
+        return self._ranked[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +214,15 @@ class _Incumbents:
     settled: bool = False
 
     @classmethod
-    def of(cls, population: Population, weights: Sequence[float] | None) -> _Incumbents:
+    def of(
+        cls,
+        population: Population,
+        weights: Sequence[float] | None,
+        ranks: Sequence[int] | None = None,
+    ) -> _Incumbents:
         points = [m.losses for m in population if m.losses is not None]
-        worst = max(m.violation for m in population)
-        return cls(population, selection.comes_last(points, weights), worst)
+        worst = max([m.violation for m in population])
+        return cls(population, selection.comes_last(points, weights, ranks), worst)
 
     def precede(self, newcomer: Finished) -> bool:
         """Return whether a newcomer comes behind all members and changes none of their places."""

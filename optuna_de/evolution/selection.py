@@ -22,6 +22,7 @@ def order(
     *,
     weights: Sequence[float] | None = None,
     violations: Sequence[float] | None = None,
+    ranks: Sequence[int] | None = None,
 ) -> list[int]:
     """Return the indices of all individuals, best first; ties keep their order.
 
@@ -32,6 +33,7 @@ def order(
             Pareto rank, then spread; by value if there is one objective.
         violations: One per individual, 0 if feasible: feasible individuals come first, the others
             by least violation (Deb, 2000).
+        ranks: Pareto ranks of the points, where they are known.
     """
     if weights is not None:
         scores = weighted_scores(points, weights)
@@ -39,7 +41,7 @@ def order(
     elif points and len(points[0]) == 1:
         ranking = sorted(range(len(points)), key=points.__getitem__)
     else:
-        ranking = pareto_order(points)
+        ranking = pareto_order(points, ranks)
     if violations is not None and any(violations):
         ranking.sort(key=violations.__getitem__)
     return ranking
@@ -61,7 +63,11 @@ def weighted_scores(points: Sequence[Point], weights: Sequence[float]) -> list[f
     return scores
 
 
-def comes_last(points: Sequence[Point], weights: Sequence[float] | None) -> Test:
+def comes_last(
+    points: Sequence[Point],
+    weights: Sequence[float] | None,
+    ranks: Sequence[int] | None = None,
+) -> Test:
     """Return a test for newcomers that change nothing in the order of n points but its end.
 
     A newcomer passes if it comes behind all points, and changes no rank, no crowding distance and
@@ -71,13 +77,14 @@ def comes_last(points: Sequence[Point], weights: Sequence[float] | None) -> Test
     Args:
         points: The losses of a population, n of at least 1.
         weights: As for :func:`order`.
+        ranks: Pareto ranks of the points, where they are known.
     """
     if weights is not None:
         return _last_by_sum(points, weights)
     if len(points[0]) == 1:
         worst = max(points)
         return lambda point: point >= worst
-    ranks = pareto_ranks(points)
+    ranks = pareto_ranks(points) if ranks is None else ranks
     last = max(ranks)
     front = sorted({point for point, rank in zip(points, ranks, strict=True) if rank == last})
     return _last_in_plane(front) if len(points[0]) == 2 else _last_by_front(front)

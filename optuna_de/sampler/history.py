@@ -13,7 +13,7 @@ from datetime import datetime
 from operator import attrgetter, methodcaller, mul
 from typing import Any
 
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -79,6 +79,7 @@ class History:
     def _reset(self) -> None:
         self.distributions: dict[str, BaseDistribution] = {}
         self._merged: object = None  # names, types and fields of the last trial's
+        self._named: object = None  # the last of these that a name set was taken from
         self._names: dict[str, BaseDistribution] = {}  # those of running trials, too
         self._ids: list[int] = []
         self._seen: Sequence[FrozenTrial] | None = None
@@ -99,6 +100,8 @@ class History:
         self._space: NumericSpace
         self._genomes: dict[int, Genome] = {}
         self._unrecorded = list(self._finished)
+        # of a float, unrecorded trials by its value, and how many are in it
+        self._columns: dict[str, tuple[int, dict[Any, list[int]]]] = {}
         self._known = FinishedGenomes(self._read_finished)
         self._failed = FinishedGenomes(self._read_finished)
         self._running = RunningGenomes()
@@ -174,7 +177,8 @@ class History:
         self._unrecorded.append(trial.number)
         if trial.state == TrialState.FAIL:
             return
-        if trial.params:
+        if self._named is not self._merged and trial.params:
+            self._named = self._merged
             self._name_sets.add(frozenset(trial.params))
         if trial.datetime_complete is not None:
             self._fold(trial, trial.datetime_complete)
@@ -276,6 +280,15 @@ class History:
         trial = self._finished[finished.number]
         return self._space.evaluation(finished, trial.params, stored_plan(trial))
 
+    def params(self, number: int) -> Params:
+        """Return a finished trial's parameters as they are stored."""
+        return self._finished[number].params
+
+    def constraints(self, number: int) -> list[float]:
+        """Return a finished trial's constraints in the order of their names."""
+        trial = self._finished[number]
+        return [value for _, value in sorted(trial.constraints.items())]
+
     def genome(self, number: int) -> Genome | None:
         """Return the genome of a finished trial; it is read when it is first asked for."""
         if number not in self._genomes and number in self._finished:
@@ -298,22 +311,39 @@ class History:
         The flat genes of another branch do not count, so a trial speaks for all genomes that
         begin as it did; one that failed, which may have been cut short, for its own only.
         """
-        self._record()
+        self._record(genome)
         return (
             self._failed.has(genome)
             or self._running.has_part_of(genome)
             or self._known.has_part_of(genome)
         )
 
-    def _record(self) -> None:
-        """Record the genomes of trials that finished since duplicates were last looked for."""
-        for number in self._unrecorded:
-            genome = self._read_finished(number)
+    def _record(self, genome: Genome) -> None:
+        """Record the finished trials that may equal a genome."""
+        for number in self._suspects(genome):
+            found = self._read_finished(number)
             if self._finished[number].state == TrialState.FAIL:
-                self._failed.add(number, genome)
-            elif genome.flat or genome.sequences:
-                self._known.add(number, genome)
-        self._unrecorded = []
+                self._failed.add(number, found)
+            elif found.flat or found.sequences:
+                self._known.add(number, found)
+
+    def _suspects(self, genome: Genome) -> list[int]:
+        """Return the unrecorded trials that have a genome's first float, or lack that gene.
+
+        Without a float, or with a repair, these are all of them.
+        """
+        floats = (
+            n for n in genome.flat if isinstance(self.distributions.get(n), FloatDistribution)
+        )
+        name = next(floats, None)
+        if self.repairs or name is None:
+            suspects, self._unrecorded, self._columns = self._unrecorded, [], {}
+            return suspects
+        seen, column = self._columns.get(name, (0, {}))
+        for number in self._unrecorded[seen:]:
+            column.setdefault(self._finished[number].params.get(name), []).append(number)
+        self._columns[name] = len(self._unrecorded), column
+        return [*column.pop(None, ()), *column.pop(genome.flat[name], ())]
 
     def is_in_generation(self, genome: Genome) -> bool:
         """Return whether a child of the generation that is under way has this genome."""
