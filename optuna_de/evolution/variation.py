@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optuna_de._checks import require
 from optuna_de.evolution.genome import (
@@ -26,6 +27,7 @@ from optuna_de.evolution.genome import (
 )
 
 SCALE_LIMIT = 0.9  # F of a child with a base is uniform below it
+INDEX = 20.0  # of the distribution of a polynomial mutation
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ def vary(
     *,
     base: Genome | None = None,
     forced: int = 0,
+    index: float | None = None,
 ) -> Genome:
     """Return the child of ``(best, r1, r2)``.
 
@@ -106,6 +109,8 @@ def vary(
             others stay those of ``best`` (DE/rand/1/bin; F as in GDE3, Kukkonen and Lampinen,
             2005). ``None``: it comes from ``best + scale (r1 - r2)``.
         forced: Random edits more than usual.
+        index: If a number, as many flat numbers as are edited at random are moved a little, too,
+            by polynomial mutation with this index of its distribution.
     """
     best, a, b = parents
     moved = (best, variation.scale) if base is None else (base, SCALE_LIMIT * rng.random())
@@ -118,6 +123,8 @@ def vary(
         else _vary_value(name, parents, moved, catalog, variation.crossover, rng)
         for name in names
     }
+    if index is not None:
+        flat = _moved_a_little(flat, catalog, variation.mutation / sum(sizes), index, rng)
     sequences = {
         name: _vary_sequence(
             (units, a.sequences.get(name, ()), b.sequences.get(name, ())),
@@ -129,6 +136,37 @@ def vary(
         for name, units in best.sequences.items()
     }
     return Genome(flat, sequences)
+
+
+def _moved_a_little(
+    flat: Mapping[str, Value],
+    catalog: Catalog,
+    share: float,
+    index: float,
+    rng: np.random.Generator,
+) -> dict[str, Value]:
+    """Move some flat numbers by polynomial mutation, each with a probability."""
+    moved = dict(flat)
+    for name, chance, step in zip(
+        flat, rng.random(len(flat)), polynomial_steps(rng.random(len(flat)), index), strict=True
+    ):
+        span = catalog.flat.get(name)
+        if chance < share and isinstance(span, Interval):
+            unit = span.to_unit(flat[name]) + float(step)  # type: ignore[arg-type]
+            moved[name] = span.from_unit(min(max(unit, 0.0), 1.0))
+    return moved
+
+
+def polynomial_steps(uniform: NDArray[np.float64], index: float = INDEX) -> NDArray[np.float64]:
+    """Return steps of a polynomial mutation in (-1, 1), of numbers in [0, 1).
+
+    Deb and Agrawal (1999), *A Niched-Penalty Approach for Constraint Handling in Genetic
+    Algorithms*. The larger the index, the shorter the steps. A number that passes a bound stops
+    there, so that an optimum on a bound is hit.
+    """
+    power = 1 / (index + 1)
+    down, up = (2 * uniform) ** power - 1, 1 - np.abs(2 - 2 * uniform) ** power
+    return np.where(uniform < 0.5, down, up)
 
 
 def _choose_edits(size: int, expected: float, forced: int, rng: np.random.Generator) -> list[bool]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from optuna_de.evolution.genome import Genome, Interval
 from optuna_de.evolution.population import Finished
-from optuna_de.evolution.variation import SCALE_LIMIT, Variation, draw, vary
+from optuna_de.evolution.variation import INDEX, SCALE_LIMIT, Variation, draw, vary
 from optuna_de.sampler.history import History
 from optuna_de.sampler.plan import Candidate, Plan, read_plan
 from optuna_de.sampler.settings import Settings
@@ -225,7 +225,8 @@ def _noted(plan: Plan, settings: Settings) -> Plan:
     """Return a plan with its F and CR; an F that is drawn is its generator's first number."""
     drawn, variation = len(plan.parents) > MIN_PARENTS, settings.variation
     scale = SCALE_LIMIT * plan.rng().random() if drawn else variation.scale
-    return replace(plan, parameters={"scale": scale, "crossover": variation.crossover})
+    noted = {"scale": scale, "crossover": variation.crossover}
+    return replace(plan, parameters=noted | ({"index": INDEX} if drawn else {}))
 
 
 def _breed_one(history: History, key: Key, settings: Settings) -> Candidate:
@@ -261,13 +262,20 @@ def _make_child(
     best, a, b, *bases = parents
     base = bases[0] if bases else None
     forced = max(0, plan.key[-1] - ATTEMPTS // 2 + 1) if plan.operator == "edit" else 0
-    child = vary((best, a, b), history.catalog, variation, plan.rng(), base=base, forced=forced)
+    child = vary(
+        (best, a, b),
+        history.catalog,
+        variation,
+        plan.rng(),
+        base=base,
+        forced=forced,
+        index=plan.parameters.get("index"),
+    )
     params = write(child)
     repaired = history.repaired(params)
     if repaired == params:
         return Candidate(plan, child, params)
-    genome = history.read(repaired)
-    return Candidate(plan, genome, write(genome))
+    return Candidate(plan, history.read(repaired), repaired)
 
 
 def _choose(

@@ -26,7 +26,7 @@ class Plan:
         generation: Blocks folded when the trial was planned; 0 for the initial population.
         operator: ``"initial"``, ``"difference"``, ``"edit"`` (a difference, then an edit),
             ``"cma"`` (drawn from the normal distribution of CMA-ES), or ``"model"`` (the minimum
-            of a quadratic model).
+            of a quadratic model, or the child of a pool that a front model prefers).
         parents: Trial numbers of ``(best, r1, r2)``, or of ``(best, r1, r2, base)``; empty
             where there are none.
         key: Non-negative integers that seed the generator.
@@ -36,8 +36,9 @@ class Plan:
             the distribution that it was drawn from may change where a trial arrives late.
         run: The number of the run of CMA-ES that was under way, where the study has one.
         parameters: Control parameters of the operator by name, for readers: ``scale`` (F) and
-            ``crossover`` (CR) of a difference, ``step_size`` (sigma, in the unit cube) of
-            ``"cma"`` and ``"model"``. Empty in studies stored before they were noted.
+            ``crossover`` (CR) of a difference, ``index`` of its polynomial mutation,
+            ``step_size`` (sigma, in the unit cube) of CMA-ES. Empty in studies stored before they
+            were noted.
     """
 
     generation: int

@@ -27,6 +27,7 @@ from optuna_de import _compat
 from optuna_de._checks import require
 from optuna_de.evolution.population import Repair, Rules
 from optuna_de.evolution.variation import Variation, draw
+from optuna_de.sampler.front_offspring import plan_front
 from optuna_de.sampler.history import History
 from optuna_de.sampler.numeric_offspring import plan_numeric
 from optuna_de.sampler.offspring import (
@@ -58,7 +59,9 @@ class DESampler(BaseSampler):
     units are recognised by their parameter names (:mod:`optuna_de.search_space`) and follow the
     difference and add of the seed report. With several objectives a number that takes part is
     ``base + F * (r1 - r2)`` instead, of a fourth member and with an F in (0, 0.9) drawn for each
-    child. A study of one objective and numbers only, in which no trial was infeasible, is
+    child, and polynomial mutation (Deb and Agrawal, 1999) moves some; where all parameters are
+    numbers every third child is the one of a pool that a local model expects to add the most
+    hypervolume (after Regis and Shoemaker, 2007). A study of one objective and numbers only, in which no trial was infeasible, is
     searched by CMA-ES (Hansen, 2016, arXiv:1604.00772), and every fourth child is the minimum of
     a quadratic model (after Hansen, 2019); on a grid 30 % of the children stay differences. All
     of it is read back from the stored trials. Survivors are chosen by Pareto rank and crowding
@@ -76,7 +79,8 @@ class DESampler(BaseSampler):
         scale: Factor F on numeric differences, ``>= 0``; 0 inherits numbers whole. With several
             objectives F is drawn unless it is 0.
         crossover: Probability CR, in ``[0, 1]``, that a gene takes part in the difference.
-        mutation: Expected number of genes of a child edited at random, ``>= 0``.
+        mutation: Expected number of genes of a child edited at random, ``>= 0``; with several
+            objectives as many flat numbers are moved by polynomial mutation, too.
         space: Any object with ``initial``, ``repair``, ``accept`` and ``prices``
             (:class:`optuna_de.sampler.space.Space`), such as ``CNNSpace``. Each of the four
             arguments of these names overrides it.
@@ -99,8 +103,9 @@ class DESampler(BaseSampler):
             :class:`optuna_de.screening.screening.Screening` sets how. ``None``: on if an
             objective is known before the evaluation and scikit-learn is installed; the choice is
             logged once.
-        adaptive: Whether CMA-ES, the model and the drawn F are used; ``False`` is the rule of
-            1997 in every study. Screening takes the place of CMA-ES and the model.
+        adaptive: Whether CMA-ES, the models, the drawn F and polynomial mutation are used;
+            ``False`` is the rule of 1997 in every study. Screening takes the place of CMA-ES and
+            the models.
         reference: One value per objective, in the study's direction: the worst that is of use.
             Members beyond it come after all others, and a child that is expected there adds no
             hypervolume. A value that fewer than three of four of the first trials reach moves to
@@ -349,6 +354,9 @@ class DESampler(BaseSampler):
             return numeric
         if len(history.population) < MIN_PARENTS:
             return start(history, key, settings, search_space)
+        front = plan_front(history, key, settings)
+        if front is not None:
+            return front
         return breed_offspring(history, key, settings)
 
     def _key(self, history: History, trial: FrozenTrial) -> tuple[int, ...]:

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optuna_de.evolution.genome import Choices, Gene, Genome, Interval
-from optuna_de.evolution.variation import Alphabet, Catalog, Variation, draw, random_unit, vary
+from optuna_de.evolution.variation import (
+    Alphabet,
+    Catalog,
+    Variation,
+    draw,
+    polynomial_steps,
+    random_unit,
+    vary,
+)
 
 ALPHABET = Alphabet(
     Interval(2, 6, 1, integer=True),
@@ -157,3 +165,33 @@ def test_with_a_base_numbers_move_from_it_and_all_others_stay_with_the_best() ->
     ]
     assert 0.8 <= min(moves) < 0.81  # type: ignore[operator,type-var]
     assert 0.88 < max(moves) <= 0.89 + 1e-12  # type: ignore[operator,type-var]
+
+
+def test_polynomial_steps_are_short_symmetric_and_within_one() -> None:
+    steps = polynomial_steps(np.linspace(0, 1, 1001)[:-1])
+    assert np.abs(steps).max() <= 1
+    assert np.median(np.abs(steps)) < 0.05
+    assert steps[100] == pytest.approx(-steps[900])
+
+
+def test_an_index_moves_some_numbers_a_little_and_nothing_else() -> None:
+    span, names = Interval(0.0, 1.0), [f"x{i}" for i in range(10)]
+    catalog = Catalog({**dict.fromkeys(names, span), "c": Choices(("a", "b"))}, {})
+    parent = Genome({**dict.fromkeys(names, 0.5), "c": "a"}, {})
+    moved = 0
+    for seed in range(20):
+        plain, little = (
+            vary(
+                (parent, parent, parent),
+                catalog,
+                Variation(scale=0.7, crossover=0.5, mutation=2.0),
+                np.random.default_rng(seed),
+                index=index,
+            )
+            for index in (None, 20.0)
+        )
+        assert plain.flat["c"] == little.flat["c"]
+        gaps = [abs(plain.flat[n] - little.flat[n]) for n in names]  # type: ignore[operator]
+        moved += sum(gap > 0 for gap in gaps)
+        assert max(gaps) < 0.5
+    assert 15 < moved < 60

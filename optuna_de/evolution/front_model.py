@@ -1,0 +1,164 @@
+"""Front model: of a pool of children, those that a local model expects to improve a front.
+
+Several objectives of numbers. The model interpolates each objective and constraint of the trials
+near one member by cubic radial basis functions with a linear tail (Regis and Shoemaker, 2007,
+*A Stochastic Radial Basis Function Method for the Global Optimization of Expensive Functions*).
+Pure; NumPy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optuna_de.evolution.pareto import added_areas, added_volumes, depths
+from optuna_de.evolution.variation import SCALE_LIMIT, Variation, polynomial_steps
+
+Array = NDArray[np.float64]
+
+POOL = 50  # children
+NEAR = 60  # trials that the model is fitted to; with more parameters it has no linear tail
+RECENT = 400  # trials among which these are looked for
+REFERENCE = 1.1  # of the hypervolume; 0 and 1 are the front's ends
+NUGGET = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A finished trial: a point of the unit cube and what was measured there.
+
+    Args:
+        place: Shape ``(d,)``.
+        losses: Shape ``(m,)``, minimised, finite.
+        constraints: Shape ``(c,)``, feasible where 0 or less, finite.
+    """
+
+    place: Array
+    losses: Array
+    constraints: Array
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether no constraint is violated."""
+        return bool((self.constraints <= 0).all())
+
+
+def pool_of_children(
+    members: Array, n_best: int, variation: Variation, cells: Array, rng: np.random.Generator
+) -> Array:
+    """Return a pool of children of a population, shape ``(POOL, d)``.
+
+    They are made as all children of several objectives are
+    (:func:`optuna_de.evolution.variation.vary`): a number that takes part comes from
+    ``base + F (r1 - r2)``, the others are those of one of the best; then some are drawn anew and
+    some moved a little.
+
+    Args:
+        members: Shape ``(n, d)``, best first, at least 4.
+        n_best: Members that ``best`` is drawn from.
+        variation: Control parameters.
+        cells: Width of a grid's cell in each coordinate, shape ``(d,)``; 0 where there is none.
+        rng: The generator of the trial.
+    """
+    n, d = members.shape
+    best = rng.integers(min(n_best, n), size=POOL)
+    keys = rng.random((POOL, n))
+    keys[np.arange(POOL), best] = 2.0
+    base, one, other = (members[column] for column in np.argsort(keys, axis=1)[:, :3].T)
+    donor = base + SCALE_LIMIT * rng.random((POOL, 1)) * (one - other)
+    donor = np.abs(donor) % 2.0
+    donor = np.where(donor > 1.0, 2.0 - donor, donor)
+    child = np.where(rng.random((POOL, d)) < variation.crossover, donor, members[best])
+    edited, moved = rng.random((2, POOL, d)) * d < variation.mutation
+    child = np.where(edited, rng.random((POOL, d)), child)
+    near = np.clip(child + polynomial_steps(rng.random((POOL, d))), 0.0, 1.0)
+    return on_grid(np.where(moved, near, child), cells)
+
+
+def on_grid(points: Array, cells: Array) -> Array:
+    """Return points ``(n, d)`` moved to the middle of their grid's cells."""
+    wide = np.where(cells > 0, cells, 1.0)
+    middle = (np.floor(points / wide) + 0.5) * wide
+    return np.where(cells > 0, np.clip(middle, wide / 2, 1 - wide / 2), points)
+
+
+def interpolate(places: Array, values: Array, wanted: Array) -> Array:
+    """Return values ``(n, k)`` at places ``(n, d)``, interpolated at ``(p, d)``: shape ``(p, k)``.
+
+    Raises:
+        numpy.linalg.LinAlgError: Where the system is singular.
+    """
+    n, d = places.shape
+    linear = d <= NEAR
+    low, span = values.min(axis=0), np.ptp(values, axis=0)
+    span = np.where(span > 0, span, 1.0)
+    tail, tail_wanted = (
+        np.c_[np.ones(len(x)), x if linear else x[:, :0]] for x in (places, wanted)
+    )
+    k = tail.shape[1]
+    system = np.zeros((n + k, n + k))
+    system[:n, :n] = _basis(places, places, linear) + NUGGET * np.eye(n)
+    system[:n, n:], system[n:, :n] = tail, tail.T
+    system[n:, n:] = -NUGGET * np.eye(k)
+    weights = np.linalg.solve(system, np.r_[(values - low) / span, np.zeros((k, len(span)))])
+    found = _basis(wanted, places, linear) @ weights[:n] + tail_wanted @ weights[n:]
+    return np.asarray(low + span * found)
+
+
+def _basis(a: Array, b: Array, linear: bool) -> Array:
+    squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
+    distances = np.sqrt(np.maximum(squares, 0.0))
+    return np.asarray(distances**3 if linear else distances)
+
+
+def prefer(
+    pool: Array,
+    known: Sequence[Known],
+    members: Sequence[Known],
+    running: Array,
+    rng: np.random.Generator,
+) -> list[int]:
+    """Return the indices of a pool, the child that is expected to improve the front most first.
+
+    Trials that run count with their predicted losses, so that workers do not meet at one point.
+
+    Args:
+        pool: Shape ``(p, d)``.
+        known: Finished trials, the last ones.
+        members: The population, one or more.
+        running: Trials that are being evaluated, shape ``(r, d)``.
+        rng: The generator of the trial.
+
+    Raises:
+        numpy.linalg.LinAlgError: Where no model can be fitted.
+    """
+    middle = members[int(rng.integers(len(members)))].place
+    places = np.array([trial.place for trial in known])
+    near = np.argsort(((places - middle) ** 2).sum(axis=1), kind="stable")[:NEAR]
+    values = np.array([np.r_[known[i].losses, known[i].constraints] for i in near])
+    found = interpolate(places[near], values, np.r_[pool, running])
+    m = len(members[0].losses)
+    losses, violations = found[:, :m], np.maximum(found[:, m:], 0.0).sum(axis=1)
+    front = [trial.losses for trial in members if trial.is_feasible]
+    front += [*losses[len(pool) :][violations[len(pool) :] == 0]]
+    losses, violations = losses[: len(pool)], violations[: len(pool)]
+    gains = expected_gains(np.array(front), losses) if front else np.zeros(len(pool))
+    return [int(i) for i in np.lexsort((-gains, violations))]
+
+
+def expected_gains(front: Array, losses: Array) -> Array:
+    """Return the hypervolume that each of ``(p, m)`` losses adds to a front ``(n, m)``.
+
+    With more than three objectives it is how far a child is from being dominated.
+    """
+    low, span = front.min(axis=0), np.ptp(front, axis=0)
+    span = np.where(span > 0, span, 1.0)
+    front, losses = (front - low) / span, (losses - low) / span
+    m = front.shape[1]
+    if m > 3:
+        return -depths(front, losses)
+    added = added_areas if m == 2 else added_volumes
+    return added(front, losses, np.full(m, REFERENCE))
