@@ -14,8 +14,10 @@ from benchmarks.sampler import (
     bbob,
     bbob_peers,
     cold_start,
+    constrained,
     continuous,
     fronts,
+    fronts_ablation,
     mixint,
     overhead,
     workers,
@@ -49,6 +51,14 @@ SECTIONS: page.Sections = {
     "fronts": (
         "Several objectives: mean rank by hypervolume",
         lambda head, rows: fronts.table(rows),
+    ),
+    "fronts_ablation": (
+        "Several objectives: parts of the search, on the problems that tuned it",
+        lambda head, rows: fronts_ablation.table(rows, fronts_ablation.peers()),
+    ),
+    "constrained": (
+        "One objective with constraints: least feasible loss above the optimum",
+        lambda head, rows: constrained.table(rows),
     ),
     "workers": ("Many workers", lambda head, rows: markdown(*workers.lines(rows))),
     "ablation": ("Defaults of DESampler: one option changed at a time", _ablation),

@@ -36,8 +36,10 @@ from optuna_de.evolution.variation import SCALE_LIMIT
 
 RESULTS = results_of(__file__)
 STARTUP, SIZE = 10, 20
-TUNING = ("zdt1", "zdt4", "wfg1", "wfg3", "wfg5", "wfg7", "wfg9", "mw1", "mw3", "osy", "tnk")
-TUNING = (*TUNING, "truss2d", "dtlz1")
+TUNING = (
+    *("zdt1", "zdt4", "wfg1", "wfg3", "wfg5", "wfg7", "wfg9"),
+    *("mw1", "mw3", "osy", "tnk", "truss2d", "dtlz1"),
+)
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ class Search:
         wide = np.where(self.integers, 0.5, 0.0)
         low, high = self.low - wide, self.high + wide
         point = np.clip(low + unit * (high - low), self.low, self.high)
-        return np.where(self.integers, np.round(point), point)
+        return np.asarray(np.where(self.integers, np.round(point), point))
 
     def unit(self, point: Array) -> Array:
         """Return a point of the box as one of the unit cube."""
@@ -191,7 +193,7 @@ class Search:
         pool = self.unit(self.placed(self._children(POOL)[0]))
         recent = range(max(0, len(self.points) - RECENT), len(self.points))
         known, members = (list(map(self._known, part)) for part in (recent, self.members))
-        return pool[prefer(pool, known, members, pool[:0], self.rng)[0]]
+        return np.asarray(pool[prefer(pool, known, members, pool[:0], self.rng)[0]])
 
     def _known(self, i: int) -> Known:
         return Known(self.points[i], self.losses[i], self.limits[i])
@@ -246,10 +248,10 @@ def run(name: str, arm: Arm, seed: int, budget: int) -> Row:
     }
 
 
-def table(rows: Sequence[Row], peers: Sequence[Row]) -> str:
+def table(rows: Sequence[Row], others: Sequence[Row]) -> str:
     """Return each arm's mean rank beside the peers, and where its median is above today's."""
     lines = []
-    known, theirs = medians(rows, "arm"), medians(peers, "solver")
+    known, theirs = medians(rows, "arm"), medians(others, "solver")
     solvers = list(dict.fromkeys(solver for _, solver, _ in theirs))
     arms = list(dict.fromkeys(row["arm"] for row in rows))
     for arm in arms:
@@ -258,12 +260,18 @@ def table(rows: Sequence[Row], peers: Sequence[Row]) -> str:
         for n in map(str, CHECKPOINTS):
             own = np.array([known[name, arm, n] for name in names])
             base = np.array([known[name, "today", n] for name in names])
-            others = np.array([[theirs[name, s, n] for s in solvers] for name in names])
-            rank = 1 + (others > own[:, None]).sum(axis=1)
+            beside = np.array([[theirs[name, s, n] for s in solvers] for name in names])
+            rank = 1 + (beside > own[:, None]).sum(axis=1)
             cells += [f"{rank.mean():.2f}", f"{(own > base).sum()}", f"{own.mean():.4f}"]
         lines.append([arm, len(names), *cells])
     columns = [f"{text} at {n}" for n in CHECKPOINTS for text in ("rank", "above today", "volume")]
     return markdown(["arm", "problems", *columns], lines)
+
+
+def peers() -> list[Row]:
+    """Return the runs of GDE3, NSDE and NSGA-II that ``fronts`` has stored."""
+    rows = read(RESULTS / "fronts.jsonl")[1]
+    return [row for row in rows if row["solver"] in ("gde3", "nsde", "nsga2")]
 
 
 def medians(rows: Sequence[Row], who: str) -> dict[tuple[str, str, str], float]:
@@ -293,7 +301,7 @@ def main() -> None:
 
     rows = resumed(RESULTS / "fronts_ablation.jsonl", header(args.seeds), jobs, measure)
     chosen = [row for row in rows if row["problem"] in args.problems.split(",")]
-    print(table(chosen, read(RESULTS / "fronts.jsonl")[1]))
+    print(table(chosen, peers()))
 
 
 if __name__ == "__main__":

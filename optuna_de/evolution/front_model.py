@@ -1,8 +1,9 @@
 """Front model: of a pool of children, those that a local model expects to improve a front.
 
-Several objectives of numbers. The model interpolates each objective and constraint of the trials
-near one member by cubic radial basis functions with a linear tail (Regis and Shoemaker, 2007,
-*A Stochastic Radial Basis Function Method for the Global Optimization of Expensive Functions*).
+Several objectives of numbers, or one with constraints. The model interpolates each objective and
+constraint of the trials near one member by cubic radial basis functions with a linear tail (Regis
+and Shoemaker, 2007, *A Stochastic Radial Basis Function Method for the Global Optimization of
+Expensive Functions*).
 Pure; NumPy only.
 """
 
@@ -152,12 +153,15 @@ def prefer(
 def expected_gains(front: Array, losses: Array) -> Array:
     """Return the hypervolume that each of ``(p, m)`` losses adds to a front ``(n, m)``.
 
-    With more than three objectives it is how far a child is from being dominated.
+    With one objective it is the improvement, which may be negative; with more than three it is how
+    far a child is from being dominated.
     """
     low, span = front.min(axis=0), np.ptp(front, axis=0)
     span = np.where(span > 0, span, 1.0)
     front, losses = (front - low) / span, (losses - low) / span
     m = front.shape[1]
+    if m == 1:
+        return -losses[:, 0]
     if m > 3:
         return -depths(front, losses)
     added = added_areas if m == 2 else added_volumes

@@ -1,4 +1,7 @@
-"""From a numeric study of several objectives to a child that its front model chooses."""
+"""From a numeric study of several objectives to a child that its front model chooses.
+
+The same serves one objective with constraints.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,9 @@ EVERY = 3  # trials: one is chosen by a model
 def plan_front(history: History, key: Key, settings: Settings) -> Candidate | None:
     """Plan every third trial of a study of several objectives whose parameters are all numbers.
 
-    Of a pool of children the model (:mod:`optuna_de.evolution.front_model`) prefers the one that
-    adds the most hypervolume; one that is taken or refused gives way to the next.
+    A study of one objective is planned so from its first infeasible trial on. Of a pool of
+    children the model (:mod:`optuna_de.evolution.front_model`) prefers the one that adds the most
+    hypervolume, or has the least loss; one that is taken or refused gives way to the next.
 
     Returns:
         ``None`` where another rule makes the child: the study is not of this kind, it is another
@@ -55,7 +59,7 @@ def _serves(history: History, settings: Settings) -> bool:
     rules = history.fold.rules
     plain = rules.weights is None and rules.reference is None and not history.repairs
     model = settings.adaptive and settings.screening is None and settings.variation.scale > 0
-    return plain and model and len(history.signs) > 1
+    return plain and model and (len(history.signs) > 1 or history.is_violated)
 
 
 def _first_free(

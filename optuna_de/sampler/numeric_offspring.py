@@ -36,7 +36,8 @@ def plan_numeric(
 
     Returns:
         ``None`` where the study is not of this kind. One with an infeasible trial is not: at the
-        border of the feasible set CMA-ES was behind children by differences.
+        border of the feasible set CMA-ES was behind children by differences, and a model of each
+        constraint serves better (:mod:`optuna_de.sampler.front_offspring`).
     """
     if len(history.signs) > 1 or settings.screening is not None or not settings.adaptive:
         return None

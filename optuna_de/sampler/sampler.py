@@ -61,7 +61,8 @@ class DESampler(BaseSampler):
     ``base + F * (r1 - r2)`` instead, of a fourth member and with an F in (0, 0.9) drawn for each
     child, and polynomial mutation (Deb and Agrawal, 1999) moves some; where all parameters are
     numbers every third child is the one of a pool that a local model expects to add the most
-    hypervolume (after Regis and Shoemaker, 2007). A study of one objective and numbers only, in
+    hypervolume (after Regis and Shoemaker, 2007); so is it with one objective and constraints,
+    from the first infeasible trial on. A study of one objective and numbers only, in
     which no trial was infeasible, is searched by CMA-ES (Hansen, 2016, arXiv:1604.00772), and
     every fourth child is the minimum of a quadratic model (after Hansen, 2019); on a grid 30 % of
     the children stay differences. All

@@ -170,15 +170,16 @@ def test_plans_of_the_old_rule_still_load_and_breed_the_same_child() -> None:
     assert study.trials[-1].params == old.trials[-1].params
 
 
-def test_a_study_with_an_infeasible_trial_keeps_to_differences() -> None:
+def test_from_the_first_infeasible_trial_on_a_model_of_each_constraint_chooses() -> None:
     def objective(trial: optuna.Trial) -> float:
         loss = ellipsoid(trial)
         trial.set_constraint("c", 2.0 - trial.params["x0"])
         return loss
 
-    study = run(objective, 100)
+    study, plain = run(objective, 100), run(objective, 100, adaptive=False)
     assert study.best_trial.params["x0"] >= 2
-    assert plans(study)[-1].operator == "difference"
+    assert {plan.operator for plan in plans(study)[20:]} == {"difference", "model"}
+    assert study.best_value - 1 < 0.1 * (plain.best_value - 1)
 
 
 def test_a_range_may_grow() -> None:
