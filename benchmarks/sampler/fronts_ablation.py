@@ -196,7 +196,8 @@ class Search:
         return np.asarray(pool[prefer(pool, known, members, pool[:0], self.rng)[0]])
 
     def _known(self, i: int) -> Known:
-        return Known(self.points[i], self.losses[i], self.limits[i])
+        values = np.append(self.losses[i], self.limits[i])
+        return Known(self.points[i], values, len(self.losses[i]))
 
     def tell(self, point: Array, losses: Array, limits: Array) -> None:
         """Take in an evaluated point."""

@@ -33,18 +33,24 @@ class Known:
 
     Args:
         place: Shape ``(d,)``.
-        losses: Shape ``(m,)``, minimised, finite.
-        constraints: Shape ``(c,)``, feasible where 0 or less, finite.
+        values: Its losses, minimised, then its constraints, feasible where 0 or less; finite,
+            shape ``(m + c,)``.
+        objectives: The number m of losses.
     """
 
     place: Array
-    losses: Array
-    constraints: Array
+    values: Array
+    objectives: int
+
+    @property
+    def losses(self) -> Array:
+        """The losses, shape ``(m,)``."""
+        return self.values[: self.objectives]
 
     @property
     def is_feasible(self) -> bool:
         """Whether no constraint is violated."""
-        return bool((self.constraints <= 0).all())
+        return bool((self.values[self.objectives :] <= 0).all())
 
 
 def pool_of_children(
@@ -74,9 +80,10 @@ def pool_of_children(
     donor = np.where(donor > 1.0, 2.0 - donor, donor)
     child = np.where(rng.random((POOL, d)) < variation.crossover, donor, members[best])
     edited, moved = rng.random((2, POOL, d)) * d < variation.mutation
-    child = np.where(edited, rng.random((POOL, d)), child)
-    near = np.clip(child + polynomial_steps(rng.random((POOL, d))), 0.0, 1.0)
-    return on_grid(np.where(moved, near, child), cells)
+    child[edited] = rng.random(int(edited.sum()))
+    steps = polynomial_steps(rng.random(int(moved.sum())))
+    child[moved] = np.clip(child[moved] + steps, 0.0, 1.0)
+    return on_grid(child, cells) if cells.any() else child
 
 
 def on_grid(points: Array, cells: Array) -> Array:
@@ -94,25 +101,25 @@ def interpolate(places: Array, values: Array, wanted: Array) -> Array:
     """
     n, d = places.shape
     linear = d <= NEAR
+    k = 1 + d * linear
     low, span = values.min(axis=0), np.ptp(values, axis=0)
     span = np.where(span > 0, span, 1.0)
-    tail, tail_wanted = (
-        np.c_[np.ones(len(x)), x if linear else x[:, :0]] for x in (places, wanted)
-    )
-    k = tail.shape[1]
-    system = np.zeros((n + k, n + k))
-    system[:n, :n] = _basis(places, places, linear) + NUGGET * np.eye(n)
-    system[:n, n:], system[n:, :n] = tail, tail.T
-    system[n:, n:] = -NUGGET * np.eye(k)
-    weights = np.linalg.solve(system, np.r_[(values - low) / span, np.zeros((k, len(span)))])
-    found = _basis(wanted, places, linear) @ weights[:n] + tail_wanted @ weights[n:]
-    return np.asarray(low + span * found)
+    system, right = np.zeros((n + k, n + k)), np.zeros((n + k, len(span)))
+    system[:n, :n] = _basis(places, places, linear)
+    system[:n, n], system[n, :n] = 1.0, 1.0
+    if linear:
+        system[:n, n + 1 :], system[n + 1 :, :n] = places, places.T
+    system[range(n + k), range(n + k)] += np.repeat([NUGGET, -NUGGET], [n, k])
+    right[:n] = (values - low) / span
+    weights = np.linalg.solve(system, right)
+    found = _basis(wanted, places, linear) @ weights[:n] + weights[n]
+    return np.asarray(low + span * (found + wanted @ weights[n + 1 :] if linear else found))
 
 
 def _basis(a: Array, b: Array, linear: bool) -> Array:
     squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
     distances = np.sqrt(np.maximum(squares, 0.0))
-    return np.asarray(distances**3 if linear else distances)
+    return np.asarray(distances * distances * distances if linear else distances)
 
 
 def prefer(
@@ -139,15 +146,16 @@ def prefer(
     middle = members[int(rng.integers(len(members)))].place
     places = np.array([trial.place for trial in known])
     near = np.argsort(((places - middle) ** 2).sum(axis=1), kind="stable")[:NEAR]
-    values = np.array([np.r_[known[i].losses, known[i].constraints] for i in near])
-    found = interpolate(places[near], values, np.r_[pool, running])
-    m = len(members[0].losses)
+    values = np.array([known[i].values for i in near.tolist()])
+    found = interpolate(places[near], values, np.concatenate([pool, running]))
+    m = members[0].objectives
     losses, violations = found[:, :m], np.maximum(found[:, m:], 0.0).sum(axis=1)
     front = [trial.losses for trial in members if trial.is_feasible]
     front += [*losses[len(pool) :][violations[len(pool) :] == 0]]
     losses, violations = losses[: len(pool)], violations[: len(pool)]
     gains = expected_gains(np.array(front), losses) if front else np.zeros(len(pool))
-    return [int(i) for i in np.lexsort((-gains, violations))]
+    order: list[int] = np.lexsort((-gains, violations)).tolist()
+    return order
 
 
 def expected_gains(front: Array, losses: Array) -> Array:

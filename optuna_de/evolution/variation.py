@@ -147,12 +147,11 @@ def _moved_a_little(
 ) -> dict[str, Value]:
     """Move some flat numbers by polynomial mutation, each with a probability."""
     moved = dict(flat)
-    for name, chance, step in zip(
-        flat, rng.random(len(flat)), polynomial_steps(rng.random(len(flat)), index), strict=True
-    ):
+    for name, chance in zip(flat, rng.random(len(flat)).tolist(), strict=True):
         span = catalog.flat.get(name)
         if chance < share and isinstance(span, Interval):
-            unit = span.to_unit(flat[name]) + float(step)  # type: ignore[arg-type]
+            step = float(polynomial_steps(rng.random(1), index)[0])
+            unit = span.to_unit(flat[name]) + step  # type: ignore[arg-type]
             moved[name] = span.from_unit(min(max(unit, 0.0), 1.0))
     return moved
 
@@ -164,9 +163,8 @@ def polynomial_steps(uniform: NDArray[np.float64], index: float = INDEX) -> NDAr
     Algorithms*. The larger the index, the shorter the steps. A number that passes a bound stops
     there, so that an optimum on a bound is hit.
     """
-    power = 1 / (index + 1)
-    down, up = (2 * uniform) ** power - 1, 1 - np.abs(2 - 2 * uniform) ** power
-    return np.where(uniform < 0.5, down, up)
+    length = 1 - (2 * np.minimum(uniform, 1 - uniform)) ** (1 / (index + 1))
+    return np.copysign(length, uniform - 0.5)
 
 
 def _choose_edits(size: int, expected: float, forced: int, rng: np.random.Generator) -> list[bool]:

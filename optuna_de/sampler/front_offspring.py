@@ -86,19 +86,18 @@ def _known(history: History, space: NumericSpace, trials: Sequence[Finished]) ->
         if trial.number not in kept:
             kept[trial.number] = _as_known(history, space, trial)
     found = [known for trial in trials if (known := kept[trial.number]) is not None]
-    width = len(found[-1].constraints) if found else 0
-    return [known for known in found if len(known.constraints) == width]
+    width = len(found[-1].values) if found else 0
+    return [known for known in found if len(known.values) == width]
 
 
 def _as_known(history: History, space: NumericSpace, trial: Finished) -> Known | None:
     params = history.params(trial.number)
     if trial.losses is None or not params.keys() >= space.spans.keys():
         return None
-    constraints = np.array(history.constraints(trial.number), dtype=float)
-    losses = np.array(trial.losses)
-    if not np.isfinite(losses).all() or not np.isfinite(constraints).all():
+    values = np.array([*trial.losses, *history.constraints(trial.number)], dtype=float)
+    if not np.isfinite(values).all():
         return None
-    return Known(space.point(params), losses, constraints)
+    return Known(space.point(params), values, len(trial.losses))
 
 
 def _running(history: History, space: NumericSpace) -> Array:

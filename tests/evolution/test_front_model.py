@@ -16,11 +16,10 @@ from optuna_de.evolution.variation import Variation
 
 RNG = np.random.default_rng(0)
 PLAIN = Variation(scale=0.7, crossover=0.5, mutation=0.5)
-NOTHING = np.zeros(0)
 
 
 def known(place: list[float], losses: list[float], *constraints: float) -> Known:
-    return Known(np.array(place), np.array(losses), np.array(constraints))
+    return Known(np.array(place), np.array([*losses, *constraints]), len(losses))
 
 
 @pytest.mark.parametrize("d", [2, NEAR + 1])
