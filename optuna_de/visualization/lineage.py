@@ -73,7 +73,8 @@ def plot_lineage(
     Args:
         study: Any study; trials that no sampler planned have no parents.
         target_names: One name per objective; default: the study's metric names.
-        trials: Numbers of the trials asked for; default: the best feasible one.
+        trials: Numbers of the trials asked for; default: the best feasible one that has parents,
+            or the best of all where none has.
         objective: The objective on the y axis, by which the best is chosen.
         all_ancestors: Whether all ancestors of those two parents are drawn as well.
 
@@ -100,7 +101,9 @@ def info(
         raise ValueError(f"Trial {unknown[0]} is no completed trial of this study.")
     if not known:
         return Info(names[objective], excuse=finished_trials.excuse(finished))
-    asked = [_best(known.values(), objective)] if trials is None else list(dict.fromkeys(trials))
+    bred = [entry for entry in known.values() if entry.feasible and parents(entry, known)]
+    best = _best(bred or known.values(), objective)
+    asked = [best] if trials is None else list(dict.fromkeys(trials))
     line = trunk(asked, known)
     children = {*asked, *(n for edge in line for n in edge)}
     if all_ancestors:

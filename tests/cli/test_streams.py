@@ -13,7 +13,8 @@ import pytest
 from optuna_de.cli.app import run
 from optuna_de.cnn.search import objective
 from optuna_de.cnn.study.trials import count_finished
-from tests.cli.kit import FAST, environment, study_in
+from optuna_de.storage.open_storage import open_storage
+from tests.cli.kit import FAST, URL, environment, study_in
 from tests.drills import DRILL
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
@@ -48,16 +49,20 @@ def test_f44_output_that_nobody_reads_costs_nothing(tmp_path: Path, into: str) -
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_f44_output_onto_a_full_disk_is_one_sentence_after_the_work(tmp_path: Path) -> None:
-    done = shell(tmp_path, f"{COMMAND} --trials 1 > /dev/full")
+    optuna.create_study(storage=open_storage(f"sqlite:///{tmp_path}/study.db"), study_name="s")
+    line = f"{sys.executable} -m optuna_de report --storage {URL} --format md > /dev/full"
+    done = shell(tmp_path, line)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         "Error: Standard output cannot be written: No space left on device."
     )
     assert "Traceback" not in done.stderr
-    assert count_finished(study_in(tmp_path)) == 1
+    assert (tmp_path / "report.md").read_text().startswith("# s")
 
 
-def test_f44_an_ascii_terminal_of_twenty_columns(tmp_path: Path) -> None:
+def test_f44_an_ascii_terminal_of_twenty_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = "--study-name 'Küche-✓'"
     variables = {"COLUMNS": "20", "PYTHONIOENCODING": "ascii"}
     done = shell(tmp_path, f"{COMMAND} {name} --trials 1", **variables)
@@ -66,9 +71,10 @@ def test_f44_an_ascii_terminal_of_twenty_columns(tmp_path: Path) -> None:
     assert done.stdout.isascii()
     assert "Pareto front" in done.stdout
     assert count_finished(study_in(tmp_path, "Küche-✓")) == 1
-    both = "from optuna_de.cli.app import run; exit(run(['--help']) or run(['search', '--help']))"
-    said = shell(tmp_path, f'{sys.executable} -c "{both}"', **variables)
+    said = shell(tmp_path, f"{sys.executable} -m optuna_de --help", **variables)
     assert said.returncode == 0, said.stderr
+    monkeypatch.setenv("COLUMNS", "20")
+    assert run(["search", "--help"]) == 0
 
 
 DELETE = """
