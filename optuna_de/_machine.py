@@ -24,8 +24,8 @@ def machine(accelerator: str = "") -> str:
 
 def versions() -> str:
     """Return the versions of Python and of the packages a result depends on."""
-    found = {name: _version(name) for name in PACKAGES}
-    named = (f"{name} {version}" for name, version in found.items() if version)
+    installed = {name: _version(name) for name in PACKAGES}
+    named = (f"{name} {version}" for name, version in installed.items() if version)
     return ", ".join((f"Python {platform.python_version()}", *named))
 
 

@@ -24,8 +24,8 @@ def escape(text: object) -> str:
         >>> escape("a|b")
         'a&#124;b'
     """
-    line = _MEANING.sub(lambda found: f"&#{ord(found[0])};", one_line(text))
-    return _LINE_START.sub(lambda found: f"{found[1] or ''}&#{ord(found[2] or found[4])};", line)
+    line = _MEANING.sub(lambda match: f"&#{ord(match[0])};", one_line(text))
+    return _LINE_START.sub(lambda match: f"{match[1] or ''}&#{ord(match[2] or match[4])};", line)
 
 
 def table(

@@ -49,13 +49,13 @@ def data(
 
 
 def _show(choice: DataChoice, out: Path | None) -> None:
-    found, divided = load_divided(choice.source, choice)
-    say(f"Data {found.summary}")
-    console.print(_table(found.classes, class_counts(found, divided)))
-    c, h, w = found.image_shape
+    source, divided = load_divided(choice.source, choice)
+    say(f"Data {source.summary}")
+    console.print(_table(source.classes, class_counts(source, divided)))
+    c, h, w = source.image_shape
     say(f"Networks would see {w}x{h} pixels and {c} channel{'s' if c > 1 else ''}.")
     if out is not None:
-        write_contact_sheet(out, contact_sheet(found, divided), found.summary)
+        write_contact_sheet(out, contact_sheet(source, divided), source.summary)
         say(f"Wrote {out}.")
 
 

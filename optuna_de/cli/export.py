@@ -75,14 +75,14 @@ def export(
 def _own_images(model: Path, choice: DataChoice) -> tuple[NDArray[np.uint8], str] | None:
     """Return the validation images; None where they are unknown or, not asked for, not here."""
     try:
-        found = load_model_data(model, choice)
+        loaded = load_model_data(model, choice)
     except ValueError:
         if choice.data is not None:
             raise
         return None
-    if found is None:
+    if loaded is None:
         return None
-    data = found[1]
+    data = loaded[1]
     first = np.arange(min(len(data.validation.labels), CHECKED))
     return take(data.validation.images, first).numpy(), f"validation images of {data.name}"
 
@@ -142,10 +142,10 @@ def _described(model: ModelMetadata) -> str:
     """Return what the network costs, and the objectives of its search, with units."""
     genome, shape, classes = parse(model.architecture), model.image_shape, len(model.classes)
     known = {price.metric: price.value(genome, shape, classes) for price in (PARAMETERS, MACS)}
-    found = {**known, **model.objectives}
+    prices = {**known, **model.objectives}
     told = [
         f"{'validation ' if n in MEASURES else ''}{objective_text(n, value)}"
-        for n, value in found.items()
+        for n, value in prices.items()
     ]
     return f"Network: {', '.join(told)}."
 

@@ -85,7 +85,7 @@ def _moment(finished: int, recent: Sequence[Entry]) -> Moment:
     for entry in recent:
         for name, value in (entry.plan.parameters if entry.plan else {}).items():
             values.setdefault(name, []).append(value)
-    means = {name: fmean(found) for name, found in values.items() if name in _LABELS}
+    means = {name: fmean(series) for name, series in values.items() if name in _LABELS}
     return Moment(finished, {name: k / len(recent) for name, k in counts.items()}, means)
 
 

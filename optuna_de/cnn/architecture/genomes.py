@@ -63,15 +63,15 @@ def _repeated(token: str) -> list[str]:
 def _parse_unit(token: str, position: int) -> Unit:
     match = _TOKEN.fullmatch(token)
     unit = UNITS.get(match["letter"]) if match else None
-    found = dict(_NUMBER.findall(match["numbers"])) if match else {}
+    numbers = dict(_NUMBER.findall(match["numbers"])) if match else {}
     tags = _tags(unit) if unit else ()
-    spelt = [tag for tag, (_, default) in tags if tag in found or default is MISSING]
-    if unit is None or "".join(f"{t}{found.get(t)}" for t in spelt) != match["numbers"]:  # type: ignore[index]
+    spelt = [tag for tag, (_, default) in tags if tag in numbers or default is MISSING]
+    if unit is None or "".join(f"{t}{numbers.get(t)}" for t in spelt) != match["numbers"]:  # type: ignore[index]
         raise ValueError(
             f"Unit {position} of the architecture, {token[:40]!r}, is not understood; units are "
             f"{', '.join(map(_example, UNITS.values()))}."
         )
-    return unit(**{name: int(found[tag]) for tag, (name, _) in tags if tag in found})
+    return unit(**{name: int(numbers[tag]) for tag, (name, _) in tags if tag in numbers})
 
 
 def _example(unit: type[Unit]) -> str:

@@ -68,12 +68,12 @@ class Region:
 
 def read_region(text: object) -> Region | None:
     """Return the region that a study records as :attr:`Region.text`; None for anything else."""
-    found = _TEXT.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
+    match = _TEXT.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
         return None
-    low, high = (int(found[i].replace(",", "")) for i in (1, 2))
+    low, high = (int(match[i].replace(",", "")) for i in (1, 2))
     try:
-        return Region(low, high, float(found[3]) / 100)
+        return Region(low, high, float(match[3]) / 100)
     except ValueError:
         return None
 

@@ -246,15 +246,15 @@ def _objectives(
 ) -> dict[str, float | None]:
     """Return the prices that the study of the picks minimised, of any network where known."""
     names = [name for other in comparison.networks for name in other.objectives]
-    found: dict[str, float | None] = {}
+    measured: dict[str, float | None] = {}
     for name in dict.fromkeys(names):
         price = objective_of(name)
         if isinstance(price, Price) and price.known and name not in network.objectives:
             value = price.value(network.genome, data.image_shape, len(data.classes))
-            found[name] = value
+            measured[name] = value
         elif name not in MEASURES:
-            found[name] = network.objectives.get(name)
-    return found
+            measured[name] = network.objectives.get(name)
+    return measured
 
 
 def _summed(matrices: Sequence[list[list[int]] | None]) -> list[list[int]]:

@@ -101,20 +101,20 @@ def _drawing(number: int) -> str:
 
 def _classes(rows: Sequence[dict[str, Any]], classes: Sequence[str]) -> list[str]:
     """Return test errors by class and confusion matrices, test images of all seeds together."""
-    found = [(i, row) for i, row in enumerate(rows, 1) if row["confusion"]]
-    if not found:
+    scored = [(i, row) for i, row in enumerate(rows, 1) if row["confusion"]]
+    if not scored:
         return []
-    errors = [class_errors(row["confusion"], classes) for _, row in found]
+    errors = [class_errors(row["confusion"], classes) for _, row in scored]
     lines = [
         (name, *(f"{each[name]:.2%}" if name in each else "" for each in errors))
         for name in classes
     ]
-    head = ("class", *(row["network"] for _, row in found))
+    head = ("class", *(row["network"] for _, row in scored))
     parts = ["## Classes", "Test errors by class, over all seeds.", table(head, lines)]
     if len(classes) <= MOST_DRAWN:
-        names = [f"[{escape(row['network'])}]({_drawing(i)})" for i, row in found]
+        names = [f"[{escape(row['network'])}]({_drawing(i)})" for i, row in scored]
         parts.append(f"Confusion matrices, drawn: {', '.join(names)}.")
-    for _, row in found:
+    for _, row in scored:
         if text := confusion_table(row["confusion"], classes):
             parts += [f"### {escape(row['network'])}", text]
     return parts

@@ -71,10 +71,10 @@ def export_int8(folder: Path, out: Path, choice: DataChoice) -> Int8Export:
     Raises:
         ValueError: If the data are unknown or others, or the conversion fails.
     """
-    found = load_model_data(folder, choice)
-    if found is None:
+    loaded = load_model_data(folder, choice)
+    if loaded is None:
         raise ValueError(f"{folder} does not name its images; give them with --data.")
-    whole, data = found
+    whole, data = loaded
     model = open_model(folder)
     if data.image_shape != model.metadata.image_shape:
         raise ValueError(

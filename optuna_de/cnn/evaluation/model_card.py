@@ -73,8 +73,8 @@ def _results(result: dict[str, Any], shipped: dict[str, Any]) -> list[str]:
 
 def _searched(setup: dict[str, Any]) -> list[str]:
     """Return what the search measured of the network of a model card; nothing without one."""
-    found = setup.get("objectives", {})
-    told = [objective_text(name, value) for name, value in found.items()]
+    objectives = setup.get("objectives", {})
+    told = [objective_text(name, value) for name, value in objectives.items()]
     return [f"In the search: {escape(', '.join(told))} (validation images)."] if told else []
 
 
@@ -146,23 +146,23 @@ def int8_figures(result: dict[str, Any]) -> list[str]:
     """Return the figures of the int8 file beside those of float32; none without such a file."""
     if "int8" not in result:
         return []
-    found = result["int8"]
-    head = ("file", "kB", *(f"{name} accuracy" for name in found["accuracies"]))
+    int8 = result["int8"]
+    head = ("file", "kB", *(f"{name} accuracy" for name in int8["accuracies"]))
     rows = [
         (
             name,
-            f"{found[size] / 1000:.1f}",
-            *(f"{row[i]:.2%}" for row in found["accuracies"].values()),
+            f"{int8[size] / 1000:.1f}",
+            *(f"{row[i]:.2%}" for row in int8["accuracies"].values()),
         )
         for i, name, size in ((1, "float32", "float32 bytes"), (2, "int8", "bytes"))
     ]
-    images = ", ".join(f"{row[0]:,} of {name}" for name, row in found["accuracies"].items())
+    images = ", ".join(f"{row[0]:,} of {name}" for name, row in int8["accuracies"].items())
     trained = result["setup"]["validation"] != "kept apart"
     return [
         "## Int8",
         table(head, rows, left=("file",)),
-        f"`{escape(found['file'])}` is quantised to int8 (weights per channel, ranges from "
-        f"{found['calibration images']:,} validation images). Images scored: {images}."
+        f"`{escape(int8['file'])}` is quantised to int8 (weights per channel, ranges from "
+        f"{int8['calibration images']:,} validation images). Images scored: {images}."
         + (" The network was trained on the validation images, too." if trained else ""),
     ]
 

@@ -92,8 +92,8 @@ class TrainingJob:
         if self.stretched_from:
             setup[STRETCHED] = self.stretched_from
         metric = {} if self.data.metric == "error" else {"metric": self.data.metric}
-        found = {"objectives": dict(self.objectives)} if self.objectives else {}
-        return dict(json.loads(json.dumps({**setup, **metric, **found})))
+        values = {"objectives": dict(self.objectives)} if self.objectives else {}
+        return dict(json.loads(json.dumps({**setup, **metric, **values})))
 
     def network(self) -> nn.Sequential:
         """Build the network with the weights that the seed gives."""

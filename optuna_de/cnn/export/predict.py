@@ -64,10 +64,10 @@ def image_files(path: str | Path) -> Sequence[str | Path]:
         if not place.exists():
             raise ValueError(f"There is no image {place}.")
         return [path]
-    found = sorted(f for f in place.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
-    if not found:
+    images = sorted(f for f in place.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
+    if not images:
         raise ValueError(f"{place} is no folder with images.")
-    return found
+    return images
 
 
 def _predict(model: OpenModel, files: Sequence[str | Path], top: int) -> Iterator[Prediction]:

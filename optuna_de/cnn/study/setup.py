@@ -88,10 +88,10 @@ def check_setup(study: optuna.Study, setup: Mapping[str, Any], storage: str) -> 
     if not isinstance(stored, Mapping):
         raise ValueError(f"{name} was not begun by optuna-de; choose another --study-name.")
     for key in setup:
-        found = stored.get(key, _BEFORE.get(key, setup[key] if key in _LATER else None))
-        if found != setup[key]:
+        recorded = stored.get(key, _BEFORE.get(key, setup[key] if key in _LATER else None))
+        if recorded != setup[key]:
             raise ValueError(
-                f"{name} uses {key} {found!r}, not {setup[key]!r}. Give the same value, "
+                f"{name} uses {key} {recorded!r}, not {setup[key]!r}. Give the same value, "
                 "or choose another --study-name."
             )
 
@@ -118,8 +118,8 @@ def record_source(study: optuna.Study, source: Mapping[str, Any]) -> None:
 
 def recorded_source(study: optuna.Study) -> dict[str, str | float]:
     """Return what :func:`record_source` recorded, texts and numbers alone; empty if nothing."""
-    found = study.user_attrs.get(SOURCE_KEY)
-    items = found.items() if isinstance(found, Mapping) else ()
+    source = study.user_attrs.get(SOURCE_KEY)
+    items = source.items() if isinstance(source, Mapping) else ()
     return {str(name): value for name, value in items if type(value) in (str, float, int)}
 
 

@@ -36,8 +36,8 @@ def recorded_reference(
         run: Finished trials of the first, in order.
     """
     n = len(studies[0].directions)
-    found = {read_reference(s.user_attrs.get(REFERENCE_KEY), n) for s in studies}
-    recorded = found.pop() if len(found) == 1 else None
+    references = {read_reference(s.user_attrs.get(REFERENCE_KEY), n) for s in studies}
+    recorded = references.pop() if len(references) == 1 else None
     if recorded is None:
         return None
     signs = np.array(signs_of(studies[0].directions))

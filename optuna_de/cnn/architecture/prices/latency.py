@@ -122,8 +122,8 @@ class LatencyTable:
 
         features = np.stack([self._features(parse(t), shape, 10) for t, shape, _ in self.rows])
         times = np.array([ms for *_, ms in self.rows])
-        found: NDArray[np.float64] = nnls(features / times[:, None], np.ones(len(times)))[0]
-        return found
+        coefficients: NDArray[np.float64] = nnls(features / times[:, None], np.ones(len(times)))[0]
+        return coefficients
 
     def _features(
         self, genome: Sequence[Unit], image_shape: ImageShape, classes: int
@@ -152,11 +152,11 @@ class LatencyTable:
 def _layers(
     genome: Sequence[Unit], image_shape: ImageShape, classes: int
 ) -> list[tuple[Primitive, Shape]]:
-    found, shape = [], tuple(image_shape)
+    primitives, shape = [], tuple(image_shape)
     for layers in expand(genome, image_shape, classes):
-        found += [row for row in flatten(layers, shape) if _kind(row[0])]
+        primitives += [row for row in flatten(layers, shape) if _kind(row[0])]
         shape = through(layers, shape)
-    return found
+    return primitives
 
 
 def _kind(layer: Primitive) -> str:

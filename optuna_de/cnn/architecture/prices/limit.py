@@ -56,12 +56,12 @@ def parse_limit(text: str, prices: Sequence[Price]) -> Limit:
         >>> parse_limit("parameters<=500k", [PARAMETERS]).most
         500000.0
     """
-    found = re.fullmatch(r"\s*([^<=\s]+)\s*<=\s*(\S+)\s*", text)
-    if found is None:
+    match = re.fullmatch(r"\s*([^<=\s]+)\s*<=\s*(\S+)\s*", text)
+    if match is None:
         raise ValueError(f"The limit {text!r} must read like parameters<=500k or latency<=5ms.")
     known = {price.name: price for price in prices}
-    if found[1] not in known:
+    if match[1] not in known:
         raise ValueError(
             f"The limit {text!r} is on no known price; choose from {', '.join(known)}."
         )
-    return Limit(known[found[1]], known[found[1]].amount(found[2]))
+    return Limit(known[match[1]], known[match[1]].amount(match[2]))
