@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from optuna_de.cli.app import COMMANDS, load_command, run
+from optuna_de.cli.app import COMMANDS, app, load_command, run
 from optuna_de.cli.arguments.early_checks import check_early
 
 
@@ -66,3 +67,15 @@ def test_other_sources_are_left_to_the_data(value: str) -> None:
 def test_a_command_without_options_passes_the_early_checks() -> None:
     check_early("search", [])
     check_early("search", ["--data"])
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [("optuna-de re", {"report"}), ("optuna-de report --fo", {"--format"})],
+)
+def test_a_shell_completes_commands_and_their_options(line: str, offered: set[str]) -> None:
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    done = CliRunner().invoke(
+        app, [], prog_name="optuna-de", env={"_OPTUNA_DE_COMPLETE": "complete_bash", **words}
+    )
+    assert set(done.output.split()) == offered
