@@ -9,16 +9,7 @@ from typing import Annotated
 import typer
 
 from optuna_de.cli.console import console, say
-from optuna_de.cli.options import (
-    BatchSize,
-    Device,
-    Epochs,
-    Opt,
-    RecipeName,
-    Storage,
-    Threads,
-    spread,
-)
+from optuna_de.cli.options import Opt, Storage, TrainingOptions, spread
 from optuna_de.cli.progress.training_progress import OnEpoch, training_progress
 from optuna_de.cli.train import INTERRUPTED, RESUME, open_named
 from optuna_de.cnn.data.loading import DataChoice
@@ -34,6 +25,7 @@ _PICKS = 3
 @spread("validation_fraction")
 def compare(
     choice: DataChoice,
+    training: TrainingOptions,
     study_name: Annotated[str | None, Opt(help="Study to pick networks from.")] = None,
     storage: Storage = "sqlite:///optuna_de.db",
     picks: Annotated[
@@ -51,31 +43,19 @@ def compare(
     ] = BASELINES,
     seeds: Annotated[int, Opt(min=1, help="Trainings of each network.")] = 3,
     seed: Annotated[int, Opt(help="The first of the seeds.")] = 0,
-    recipe: RecipeName = None,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    device: Device = "auto",
-    threads: Threads = None,
     out: Annotated[Path, Opt(help="Folder of the comparison.")] = Path("optuna_de_comparison"),
 ) -> None:
     """Train networks alike from several seeds and score them on the test split.
 
     After an interruption, run the same command again to continue.
     """
-    use_threads(threads)
+    use_threads(training.threads)
     study = open_named(study_name, storage, needed=picks is not None)
     candidates = load_candidates(study, choice)
     comparison = Comparison(
         chosen_networks(candidates, picks, architecture or [], baselines),
         tuple(range(seed, seed + seeds)),
-        lambda network, seed: candidates.job(
-            network,
-            recipe=recipe,
-            epochs=epochs,
-            batch_size=batch_size,
-            seed=seed,
-            device=device,
-        ),
+        lambda network, seed: training.job(candidates, network, seed=seed),
     )
     _, _, first = next(comparison.jobs())
 

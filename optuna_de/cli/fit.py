@@ -13,16 +13,7 @@ from rich.table import Table
 
 from optuna_de._text import duration
 from optuna_de.cli.console import console, errors, say
-from optuna_de.cli.options import (
-    Device,
-    Epochs,
-    Opt,
-    RecipeName,
-    ResultFolder,
-    Storage,
-    Threads,
-    spread,
-)
+from optuna_de.cli.options import Opt, ResultFolder, Storage, TrainingOptions, spread
 from optuna_de.cli.progress.search_progress import search_progress
 from optuna_de.cli.train import INTERRUPTED, run_training
 from optuna_de.cnn.architecture.region import parse_size
@@ -107,27 +98,23 @@ def _print(done: Fitted, out: Path) -> None:
     say(f"See {out / 'index.html'}. Try: optuna-de predict {first} IMAGE")
 
 
+@spread("batch_size")
 def best(
+    training: TrainingOptions,
     study: Annotated[str | None, Opt(help="Study of the networks.")] = None,
     storage: Storage = "sqlite:///optuna_de.db",
     max_parameters: Annotated[
         str | None, Opt(help="Most parameters, e.g. 50k (default: any).")
     ] = None,
-    recipe: RecipeName = None,
-    epochs: Epochs = None,
-    device: Device = "auto",
-    threads: Threads = None,
     out: ResultFolder = None,
 ) -> None:
     """Name the best network of a search up to a size, and train it fully."""
-    use_threads(threads)
+    use_threads(training.threads)
     opened = open_study(study, storage)
     most = inf if max_parameters is None else parse_size(max_parameters)
     candidates = load_candidates(opened, DataChoice())
     network, size = candidates.best(most)
     metric = candidates.data.metric
     say(f"Best: {network.name}, validation {metric} {network.error:.2%}, {size:,} parameters.")
-    job = candidates.job(
-        network, recipe=recipe, epochs=epochs, batch_size=None, seed=0, device=device
-    )
+    job = training.job(candidates, network, seed=0)
     raise typer.Exit(run_training(job, candidates.choice, network, out))

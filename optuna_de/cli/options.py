@@ -4,43 +4,59 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
+from optuna_de._checks import require
 from optuna_de._options import Option
+
+if TYPE_CHECKING:
+    from optuna_de.cnn.evaluation.candidates import Candidate, Candidates
+    from optuna_de.cnn.evaluation.training_job import TrainingJob
 
 Opt = typer.Option
 DATA, BUDGET, MACHINE = "Data", "Budget", "Machine"
 Storage = Annotated[str, Opt(help="Optuna storage of the study.")]
-RecipeName = Annotated[
-    str | None,
-    Opt(
-        rich_help_panel=BUDGET,
-        help="final, fast, seed-search or seed-final (default: by the study).",
-    ),
-]
-Epochs = Annotated[int | None, Opt(rich_help_panel=BUDGET, help="Epochs (default: the recipe's).")]
-BatchSize = Annotated[
-    int | None,
-    Opt(
-        "--batch-size",
-        "--batch",
-        rich_help_panel=BUDGET,
-        help="Images per step (default: the recipe's).",
-    ),
-]
-Device = Annotated[str, Opt(rich_help_panel=MACHINE, help="auto, cpu, cuda, cuda:1 or mps.")]
 ResultFolder = Annotated[
     Path | None, Opt(help="Folder of the result (default: in optuna_de_models).")
 ]
-Threads = Annotated[
-    int | None,
-    Opt(min=1, rich_help_panel=MACHINE, help="Threads of the processor (default: torch's)."),
-]
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Options of a full training, which several commands share."""
+
+    recipe: Annotated[
+        str | None,
+        Option("final, fast, seed-search or seed-final (default: by the study).", BUDGET),
+    ] = None
+    epochs: Annotated[int | None, Option("Epochs (default: the recipe's).", BUDGET)] = None
+    batch_size: Annotated[
+        int | None,
+        Option("Images per step (default: the recipe's).", BUDGET, ("--batch-size", "--batch")),
+    ] = None
+    device: Annotated[str, Option("auto, cpu, cuda, cuda:1 or mps.", MACHINE)] = "auto"
+    threads: Annotated[
+        int | None, Option("Threads of the processor (default: torch's).", MACHINE)
+    ] = None
+
+    def __post_init__(self) -> None:
+        require(self.threads is None or self.threads >= 1, "threads", self.threads, "at least 1")
+
+    def job(self, candidates: Candidates, network: Candidate, **more: Any) -> TrainingJob:
+        """Describe the training of a network; ``more`` as :meth:`Candidates.job` takes it."""
+        return candidates.job(
+            network,
+            recipe=self.recipe,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            device=self.device,
+            **more,
+        )
 
 
 def spread(*left_out: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

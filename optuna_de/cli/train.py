@@ -13,18 +13,7 @@ import typer
 
 from optuna_de._files import reason, warn_once
 from optuna_de.cli.console import say
-from optuna_de.cli.options import (
-    DATA,
-    BatchSize,
-    Device,
-    Epochs,
-    Opt,
-    RecipeName,
-    ResultFolder,
-    Storage,
-    Threads,
-    spread,
-)
+from optuna_de.cli.options import DATA, Opt, ResultFolder, Storage, TrainingOptions, spread
 from optuna_de.cli.progress.training_progress import OnEpoch, training_progress
 from optuna_de.cnn.architecture.cost import count_parameters
 from optuna_de.cnn.architecture.genomes import render
@@ -53,6 +42,7 @@ RESUME = "Interrupted. Run the same command to continue from the last finished e
 @spread("validation_fraction")
 def train(
     choice: DataChoice,
+    training: TrainingOptions,
     study_name: Annotated[str | None, Opt(help="Study of the network.")] = None,
     storage: Storage = "sqlite:///optuna_de.db",
     trial: Annotated[int | None, Opt(help="Number of its trial.")] = None,
@@ -67,12 +57,7 @@ def train(
             help="Keep the validation split out of training and let it choose the best epoch.",
         ),
     ] = False,
-    recipe: RecipeName = None,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
     seed: Annotated[int, Opt(help="Seed of weights, order and augmentation.")] = 0,
-    device: Device = "auto",
-    threads: Threads = None,
     out: ResultFolder = None,
 ) -> None:
     """Train one network fully: a final training, scored once on the test split.
@@ -81,22 +66,14 @@ def train(
     """
     if (trial is None) == (architecture is None):
         raise ValueError("Give either --trial (with --study-name) or --architecture.")
-    use_threads(threads)
+    use_threads(training.threads)
     study = open_named(study_name, storage, needed=trial is not None)
     candidates = load_candidates(study, choice)
     if trial is not None:
         network = candidates.from_trial(trial)
     else:
         network = candidates.from_text(architecture or "")
-    job = candidates.job(
-        network,
-        recipe=recipe,
-        epochs=epochs,
-        batch_size=batch_size,
-        seed=seed,
-        device=device,
-        keep_validation=keep_validation,
-    )
+    job = training.job(candidates, network, seed=seed, keep_validation=keep_validation)
     raise typer.Exit(run_training(job, candidates.choice, network, out))
 
 
