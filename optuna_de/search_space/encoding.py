@@ -73,11 +73,11 @@ def find_sequences(distributions: Distributions) -> Sequences:
         if p is not None and p.position is not None and p.kind is None:
             kinds[p.sequence].append(distribution)
     return {
-        sequence: frozenset(kind for d in distributions for kind in d.choices)  # type: ignore[attr-defined]
-        for sequence, distributions in sorted(kinds.items())
+        sequence: frozenset(kind for d in spelt for kind in d.choices)  # type: ignore[attr-defined]
+        for sequence, spelt in sorted(kinds.items())
         if isinstance(distributions.get(str(Name(sequence))), IntDistribution)
         and str(Name(sequence, 0)) in distributions
-        and all(map(_has_texts, distributions))
+        and all(map(_has_texts, spelt))
     }
 
 
