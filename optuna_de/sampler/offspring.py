@@ -99,6 +99,7 @@ def _evidence(history: History, running: Sequence[Genome], options: Screening) -
     The factors come from its last rung and from trials that were complete before it ended.
     """
     genomes, losses, feasible = [], list[tuple[float, ...]](), list[bool]()
+    stopped_at: list[int | None] = []
     complete: dict[int, list[tuple[Losses, Losses]]] = defaultdict(list)
     for trial in history.fold.finished:
         rungs, genome = history.rungs(trial.number), history.genome(trial.number)
@@ -112,9 +113,11 @@ def _evidence(history: History, running: Sequence[Genome], options: Screening) -
         feasible.append(trial.losses is not None and trial.violation == 0)
         if trial.losses is not None:
             losses.append(trial.losses)
+            stopped_at.append(None)
         else:
             last = max(rungs)
             losses.append(extrapolate_losses(rungs[last], complete[last]))
+            stopped_at.append(last)
     return Evidence(
         genomes,
         np.array(losses),
@@ -123,7 +126,15 @@ def _evidence(history: History, running: Sequence[Genome], options: Screening) -
         history.catalog,
         history.fold.rules.weights,
         history.fold.reference,
+        _unfinished(stopped_at),
     )
+
+
+def _unfinished(stopped_at: Sequence[int | None]) -> Array:
+    """Return how far trials were from their end, ``(n,)``: 1 at the first rung, 0 at the end."""
+    rungs = sorted({at for at in stopped_at if at is not None})
+    left = {at: 1 - i / len(rungs) for i, at in enumerate(rungs)}
+    return np.array([0.0 if at is None else left[at] for at in stopped_at])
 
 
 def _price_columns(

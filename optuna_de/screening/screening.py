@@ -86,6 +86,8 @@ class Evidence:
         catalog: The ranges of all genes.
         weights: Those of a weighted sum, or ``None``.
         reference: Losses ``m`` beyond which nothing is gained, or ``None``.
+        unfinished: How far each was from its end when it was stopped, ``(n,)`` in [0, 1]; ``None``
+            if none was.
     """
 
     genomes: Sequence[Genome]
@@ -95,6 +97,7 @@ class Evidence:
     catalog: Catalog
     weights: tuple[float, ...] | None = None
     reference: tuple[float, ...] | None = None
+    unfinished: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,7 @@ def screen(
         options.smoothness,
         options.limit,
         memo,
+        evidence.unfinished,
     )
     others = [*evidence.running, *pool]
     estimates = _estimates(surrogate, others, scaled, len(evidence.running), options.optimism)

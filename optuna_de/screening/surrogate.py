@@ -35,6 +35,8 @@ class Surrogate:
         smoothness: The Matern kernel's.
         limit: Trials that a model learns from.
         memo: A disposable cache, one per study.
+        unfinished: How far each was from its end when it stopped, ``(n,)`` in [0, 1]; ``None`` if
+            all ended. A feature: what is extrapolated may be biased by its rung.
     """
 
     genomes: Sequence[Genome]
@@ -45,6 +47,7 @@ class Surrogate:
     smoothness: float
     limit: int
     memo: Memo
+    unfinished: Array | None = None
 
     @cached_property
     def kept(self) -> NDArray[np.intp]:
@@ -58,7 +61,8 @@ class Surrogate:
         """
         genomes = [*(self.genomes[i] for i in self.kept), *others]
         priced = np.vstack([self.losses[self.kept][:, self.prices], prices])
-        return self._rows(genomes, priced, len(self.kept))
+        unfinished = np.append(self._unfinished[self.kept], np.zeros(len(others)))
+        return self._rows(genomes, priced, unfinished, len(self.kept))
 
     def estimate(
         self, objective: int, rows: Array, running: int, optimism: float
@@ -93,22 +97,32 @@ class Surrogate:
         """
         n = len(self.losses)
         settled = self.losses[: n - n % (1 if n < 20 else 5 if n < 100 else 20)]
-        name = settled.tobytes(), self.catalog
+        unfinished = self._unfinished[: len(settled)]
+        name = settled.tobytes(), unfinished.tobytes(), self.catalog
         if self.memo.get(objective, (None,))[0] != name:
             kept = training_subset(settled, self.limit)
             genomes = [self.genomes[i] for i in kept]
-            x = self._rows(genomes, settled[kept][:, self.prices], len(kept))
+            priced = settled[kept][:, self.prices]
+            x = self._rows(genomes, priced, unfinished[kept], len(kept))
             losses = settled[kept, objective]
             y = Stretch.of(losses, self.logarithmic[objective]).forward(losses)
             theta = most_likely(x, y, self.smoothness, LENGTHS, NOISES)
             self.memo[objective] = name, theta
         return self.memo[objective][1]  # type: ignore[no-any-return]
 
-    def _rows(self, genomes: Sequence[Genome], prices: Array, kept: int) -> Array:
-        """Return features and prices ``(n, p)``, these in units of their range in the kept."""
+    @property
+    def _unfinished(self) -> Array:
+        return np.zeros(len(self.losses)) if self.unfinished is None else self.unfinished
+
+    def _rows(
+        self, genomes: Sequence[Genome], prices: Array, unfinished: Array, kept: int
+    ) -> Array:
+        """Return features, prices ``(n, p)`` in units of their range in the kept, and ends."""
         low, high = prices[:kept].min(axis=0), prices[:kept].max(axis=0)
         scaled = (prices - low) / np.where(high > low, high - low, 1.0)
-        return np.hstack([features(genomes, self.catalog, self._tables), scaled])
+        of_genomes = features(genomes, self.catalog, self._tables)
+        ends = [unfinished[:, None]] if unfinished.any() else []
+        return np.hstack([of_genomes, scaled, *ends])
 
     @property
     def _tables(self) -> Tables:

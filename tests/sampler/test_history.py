@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de.evolution import selection
 from optuna_de.evolution.population import Rules
+from optuna_de.sampler import offspring
 from optuna_de.sampler.history import History
 from optuna_de.search_space.distributions import Params
 
@@ -193,3 +194,8 @@ def test_copies_of_a_study_have_the_same_population() -> None:
     for history, study in zip(histories, (source, copied), strict=True):
         history.update(study.get_trials(deepcopy=False))
     assert numbers(histories[0]) == numbers(histories[1])
+
+
+def test_trials_that_stopped_earlier_are_further_from_their_end() -> None:
+    assert offspring._unfinished([None, 3, 9, None, 3]).tolist() == [0.0, 1.0, 0.5, 0.0, 1.0]
+    assert offspring._unfinished([None, None]).tolist() == [0.0, 0.0]
