@@ -1,5 +1,8 @@
 """Tune the recipe ``fast`` with the package's own sampler, on a split kept for that.
 
+Searched are the fields of a recipe that may help at any length, and whether the image is whitened
+before the first unit.
+
 Run ``python -m benchmarks.training.tune_recipe --folder FOLDER --epochs 8 --trials 40``, a folder
 with ``train/<class>/`` images such as CIFAR-10's. A trial is a recipe, its value the mean
 validation error over the first of six networks from 20,000 to 740,000 parameters. Trials lie in
@@ -35,10 +38,12 @@ SKIP = 1500
 """Images of each class before those of this split, which ``recipe_versions`` judges on."""
 BASE = get_recipe("fast")
 EMA = (0.0, 0.9, 0.99)
+MIXING = (0.0, 0.2, 1.0)
+WHITENING = "WH-"
 
 
-def suggest(trial: optuna.trial.BaseTrial) -> Recipe:
-    """Suggest a recipe; an average of 0 is none."""
+def suggest(trial: optuna.trial.BaseTrial) -> tuple[Recipe, str]:
+    """Suggest a recipe, and the text of a stem or none; an average of 0 is none."""
     ema = trial.suggest_categorical("ema", EMA)
     numbers: dict[str, Any] = {
         "optimizer": trial.suggest_categorical("optimizer", ["sgd", "adamw", "muon"]),
@@ -52,8 +57,12 @@ def suggest(trial: optuna.trial.BaseTrial) -> Recipe:
         "crop_padding": trial.suggest_int("crop_padding", 0, 4),
         "reflect": trial.suggest_categorical("reflect", [False, True]),
         "cutout": trial.suggest_int("cutout", 0, 12, step=4),
+        "mixup": trial.suggest_categorical("mixup", MIXING),
+        "cutmix": trial.suggest_categorical("cutmix", MIXING),
+        "stochastic_depth": trial.suggest_float("stochastic_depth", 0.0, 0.3),
     }
-    return replace(BASE, name="tuned", ema=ema or None, **numbers)
+    stem = WHITENING * trial.suggest_categorical("whitening", [False, True])
+    return replace(BASE, name="tuned", ema=ema or None, **numbers), stem
 
 
 def today() -> dict[str, Any]:
@@ -61,8 +70,10 @@ def today() -> dict[str, Any]:
     names = (
         *("optimizer", "learning_rate", "matrix_rate", "matrix_momentum", "norm_bias_rate"),
         *("weight_decay", "warmup", "label_smoothing", "crop_padding", "reflect", "cutout"),
+        *("mixup", "cutmix", "stochastic_depth"),
     )
-    return {"ema": BASE.ema or 0.0, **{name: getattr(BASE, name) for name in names}}
+    held = {name: getattr(BASE, name) for name in names}
+    return {"ema": BASE.ema or 0.0, "whitening": False, **held}
 
 
 def error(recipe: Recipe, network: str, data: ImageData, epochs: int) -> float:
@@ -117,8 +128,8 @@ def main() -> None:
 
     def objective(trial: optuna.Trial) -> float:
         data = load(Sizes(args.folder, args.train, args.validation), skip=SKIP)
-        recipe = suggest(trial)
-        chosen = NETWORKS[: args.networks]
+        recipe, stem = suggest(trial)
+        chosen = [stem + network for network in NETWORKS[: args.networks]]
         return statistics.mean(error(recipe, n, data, args.epochs) for n in chosen)
 
     optimize(study, objective, total=args.trials)

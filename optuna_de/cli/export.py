@@ -14,18 +14,21 @@ from rich.text import Text
 
 from optuna_de._files import make_folder
 from optuna_de.cli.console import console, errors, say
-from optuna_de.cli.options import Opt, spread
+from optuna_de.cli.options import Opt, Tta, spread
 from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.architecture.prices import MACS, PARAMETERS
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.data.store.mapped_images import take
 from optuna_de.cnn.evaluation.int8_export import Int8Export, export_int8
+from optuna_de.cnn.evaluation.model_card import tta_figures
 from optuna_de.cnn.evaluation.model_data import load_model_data
+from optuna_de.cnn.evaluation.results import read_result
 from optuna_de.cnn.export.classifier import ModelMetadata
 from optuna_de.cnn.export.export import CHECKED, Exported, export_model
 from optuna_de.cnn.export.formats import FORMATS, open_model
 from optuna_de.cnn.export.predict import Prediction
 from optuna_de.cnn.export.predict import predict as classify
+from optuna_de.cnn.modules.tta import TTA
 from optuna_de.cnn.study.objectives import MEASURES, objective_text
 
 
@@ -51,6 +54,7 @@ def export(
         str | None,
         Opt(help="int8: quantise an onnx file, calibrated on the validation images."),
     ] = None,
+    tta: Tta = None,
 ) -> None:
     """Export a trained network, normalisation included, and check it against PyTorch.
 
@@ -58,6 +62,9 @@ def export(
     """
     if quantize not in (None, "int8") or (quantize and fmt != "onnx"):
         raise ValueError(f"quantize is {quantize!r} for {fmt}, but must be int8 for onnx.")
+    if quantize and tta is not None:
+        raise ValueError("tta and quantize do not go together; train with --tta instead.")
+    _check_mirrored(model, tta)
     stem = Path(model.resolve().name) if out is None else out
     if out is not None:
         make_folder(out.parent)
@@ -69,7 +76,9 @@ def export(
     for name in FORMATS if fmt == "all" else (fmt,):
         bare = (out is None or fmt == "all") and name in FORMATS
         path = stem.with_name(stem.name + FORMATS[name].suffix) if bare else stem
-        _print(export_model(model, name, path, check=check, images=images))
+        _print(export_model(model, name, path, check=check, images=images, tta=tta))
+    if tta not in (None, "none"):
+        _print_tta(model, str(tta))
 
 
 def _own_images(model: Path, choice: DataChoice) -> tuple[NDArray[np.uint8], str] | None:
@@ -94,6 +103,28 @@ def _print(done: Exported) -> None:
         f"logits differ from PyTorch's by at most {done.difference:.1e} (largest logit "
         f"{done.largest:.3g})."
     )
+
+
+def _check_mirrored(model: Path, tta: str | None) -> None:
+    """Refuse to average mirrored images where the training is known to have had none."""
+    recipe = ((read_result(model) or {}).get("setup") or {}).get("recipe", {})
+    if tta not in (None, "none") and not recipe.get("flip", True):
+        raise ValueError(
+            f"tta is {tta!r}, but the images of {model}'s training were not mirrored, so it must "
+            "be none."
+        )
+
+
+def _print_tta(model: Path, tta: str) -> None:
+    """Tell cost and, where the training measured it, gain of test-time augmentation."""
+    result = read_result(model)
+    known = [] if result is None or result["setup"].get("tta") != tta else tta_figures(result)
+    unknown = (
+        f"Test-time augmentation ({tta}) takes {TTA[tta]} passes an image, so {TTA[tta]} times "
+        "the MACs and the time. Its accuracy was not measured; train with --tta."
+    )
+    for sentence in known or [unknown]:
+        say(sentence)
 
 
 def _print_int8(done: Int8Export) -> None:

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 Opt = typer.Option
 DATA, BUDGET, MACHINE = "Data", "Budget", "Machine"
 Storage = Annotated[str, Opt(help="Optuna storage of the study.")]
+Tta = Annotated[
+    str | None,
+    Opt(
+        help="Test-time augmentation: flips averages two passes an image, flips-shifts six "
+        "(default: none)."
+    ),
+]
 ResultFolder = Annotated[
     Path | None, Opt(help="Folder of the result (default: in optuna_de_models).")
 ]

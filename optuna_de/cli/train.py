@@ -13,14 +13,14 @@ import typer
 
 from optuna_de._files import reason, warn_once
 from optuna_de.cli.console import say
-from optuna_de.cli.options import DATA, Opt, ResultFolder, Storage, TrainingOptions, spread
+from optuna_de.cli.options import DATA, Opt, ResultFolder, Storage, TrainingOptions, Tta, spread
 from optuna_de.cli.progress.training_progress import OnEpoch, training_progress
 from optuna_de.cnn.architecture.cost import count_parameters
 from optuna_de.cnn.architecture.genomes import render
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.evaluation.candidates import Candidate, load_candidates
 from optuna_de.cnn.evaluation.final_training import run_final_training, score_final_training
-from optuna_de.cnn.evaluation.model_card import honesty, metric_of
+from optuna_de.cnn.evaluation.model_card import honesty, metric_of, tta_figures
 from optuna_de.cnn.evaluation.results import (
     check_disk,
     claim_result_folder,
@@ -31,6 +31,7 @@ from optuna_de.cnn.evaluation.results import (
     write_weights,
 )
 from optuna_de.cnn.evaluation.training_job import TrainingJob
+from optuna_de.cnn.export.teacher import load_teacher
 from optuna_de.cnn.training.device import use_threads
 from optuna_de.storage.open_storage import open_study
 
@@ -58,6 +59,14 @@ def train(
         ),
     ] = False,
     seed: Annotated[int, Opt(help="Seed of weights, order and augmentation.")] = 0,
+    tta: Tta = None,
+    teacher: Annotated[
+        Path | None,
+        Opt(
+            help="Folder of a trained model whose answers it learns, too (distillation). Each "
+            "step takes a pass through it more."
+        ),
+    ] = None,
     out: ResultFolder = None,
 ) -> None:
     """Train one network fully: a final training, scored once on the test split.
@@ -73,7 +82,14 @@ def train(
         network = candidates.from_trial(trial)
     else:
         network = candidates.from_text(architecture or "")
-    job = training.job(candidates, network, seed=seed, keep_validation=keep_validation)
+    job = training.job(
+        candidates,
+        network,
+        seed=seed,
+        keep_validation=keep_validation,
+        tta=tta or "none",
+        teacher=load_teacher(teacher, candidates.data) if teacher else None,
+    )
     raise typer.Exit(run_training(job, candidates.choice, network, out))
 
 
@@ -158,4 +174,6 @@ def _print(result: dict[str, Any], folder: Path) -> None:
             f"{names[key]} ({row['epoch']}): test accuracy {row['test accuracy']:.2%}, "
             f"{metric} {row[f'test {metric}']:.2%}{validation}."
         )
+    for sentence in tta_figures(result):
+        say(sentence)
     say(f"{honesty(result)} See {folder / 'model_card.md'}.")

@@ -76,6 +76,11 @@ class Recipe:
             its batch (Zhang et al. 2018); 0 is none.
         cutmix: The same for a patch of another image (Yun et al. 2019); 0 is none. With both,
             each image gets one of them.
+        stochastic_depth: Probability in [0, 1) that the last unit with a skip leaves its path out
+            for an image, less for those before it (Huang et al. 2016); 0 is none.
+        distillation: Weight in [0, 1] of the answers of a teacher, if there is one, against the
+            labels (Hinton et al. 2015).
+        temperature: Divides the logits of teacher and student there, above 0.
         class_weights: "balanced" weighs the loss of an image by the reciprocal of the size of its
             class, 1 in the mean (King and Zeng 2001, as scikit-learn has it); "none" does not.
 
@@ -113,6 +118,9 @@ class Recipe:
     full_rate_steps: int = 0
     mixup: float = 0.0
     cutmix: float = 0.0
+    stochastic_depth: float = 0.0
+    distillation: float = 0.9
+    temperature: float = 4.0
     class_weights: Literal["none", "balanced"] = "none"
 
     def __post_init__(self) -> None:
@@ -141,6 +149,9 @@ class Recipe:
             ("strong_parameters", self.strong_parameters >= 0, "0 or more"),
             ("mixup", 0 <= self.mixup < math.inf, "0 or more"),
             ("cutmix", 0 <= self.cutmix < math.inf, "0 or more"),
+            ("stochastic_depth", 0 <= self.stochastic_depth < 1, "in [0, 1)"),
+            ("distillation", 0 <= self.distillation <= 1, "in [0, 1]"),
+            ("temperature", 0 < self.temperature < math.inf, "above 0"),
             ("class_weights", self.class_weights in ("none", "balanced"), "none or balanced"),
         ):
             if not right:
@@ -218,6 +229,7 @@ _NEW = (
     "class_weights",
     *("optimizer", "matrix_rate", "matrix_momentum", "norm_bias_rate"),
     *("reflect", "strong_from", "strong_parameters", "full_rate_steps", "mixup", "cutmix"),
+    *("stochastic_depth", "distillation", "temperature"),
 )
 _SEARCH = Recipe("seed-search", 1, learning_rate=0.01)
 _FINAL = Recipe(

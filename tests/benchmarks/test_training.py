@@ -1,6 +1,7 @@
 """The benchmarks of training run at tiny sizes, and their tables say what the rows say."""
 
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from benchmarks.training import (
     precision,
     throughput_tables,
     training_rates,
+    tune_recipe,
 )
 from benchmarks.training.throughput import Lanes, macs
 from benchmarks.training.tune_fast import Sizes, load
@@ -31,6 +33,7 @@ from optuna_de.cnn.architecture.space import CNNSpace
 from optuna_de.cnn.architecture.zoo import MODEL_2
 from optuna_de.cnn.data import augmentation as augment
 from optuna_de.cnn.data.dataset import ImageData
+from optuna_de.cnn.recipes import get_recipe
 from optuna_de.cnn.search.search import Search
 
 COMPLETE = TrialState.COMPLETE
@@ -303,3 +306,10 @@ def test_rows_of_another_budget_are_not_mixed(
     assert real_training.held("screening-digits", 60) == [row]
     with pytest.raises(SystemExit, match="another budget"):
         real_training.held("screening-digits", 110)
+
+
+def test_the_first_recipe_of_a_tuning_is_todays() -> None:
+    params = tune_recipe.today()
+    recipe, stem = tune_recipe.suggest(optuna.trial.FixedTrial(params))
+    assert (replace(recipe, name="fast"), stem) == (get_recipe("fast"), "")
+    assert tune_recipe.suggest(optuna.trial.FixedTrial({**params, "whitening": True}))[1] == "WH-"

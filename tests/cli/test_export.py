@@ -1,11 +1,13 @@
 """The commands that use a trained network, as a user types them."""
 
 import json
+import runpy
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -52,6 +54,25 @@ def test_one_format_is_written_where_it_is_wanted(here: Path, capsys: Output) ->
     (here / "sub").mkdir()
     assert run(["export", "net.v2", "--format", "python", "--out", "sub/net.py"]) == 0
     assert {p.name for p in (here / "sub").iterdir()} == {"net.py", "net.pt"}
+
+
+def test_test_time_augmentation_is_exported_where_asked_for(here: Path, capsys: Output) -> None:
+    """Every format gives the mean of the logits of an image and its mirror image."""
+    images = np.random.default_rng(0).integers(0, 256, (3, 1, 8, 8), dtype=np.uint8)
+    plain = open_model("net.v2").logits
+    expected = (plain(images) + plain(images[..., ::-1].copy())) / 2
+    assert run(["export", "net.v2", "--format", "all", "--tta", "flips"]) == 0
+    said = capsys.readouterr().out
+    assert "(flips) takes 2 passes an image, so 2 times the MACs and the time" in said
+    for name in ("net.v2.onnx", "net.v2.safetensors", "net.v2.pt2"):
+        found = open_model(name, trust=True).logits(images)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    names = runpy.run_path("net.v2.py")
+    with torch.no_grad():
+        found = names["load"]()(torch.from_numpy(images)).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert run(["export", "net.v2", "--tta", "rotations"]) == 2
+    assert "tta is 'rotations', but must be one of none, flips" in capsys.readouterr().err
 
 
 def test_a_table_shows_the_likeliest_classes(here: Path, capsys: Output) -> None:

@@ -137,6 +137,9 @@ def test_unknown_name_is_refused() -> None:
         ("strong_from", -1),
         ("mixup", -0.1),
         ("cutmix", float("inf")),
+        ("stochastic_depth", 1.0),
+        ("distillation", 1.1),
+        ("temperature", 0.0),
     ],
 )
 def test_bad_numbers_are_named(field: str, value: object) -> None:

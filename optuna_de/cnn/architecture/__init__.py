@@ -33,9 +33,11 @@ from optuna_de.cnn.architecture.units import (
     Mixer,
     NormConv,
     Parallel,
+    Patch,
     Residual,
     Separable,
     Unit,
+    Whiten,
 )
 from optuna_de.cnn.architecture.zoo import ZOO, get_architecture
 
@@ -67,6 +69,7 @@ __all__ = [
     "Mixer",
     "NormConv",
     "Parallel",
+    "Patch",
     "Plain",
     "Primitive",
     "Primitives",
@@ -74,6 +77,7 @@ __all__ = [
     "Separable",
     "Shape",
     "Unit",
+    "Whiten",
     "count_macs",
     "count_parameters",
     "expand",

@@ -11,11 +11,14 @@ from math import prod
 
 from optuna_de.cnn.architecture.genomes import check, render, repair, split_head
 from optuna_de.cnn.architecture.layers import (
+    BatchNorm2d,
+    ChannelNorm,
     ImageShape,
     Linear,
     Plain,
     Primitives,
     Shape,
+    restyled,
     through,
 )
 from optuna_de.cnn.architecture.units import FC, Unit
@@ -36,11 +39,14 @@ def expand(
     check_network(genome, image_shape, classes)
     body, head = split_head(genome)
     shape: Shape = image_shape
-    units = []
+    units: list[Primitives] = []
+    activation: str | None = None
+    norm: type[BatchNorm2d] | type[ChannelNorm] | None = None
     for unit in body:
-        units.append(unit.layers(shape[0]))
+        activation, norm = unit.activation or activation, unit.norm or norm
+        units.append(restyled(unit.layers(shape[0]), activation, norm))
         shape = through(units[-1], shape)
-    return (*units, expand_head(head, shape, classes))
+    return (*units, restyled(expand_head(head, shape, classes), activation, norm))
 
 
 def check_network(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> None:

@@ -77,7 +77,8 @@ Primitives: TypeAlias = tuple[Primitive, ...]
 class Conv2d(Primitive):
     """Primitive layer: convolution.
 
-    The padding, ``dilation * (kernel // 2)``, keeps the sides at stride 1.
+    The padding is ``dilation * (kernel // 2)`` where none is given, which keeps the sides at
+    stride 1 for an odd kernel.
     """
 
     inputs: int
@@ -87,13 +88,19 @@ class Conv2d(Primitive):
     groups: int = 1
     dilation: int = 1
     bias: bool = False
+    border: int | None = None
+
+    @property
+    def padding(self) -> int:
+        """Zeros on every side."""
+        return self.dilation * (self.kernel // 2) if self.border is None else self.border
 
     @property
     def call(self) -> Call:
         """Constructor of ``torch.nn.Conv2d``."""
         options = {
             "stride": (self.stride, 1),
-            "padding": (self.dilation * (self.kernel // 2), 0),
+            "padding": (self.padding, 0),
             "dilation": (self.dilation, 1),
             "groups": (self.groups, 1),
             "bias": (self.bias, True),
@@ -104,11 +111,17 @@ class Conv2d(Primitive):
     @property
     def parameters(self) -> int:
         """Weights ``(outputs, inputs / groups, kernel, kernel)``, and biases."""
-        return self.outputs * (self._fan_in() + self.bias)
+        return self.weights + self.outputs * self.bias
+
+    @property
+    def weights(self) -> int:
+        """Numbers ``(outputs, inputs / groups, kernel, kernel)``."""
+        return self.outputs * self._fan_in()
 
     def shape_after(self, shape: Shape) -> Shape:
         """Return the output shape; ``ceil(side / stride)`` for odd kernels."""
-        return self.outputs, *((side - 1) // self.stride + 1 for side in shape[1:])
+        lost = self.dilation * (self.kernel - 1) - 2 * self.padding
+        return self.outputs, *((side - lost - 1) // self.stride + 1 for side in shape[1:])
 
     def macs(self, after: Shape) -> int:
         """Return one per weight and output pixel; biases count 0."""
@@ -116,6 +129,32 @@ class Conv2d(Primitive):
 
     def _fan_in(self) -> int:
         return self.inputs // self.groups * self.kernel * self.kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Whitening(Conv2d):
+    """Primitive layer: convolution with fixed weights, ``signs`` times, with signs in turn."""
+
+    signs: int = 1
+
+    @property
+    def call(self) -> Call:
+        """Constructor of our module, which derives the other numbers."""
+        return Call("Whitening", (self.inputs, self.kernel, self.signs))
+
+    @property
+    def parameters(self) -> int:
+        """None is trained."""
+        return 0
+
+
+def whitening(inputs: int, window: int, signs: int) -> Whitening:
+    """Return the primitive layer of whitening: as many outputs as a window has numbers.
+
+    An even window has no padding, so it takes a pixel from each side.
+    """
+    border = window // 2 * (window % 2)
+    return Whitening(inputs, signs * inputs * window**2, window, border=border, signs=signs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +210,12 @@ class Linear(Primitive):
     @property
     def parameters(self) -> int:
         """Weights ``(outputs, inputs)`` and biases."""
-        return self.outputs * (self.inputs + 1)
+        return self.weights + self.outputs
+
+    @property
+    def weights(self) -> int:
+        """Numbers ``(outputs, inputs)``."""
+        return self.outputs * self.inputs
 
     def shape_after(self, shape: Shape) -> Shape:
         """Return the features."""
@@ -184,6 +228,7 @@ class Linear(Primitive):
 
 _PLAIN: dict[str, Call] = {
     "ReLU": Call("ReLU", options=(("inplace", True),)),
+    "SiLU": Call("SiLU"),
     "GELU": Call("GELU"),
     "Hardswish": Call("Hardswish"),
     "Hardsigmoid": Call("Hardsigmoid"),
@@ -203,6 +248,7 @@ class Plain(Primitive):
 
     kind: Literal[
         "ReLU",
+        "SiLU",
         "GELU",
         "Hardswish",
         "Hardsigmoid",
@@ -277,6 +323,29 @@ class Branches(Primitive):
 
 
 RELU = Plain("ReLU")
+ACTIVATIONS = ("ReLU", "SiLU", "GELU", "Hardswish")
+
+
+def restyled(layers: Primitives, activation: str | None, norm: type[_Norm] | None) -> Primitives:
+    """Return layers with other activations and norms; None leaves them.
+
+    Args:
+        layers: Primitive layers, with paths.
+        activation: One of :data:`ACTIVATIONS`.
+        norm: :class:`BatchNorm2d` or :class:`ChannelNorm`.
+    """
+    return tuple(_restyled(layer, activation, norm) for layer in layers)
+
+
+def _restyled(layer: Primitive, activation: str | None, norm: type[_Norm] | None) -> Primitive:
+    if isinstance(layer, Branches):
+        paths = tuple(restyled(path, activation, norm) for path in layer.branches)
+        return Branches(layer.join, paths)
+    if activation and layer.name in ACTIVATIONS:
+        return Plain(activation)  # type: ignore[arg-type]
+    if norm and isinstance(layer, BatchNorm2d | ChannelNorm):
+        return norm(layer.channels)
+    return layer
 
 
 def shares(channels: int, parts: int) -> list[int]:

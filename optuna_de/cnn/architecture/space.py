@@ -57,7 +57,7 @@ class CNNSpace:
         head: The head's units, the same for all; or a space of FC units that evolves as well; if
             empty, the seed's derived head.
         sample: ``sample(rng, image_shape) -> genome``: initial distribution of bodies.
-        units: Kinds of units, if ``body`` is ``None``; the stem is always a :class:`NormConv`.
+        units: Kinds of units, if ``body`` is ``None``; the first is always a :class:`NormConv`.
             ``(*MODERN_UNITS, Inverted)`` adds a kind to the default ones.
         min_parameters: Fewest trainable parameters of a network, at least 1; with a limit on
             parameters the first networks are spread evenly over the logarithms of sizes between.
@@ -65,10 +65,12 @@ class CNNSpace:
         priced: Prices that a search minimises beside the error: objectives 1, 2, ... of its study.
             Those that are known before the training are exact in screening.
         limits: Most that a network may cost. A child over one of a known price is drawn again.
+        stem: Units before the body, the same for all: activations and norms (``SILU``, ``LN``), a
+            whitening (``WH``) or patches (``E32``).
 
     Raises:
-        ValueError: If the image shape, the number of classes or the units are impossible, or a
-            price is there twice.
+        ValueError: If the image shape, the number of classes, the units or the stem are
+            impossible, or a price is there twice.
 
     Example:
         >>> from optuna_de.cnn.architecture.prices import MACS, PARAMETERS, Limit
@@ -84,6 +86,7 @@ class CNNSpace:
     min_parameters: int | None = None
     priced: tuple[Price, ...] = (PARAMETERS,)
     limits: tuple[Limit, ...] = ()
+    stem: Genome = ()
 
     def __post_init__(self) -> None:
         if len(self.image_shape) != 3 or self.image_shape[0] < 1 or min(self.image_shape[1:]) < 2:
@@ -94,6 +97,11 @@ class CNNSpace:
         if self.classes < 2:
             raise ValueError(f"There are {self.classes} classes; at least 2 are needed.")
         _check_units(self.units)
+        if any(u.is_head for u in self.stem) or repair(self.stem, self.image_shape) != self.stem:
+            raise ValueError(
+                f"The stem {render(self.stem)} cannot stand before a body for images of "
+                f"{self.image_shape}."
+            )
         low = self.min_parameters
         require(low is None or low >= 1, "min_parameters", low, "None or at least 1")
         names = [price.name for price in self.priced]
@@ -121,7 +129,11 @@ class CNNSpace:
         """Suggest a network, without pools that shrink the image below 2 pixels."""
         body = self.layers.suggest(trial)
         head = self.head.suggest(trial) if isinstance(self.head, SequenceSpace) else self.head
-        return (*repair(body, self.image_shape), *head)
+        return (*self._fitted(body), *head)
+
+    def _fitted(self, body: Genome) -> Genome:
+        """Put the stem before a body, and drop units that shrink the image below 2 pixels."""
+        return repair((*self.stem, *body), self.image_shape)
 
     def encode(self, genome: Genome) -> dict[str, Value]:
         """Spell a network as parameters; it inverts :meth:`decode`.
@@ -130,6 +142,9 @@ class CNNSpace:
             ValueError: If the genome is not in this space.
         """
         body, head = split_head(genome)
+        before, body = body[: len(self.stem)], body[len(self.stem) :]
+        if before != self.stem:
+            raise ValueError(f"The network does not begin with the stem {render(self.stem)}.")
         params = self.layers.encode(body)
         if isinstance(self.head, SequenceSpace):
             return params | self.head.encode(head)
@@ -149,7 +164,7 @@ class CNNSpace:
         if self._repaired and params == self._repaired[0][0]:
             return self._repaired[0][1]
         head = self.head.decode(params) if isinstance(self.head, SequenceSpace) else self.head
-        return (*repair(self.layers.decode(params), self.image_shape), *head)
+        return (*self._fitted(self.layers.decode(params)), *head)
 
     def repair(self, params: Params) -> dict[str, Value]:
         """Return the parameters that spell the same network without units that are dropped."""
@@ -174,7 +189,7 @@ class CNNSpace:
             body = self._sample_modern(rng)
         else:
             body = self.sample(rng, self.image_shape)
-        params = self.layers.encode(repair(body, self.image_shape))
+        params = self.layers.encode(self._fitted(body)[len(self.stem) :])
         if isinstance(self.head, SequenceSpace):
             depth = int(rng.integers(self.head.min_length, self.head.max_length + 1))
             widths = range_of(FC.distributions["width"])
@@ -190,7 +205,9 @@ class CNNSpace:
             return body
         head, size = self.head, low * (high / low) ** rng.random()
         return widened(
-            body, size, lambda b: count_parameters((*b, *head), self.image_shape, self.classes)
+            self._fitted(body)[len(self.stem) :],
+            size,
+            lambda b: count_parameters((*self.stem, *b, *head), self.image_shape, self.classes),
         )
 
     def count_parameters(self, params: Params) -> int:

@@ -17,6 +17,7 @@ from optuna.distributions import IntDistribution
 from optuna_de._colours import INK
 from optuna_de.cnn.architecture.layers import (
     RELU,
+    BatchNorm2d,
     Branches,
     ChannelNorm,
     ChannelScale,
@@ -26,6 +27,7 @@ from optuna_de.cnn.architecture.layers import (
     Primitives,
     normed,
     shares,
+    whitening,
 )
 from optuna_de.search_space.distributions import Distributions
 
@@ -41,6 +43,7 @@ _SEED_RANGES: Distributions = {
 _RANGES: Distributions = {"channels": CHANNELS, "kernel": KERNELS}
 _WIDE_RANGES: Distributions = {"channels": CHANNELS, "kernel": WIDE_KERNELS}
 _MIXER_RANGES: Distributions = {"channels": CHANNELS, "expansion": IntDistribution(1, 4)}
+_PATCH_RANGES: Distributions = {"channels": CHANNELS, "window": IntDistribution(2, 4)}
 _WIDTHS: Distributions = {"width": IntDistribution(10, 1024, log=True)}
 
 
@@ -60,6 +63,8 @@ class Unit(ABC):
             fields without one keep their default.
         least: Smallest value of a field, if that is not 1; a ``kernel`` is also odd.
         is_head: Whether it follows the body.
+        activation: What the activations of the units behind it become.
+        norm: What their norms become.
     """
 
     __slots__ = ()
@@ -69,6 +74,8 @@ class Unit(ABC):
     distributions: ClassVar[Distributions] = {}
     least: ClassVar[Mapping[str, int]] = {}
     is_head: ClassVar[bool] = False
+    activation: ClassVar[str | None] = None
+    norm: ClassVar[type[BatchNorm2d] | type[ChannelNorm] | None] = None
 
     @abstractmethod
     def layers(self, inputs: int) -> Primitives:
@@ -309,6 +316,107 @@ def _depthwise_mix(channels: int) -> Branches:
 
 
 @dataclass(frozen=True, slots=True)
+class Patch(Unit):
+    """Convolutional unit of patches, ``E64`` or ``E64w4s4``: strided convolution and norm.
+
+    Each window becomes ``channels`` numbers, without an activation (Dosovitskiy et al., 2021; with
+    a norm Liu et al., 2022). Windows that are larger than their stride overlap; their padding is
+    half the difference, rounded up. E stands for embedding.
+    """
+
+    kind = "patch"
+    letter = "E"
+    colour = "#661100"
+    distributions = _PATCH_RANGES
+    channels: int
+    window: int = 2
+    stride: int = 2
+    groups: int = 1
+
+    def layers(self, inputs: int) -> Primitives:
+        """Return convolution and norm; groups as :class:`Grouped` counts them."""
+        border = max(0, self.window - self.stride + 1) // 2
+        groups = gcd(self.groups, inputs, self.channels)
+        sizes = (inputs, self.channels, self.window, self.stride, groups)
+        return Conv2d(*sizes, border=border), BatchNorm2d(self.channels)
+
+
+@dataclass(frozen=True, slots=True)
+class Whiten(Unit):
+    """Convolutional unit with fixed weights, ``WH``: whitening of the image, as a first unit.
+
+    Each window of w x w pixels and c channels becomes c w^2 uncorrelated numbers of deviation 1,
+    its principal components in the training images (Coates et al., 2011; in a CNN airbench94,
+    Jordan, 2024). Its weights are computed before the training, not trained, and not counted as
+    parameters. With ``signs`` of 2 the negated numbers follow, and an activation. ``WH2s2`` is
+    airbench94's; an even window has no padding.
+    """
+
+    kind = "whitening"
+    letter = "WH"
+    colour = "#999933"
+    window: int = 3
+    signs: int = 1
+
+    def layers(self, inputs: int) -> Primitives:
+        """Return the convolution, and ReLU behind more than one sign."""
+        fixed = whitening(inputs, self.window, self.signs)
+        return (fixed, RELU) if self.signs > 1 else (fixed,)
+
+
+class _Switch(Unit):
+    """Switch of the activations or norms of all units behind it, up to another such switch."""
+
+    __slots__ = ()
+
+    def layers(self, inputs: int) -> Primitives:
+        """Return no layers."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class UseReLU(_Switch):
+    """Switch of the units behind it, ``RELU``: their activations become ReLU."""
+
+    kind, letter, activation = "use_relu", "RELU", "ReLU"
+
+
+@dataclass(frozen=True, slots=True)
+class UseSiLU(_Switch):
+    """Switch of the units behind it, ``SILU``: SiLU (Elfwing et al., 2018; Swish)."""
+
+    kind, letter, activation = "use_silu", "SILU", "SiLU"
+
+
+@dataclass(frozen=True, slots=True)
+class UseGELU(_Switch):
+    """Switch of the units behind it, ``GELU``: GELU (Hendrycks and Gimpel, 2016)."""
+
+    kind, letter, activation = "use_gelu", "GELU", "GELU"
+
+
+@dataclass(frozen=True, slots=True)
+class UseHardswish(_Switch):
+    """Switch of the units behind it, ``HSWISH``: hard-swish (Howard et al., 2019)."""
+
+    kind, letter, activation = "use_hardswish", "HSWISH", "Hardswish"
+
+
+@dataclass(frozen=True, slots=True)
+class UseBatchNorm(_Switch):
+    """Switch of the units behind it, ``BN``: batch norms (Ioffe and Szegedy, 2015)."""
+
+    kind, letter, norm = "use_batch_norm", "BN", BatchNorm2d
+
+
+@dataclass(frozen=True, slots=True)
+class UseLayerNorm(_Switch):
+    """Switch of the units behind it, ``LN``: norms over the channels (Ba et al., 2016)."""
+
+    kind, letter, norm = "use_layer_norm", "LN", ChannelNorm
+
+
+@dataclass(frozen=True, slots=True)
 class MaxPool(Unit):
     """Pooling unit, ``MP``: maximum over 2x2, stride 2."""
 
@@ -385,7 +493,13 @@ _BODY: tuple[type[Unit], ...] = (
     MaxPool,
     AvgPool,
 )
-_OPTIONAL: tuple[type[Unit], ...] = (Inverted, Mixer, Grouped, Dilated)
+_OPTIONAL: tuple[type[Unit], ...] = (Inverted, Mixer, Grouped, Dilated, Patch, Whiten)
+_SWITCHES: tuple[type[Unit], ...] = (
+    *(UseReLU, UseSiLU, UseGELU, UseHardswish),
+    *(UseBatchNorm, UseLayerNorm),
+)
 _HEAD: tuple[type[Unit], ...] = (GAP, GMP, FC)
-UNITS: dict[str, type[Unit]] = {unit.letter: unit for unit in (*_BODY, *_OPTIONAL, *_HEAD)}
+UNITS: dict[str, type[Unit]] = {
+    unit.letter: unit for unit in (*_BODY, *_OPTIONAL, *_SWITCHES, *_HEAD)
+}
 """Every kind of unit by the letters of its text."""

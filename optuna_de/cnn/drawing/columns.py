@@ -11,7 +11,14 @@ from optuna_de._text import times
 from optuna_de.cnn.architecture.cost import Layer, trace
 from optuna_de.cnn.architecture.expand import expand
 from optuna_de.cnn.architecture.genomes import render, split_head
-from optuna_de.cnn.architecture.layers import ImageShape, Linear, Primitives, Shape, flatten
+from optuna_de.cnn.architecture.layers import (
+    ACTIVATIONS,
+    ImageShape,
+    Linear,
+    Primitives,
+    Shape,
+    flatten,
+)
 from optuna_de.cnn.architecture.units import FC, Unit
 
 SIDE, BAR = 96.0, 36.0  # pixels: height of the image, and of the longest bar
@@ -69,6 +76,8 @@ def columns(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> tu
     for label, colour, primitives in parts:
         before = drawn[-1].output_shape
         own = tuple(next(rows) for _ in flatten(primitives, before))
+        if not own:  # a switch
+            continue
         drawn.append(Column(label, colour, before, own[-1].output_shape, own, primitives))
     return tuple(drawn)
 
@@ -78,7 +87,7 @@ def _head_parts(
 ) -> Iterator[tuple[str, str, Primitives]]:
     """Yield label, colour and layers; a part ends with a global pool, a ReLU or the classifier."""
     pools = [unit for unit in head if not isinstance(unit, FC)]
-    ends = [i for i, p in enumerate(primitives, 1) if p.name.startswith(("Global", "ReLU"))]
+    ends = [i for i, p in enumerate(primitives, 1) if p.name.startswith(("Global", *ACTIVATIONS))]
     for start, end in pairwise([0, *ends, len(primitives)]):
         part = primitives[start:end]
         linear = next((p for p in part if isinstance(p, Linear)), None)

@@ -16,6 +16,7 @@ from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.evaluation.study_data import load_study_data
 from optuna_de.cnn.evaluation.training_job import TrainingJob
+from optuna_de.cnn.export.model_folder import TrainedModel
 from optuna_de.cnn.recipes import fit_recipe, get_recipe
 from optuna_de.cnn.study.objectives import ERROR
 from optuna_de.cnn.study.setup import recorded_setup
@@ -133,6 +134,8 @@ class Candidates:
         seed: int,
         device: str,
         keep_validation: bool = False,
+        tta: str = "none",
+        teacher: TrainedModel | None = None,
     ) -> TrainingJob:
         """Describe the training of a network.
 
@@ -145,6 +148,8 @@ class Candidates:
             seed: Of weights, order and augmentation.
             device: As :func:`optuna_de.cnn.training.device.pick_device` names it.
             keep_validation: Whether the validation split chooses an epoch.
+            tta: Test-time augmentation of the trained network.
+            teacher: Trained model from which it learns, too.
 
         Raises:
             ValueError: If a name or number is out of range, or the network does not fit.
@@ -163,6 +168,8 @@ class Candidates:
             keep_validation=keep_validation,
             origin=network.name,
             objectives=network.objectives,
+            tta=tta,
+            teacher=teacher,
         )
 
     def _recipe(self) -> str:

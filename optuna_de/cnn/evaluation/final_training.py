@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from optuna_de.cnn.data.dataset import ImageData, Split, moments
 from optuna_de.cnn.data.store.mapped_images import joined
 from optuna_de.cnn.evaluation.training_job import TrainingJob
+from optuna_de.cnn.export.teacher import Teacher
+from optuna_de.cnn.modules.tta import Averaged
 from optuna_de.cnn.training.checkpoint import load_checkpoint, save_checkpoint
 from optuna_de.cnn.training.epochs import Epoch
 from optuna_de.cnn.training.evaluate import confusion_counts, evaluate_in_memory
@@ -119,6 +121,7 @@ def run_final_training(
             on_step=on_step,
             checkpoint=folder / CHECKPOINT,
             stretched_from=job.stretched_from,
+            teacher=Teacher(job.teacher, data.mean, data.std) if job.teacher else None,
         )
     except TrainingOutOfMemory as error:
         raise TrainingFailedError(f"The network cannot be trained here: {error}") from error
@@ -158,15 +161,20 @@ def _figures(
     module.load_state_dict(state)
     module.to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     counts = confusion_counts(len(job.data.classes), job.device)
-    error, loss = evaluate_in_memory(
-        module,
-        test,
-        weights.mean,
-        weights.std,
-        device=job.device,
-        batch_sizes=_TEST_BATCHES,
-        confusion=counts,
-    )
+
+    def score(network: nn.Module, confusion: Tensor | None = None) -> tuple[float, float]:
+        return evaluate_in_memory(
+            network,
+            test,
+            weights.mean,
+            weights.std,
+            device=job.device,
+            batch_sizes=_TEST_BATCHES,
+            confusion=confusion,
+        )
+
+    error, loss = score(module, counts)
+    averaged = score(Averaged(module, job.tta))[0] if job.tta != "none" else None
     held_out = weights.result.epochs[number - 1].validation_error if job.keep_validation else None
     return {
         "epoch": number,
@@ -177,6 +185,7 @@ def _figures(
         f"test {job.data.metric}": job.data.scored_by.of(counts.cpu().numpy()),
         "test error": error,
         "confusion": counts.tolist(),
+        **({} if averaged is None else {"test accuracy with tta": 1 - averaged}),
     }
 
 

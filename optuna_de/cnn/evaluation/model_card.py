@@ -8,6 +8,7 @@ from optuna_de._markdown import escape, table
 from optuna_de._text import duration, number_text, times
 from optuna_de.cnn.evaluation.confusion import confusion_table
 from optuna_de.cnn.evaluation.training_job import STRETCHED
+from optuna_de.cnn.modules.tta import TTA
 from optuna_de.cnn.study.objectives import objective_text
 
 CHOSEN = "epoch with the lowest validation {metric}"
@@ -35,6 +36,7 @@ def model_card(result: dict[str, Any]) -> str:
             {"recipe": _recipe(setup), **_pick(setup, "epochs", *went_on, "batch size", "seed")}
         ),
         _list({k: v for k, v in setup["recipe"].items() if k not in _NAMED}),
+        *_taught(setup),
         "## Network",
         _list({**_pick(setup, "architecture", "origin"), **_pick(result, "parameters", "macs")}),
         "Layers: `layers.csv`; drawing: `drawing.svg`; curves: `curve.csv`, `curve.html`.",
@@ -54,6 +56,17 @@ def model_card(result: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _taught(setup: dict[str, Any]) -> list[str]:
+    """Return one sentence on the teacher; none without."""
+    if "teacher" not in setup:
+        return []
+    teacher = setup["teacher"]
+    return [
+        f"It also learned from the answers of a teacher, {escape(teacher['architecture'])} with "
+        f"the weights {teacher['weights']} (distillation)."
+    ]
+
+
 def _results(result: dict[str, Any], shipped: dict[str, Any]) -> list[str]:
     setup = result["setup"]
     return [
@@ -65,6 +78,7 @@ def _results(result: dict[str, Any], shipped: dict[str, Any]) -> list[str]:
         figure_table(result),
         honesty(result),
         *_searched(setup),
+        *tta_figures(result),
         *int8_figures(result),
         *class_section(result.get("class errors", {})),
         *filter(None, [confusion_table(shipped.get("confusion", []), setup["classes"])]),
@@ -140,6 +154,19 @@ def figure_table(result: dict[str, Any]) -> str:
         for key, row in result["figures"].items()
     )
     return table(head, rows, left=("weights",))
+
+
+def tta_figures(result: dict[str, Any]) -> list[str]:
+    """Return what test-time augmentation gains and costs, for the model card; none without."""
+    shipped, kind = result["figures"][result["shipped"]], result["setup"].get("tta", "none")
+    if "test accuracy with tta" not in shipped:
+        return []
+    return [
+        f"With test-time augmentation ({kind}: {TTA[kind]} passes an image, so {TTA[kind]} times "
+        f"the MACs and the time) the test accuracy is {shipped['test accuracy with tta']:.2%}, "
+        f"without {shipped['test accuracy']:.2%}. The model folder and its exports use it; the "
+        "tables are without."
+    ]
 
 
 def int8_figures(result: dict[str, Any]) -> list[str]:

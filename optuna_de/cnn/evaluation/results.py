@@ -71,6 +71,7 @@ def write_weights(
         std=weights.std,
         resizing=job.data.resizing,
         objectives=job.objectives,
+        tta=job.tta,
     )
     try:
         _write_pages(job, weights, folder, home)

@@ -13,7 +13,10 @@ from torch import nn
 from optuna_de._checks import require, require_utf8
 from optuna_de.cnn.architecture.genomes import Genome, render
 from optuna_de.cnn.data.dataset import ImageData
+from optuna_de.cnn.export.model_folder import TrainedModel
+from optuna_de.cnn.export.teacher import described_teacher
 from optuna_de.cnn.modules.build import build
+from optuna_de.cnn.modules.tta import check_tta
 from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.training.device import uses_bfloat16
 
@@ -39,6 +42,9 @@ class TrainingJob:
         stretched_from: Shorter numbers of epochs that the training began with: it went on, and
             its schedule was stretched.
         objectives: What a search measured of it, by metric name, for the record.
+        tta: Test-time augmentation of the trained network, see :mod:`optuna_de.cnn.modules.tta`.
+            The test split is scored with and without.
+        teacher: Trained model from which it learns, too (distillation); or None.
 
     Raises:
         ValueError: If a number is out of range, the network does not fit the images, or a name
@@ -57,10 +63,18 @@ class TrainingJob:
     origin: str = ""
     stretched_from: tuple[int, ...] = ()
     objectives: Mapping[str, float] = field(default_factory=dict)
+    tta: str = "none"
+    teacher: TrainedModel | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        check_tta(self.tta)
+        if self.tta != "none" and not self.recipe.flip:
+            raise ValueError(
+                f"tta is {self.tta!r}, but images of {self.data.name} are not mirrored in "
+                "training, so it must be none."
+            )
         for text in (self.data.name, self.origin, *self.data.classes):
             require_utf8(text)
         with torch.device("meta"):
@@ -70,7 +84,7 @@ class TrainingJob:
         """Return all that a resumed training must share, as JSON has it."""
         device, shape = torch.device(self.device), self.data.image_shape
         half = uses_bfloat16(self.recipe.precision, device, shape)
-        setup = {
+        setup: dict[str, Any] = {
             "architecture": render(self.genome),
             "origin": self.origin,
             "data": self.data.name,
@@ -88,12 +102,14 @@ class TrainingJob:
             "device": device.type,
             "threads": torch.get_num_threads() if device.type == "cpu" else None,
             "precision": "bfloat16" if half else "float32",
+            **({} if self.tta == "none" else {"tta": self.tta}),
         }
         if self.stretched_from:
             setup[STRETCHED] = self.stretched_from
         metric = {} if self.data.metric == "error" else {"metric": self.data.metric}
         values = {"objectives": dict(self.objectives)} if self.objectives else {}
-        return dict(json.loads(json.dumps({**setup, **metric, **values})))
+        taught = {"teacher": described_teacher(self.teacher)} if self.teacher else {}
+        return dict(json.loads(json.dumps({**setup, **metric, **values, **taught})))
 
     def network(self) -> nn.Sequential:
         """Build the network with the weights that the seed gives."""

@@ -25,6 +25,7 @@ from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.data.reading.resizing import Resizing, described_resizing
 from optuna_de.cnn.export.model_folder import TrainedModel
 from optuna_de.cnn.modules.build import build
+from optuna_de.cnn.modules.tta import TTA, averaged_logits
 
 FORMAT = "optuna_de export 1"
 KEY = "optuna_de"
@@ -43,6 +44,7 @@ class ModelMetadata:
     std: tuple[float, ...]
     resizing: Resizing = Resizing()  # noqa: RUF009 (it is frozen)
     objectives: Mapping[str, float] = field(default_factory=dict)
+    tta: str = "none"
 
     @classmethod
     def of(cls, model: TrainedModel) -> ModelMetadata:
@@ -51,6 +53,7 @@ class ModelMetadata:
         return cls(
             *(render(model.genome), shape, classes, model.mean, model.std, model.resizing),
             model.objectives,
+            model.tta,
         )
 
     def json(self) -> str:
@@ -59,6 +62,8 @@ class ModelMetadata:
         del content["resizing"]
         if not self.objectives:
             del content["objectives"]
+        if self.tta == "none":
+            del content["tta"]
         return json.dumps({"format": FORMAT, **content})
 
 
@@ -69,22 +74,25 @@ class Classifier(nn.Module):
         layers: Maps normalised float (n, c, h, w) to logits (n, classes).
         mean: Mean of each channel of images in [0, 1].
         std: Deviation of each channel, above 0.
+        tta: Views that are averaged, see :mod:`optuna_de.cnn.modules.tta`.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, layers: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self, layers: nn.Module, mean: Sequence[float], std: Sequence[float], tta: str = "none"
+    ) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
         self.layers = layers
+        self.tta = tta
 
     def forward(self, images: Tensor) -> Tensor:
         """Map uint8 images (n, c, h, w) to logits (n, classes)."""
         scaled = images.to(torch.float32) / 255
-        logits: Tensor = self.layers((scaled - self.mean) / self.std)
-        return logits
+        return averaged_logits(self.layers, (scaled - self.mean) / self.std, self.tta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +147,7 @@ def read_metadata(text: str | None, path: Path) -> ModelMetadata:
             and all(isinstance(name, str) for name in (*classes, content["architecture"]))
             and all(isinstance(number, int | float) for number in numbers)
             and len(content["mean"]) == len(content["std"]) == shape[0]
+            and content.get("tta", "none") in TTA
         )
         resizing = described_resizing(content)
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -153,6 +162,7 @@ def read_metadata(text: str | None, path: Path) -> ModelMetadata:
         tuple(map(float, content["std"])),
         resizing,
         read_numbers(content.get("objectives")) or {},
+        content.get("tta", "none"),
     )
 
 
@@ -166,7 +176,7 @@ def rebuild_classifier(
     """
     try:
         layers = build(parse(metadata.architecture), metadata.image_shape, len(metadata.classes))
-        classifier = Classifier(layers, metadata.mean, metadata.std)
+        classifier = Classifier(layers, metadata.mean, metadata.std, metadata.tta)
         classifier.load_state_dict(state)
     except (ValueError, RuntimeError, AttributeError, TypeError):
         raise ValueError(

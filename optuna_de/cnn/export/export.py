@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from optuna_de.cnn.export.classifier import LogitsFunction, on_arrays, require_m
 from optuna_de.cnn.export.formats import FORMATS
 from optuna_de.cnn.export.model_folder import load_model
 from optuna_de.cnn.export.predict import image_files
+from optuna_de.cnn.modules.tta import Averaged, check_tta
 
 TOLERANCE = 1e-4
 """Largest difference of logits from PyTorch's, as a part of the largest logit or of 1."""
@@ -55,6 +56,7 @@ def export_model(
     *,
     check: str | Path | None = None,
     images: tuple[NDArray[np.uint8], str] | None = None,
+    tta: str | None = None,
 ) -> Exported:
     """Export a trained network to one format and check its outputs against PyTorch on real images.
 
@@ -66,6 +68,8 @@ def export_model(
         check: Folder of images to check with, any below it; None takes ``images``.
         images: Images to check with, uint8 ``(n, c, h, w)``, and their source in words; the first
             64 are used. None takes scikit-learn's digits.
+        tta: Test-time augmentation of the exported network, a key of
+            :data:`optuna_de.cnn.modules.tta.TTA`; None is what it was trained for.
 
     Raises:
         ValueError: If an argument is wrong, an extra is missing or the check fails; then no file
@@ -74,6 +78,9 @@ def export_model(
     out = Path(out)
     _check_target(fmt, out, Path(folder))
     model = load_model(folder)
+    if tta is not None:
+        check_tta(tta)
+        model = replace(model, tta=tta)
     if not all(0 < s < inf for s in model.std) or not all(map(isfinite, model.mean)):
         raise ValueError(f"mean {model.mean} or std {model.std} of {folder} cannot normalise.")
     if check is None and images is not None:
@@ -138,7 +145,8 @@ def _reference(model: model_folder.TrainedModel, images: NDArray[np.uint8]) -> N
     """Return PyTorch's logits (n, classes), computed as a training scores its networks."""
     side = (model.image_shape[1], model.image_shape[2])
     normalise = augmentation.normaliser(model.mean, model.std, side, torch.device("cpu"))
-    expected = on_arrays(lambda batch: model.module.eval()(normalise(batch)))(images)
+    network = Averaged(model.module, model.tta).eval()
+    expected = on_arrays(lambda batch: network(normalise(batch)))(images)
     if not np.isfinite(expected).all():
         raise ValueError("The network's outputs for real images are not finite numbers.")
     return expected

@@ -83,7 +83,9 @@ def _strip(graph: Any) -> None:
 
 def _write_python(model: TrainedModel, path: Path) -> LogitsFunction:
     text = standalone.standalone_source(
-        *(model.genome, model.image_shape, model.classes, model.mean, model.std), model.resizing
+        *(model.genome, model.image_shape, model.classes, model.mean, model.std),
+        model.resizing,
+        model.tta,
     )
     path.write_text(text, encoding="utf-8")
     torch.save(_state(model), path.with_suffix(".pt"))
@@ -99,7 +101,7 @@ def _state(model: TrainedModel) -> dict[str, Tensor]:
 
 def _example(model: TrainedModel) -> tuple[Classifier, tuple[Tensor]]:
     images = torch.zeros((2, *model.image_shape), dtype=torch.uint8)
-    return Classifier(model.module, model.mean, model.std).eval(), (images,)
+    return Classifier(model.module, model.mean, model.std, model.tta).eval(), (images,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +217,7 @@ def open_model(path: str | Path, *, trust: bool = False) -> OpenModel:
     path = Path(path)
     if path.is_dir():
         model = load_model(path)
-        classifier = Classifier(model.module, model.mean, model.std).eval()
+        classifier = Classifier(model.module, model.mean, model.std, model.tta).eval()
         return OpenModel(ModelMetadata.of(model), on_arrays(classifier))
     if not path.is_file():
         raise ValueError(f"There is no model {path}.")

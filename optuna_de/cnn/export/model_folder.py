@@ -3,7 +3,8 @@
 ``model.json`` holds ``format``, ``architecture`` (text form), ``image_shape`` (channels, height,
 width), ``classes`` (names in the order of the outputs), ``mean`` and ``std`` (one a channel, of
 images in [0, 1], by which images are normalised); ``resize`` and ``background`` where they are not
-"crop" and white; ``objectives`` where a search measured some. No pickle is ever run.
+"crop" and white; ``objectives`` where a search measured some; ``tta`` where logits are averaged
+over views. No pickle is ever run.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.architecture.units import Unit
 from optuna_de.cnn.data.reading.resizing import Resizing, described_resizing
 from optuna_de.cnn.modules.build import build
+from optuna_de.cnn.modules.tta import check_tta
 
 FORMAT = "optuna_de model 1"
 WEIGHTS = "model.pt"
@@ -46,6 +48,7 @@ class TrainedModel:
         std: Deviation of each channel, above 0.
         resizing: How images are brought to that shape.
         objectives: What a search measured of it, by metric name.
+        tta: Views of an image whose logits it averages, see :mod:`optuna_de.cnn.modules.tta`.
     """
 
     genome: Genome
@@ -56,6 +59,7 @@ class TrainedModel:
     std: tuple[float, ...]
     resizing: Resizing = Resizing()  # noqa: RUF009 (it is frozen)
     objectives: Mapping[str, float] = field(default_factory=dict)
+    tta: str = "none"
 
 
 def save_model(
@@ -69,6 +73,7 @@ def save_model(
     std: Sequence[float],
     resizing: Resizing | None = None,
     objectives: Mapping[str, float] | None = None,
+    tta: str = "none",
 ) -> None:
     """Save a trained network to a model folder; the fields are those of :class:`TrainedModel`.
 
@@ -85,6 +90,7 @@ def save_model(
         "std": list(std),
         **({} if resizing is None else resizing.described()),
         **({"objectives": dict(objectives)} if objectives else {}),
+        **({} if tta == "none" else {"tta": tta}),
     }
     save_weights(folder / WEIGHTS, state)
     write_text(folder / DESCRIPTION, json.dumps(description, indent=1) + "\n")
@@ -119,11 +125,13 @@ def _described(content: Mapping[str, Any]) -> TrainedModel:
     mean, std = (tuple(map(float, content[name])) for name in ("mean", "std"))
     if {len(mean), len(std)} != {shape[0]}:
         raise ValueError(f"mean and std must have {shape[0]} numbers, one a channel.")
-    classes = tuple(map(str, content["classes"]))
+    classes, tta = tuple(map(str, content["classes"])), content.get("tta", "none")
+    check_tta(tta)
     return TrainedModel(
         *(genome, build(genome, shape, len(classes)).eval(), shape, classes, mean, std),
         described_resizing(content),
         read_numbers(content.get("objectives")) or {},
+        tta,
     )
 
 

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import jinja2
 
-from optuna_de.cnn.architecture.cost import trace
 from optuna_de.cnn.architecture.expand import expand
 from optuna_de.cnn.architecture.genomes import render, split_head
-from optuna_de.cnn.architecture.layers import ImageShape, Primitive, flatten
+from optuna_de.cnn.architecture.layers import ImageShape, Primitive, Shape, flatten, through
 from optuna_de.cnn.architecture.units import Unit
 from optuna_de.cnn.data.reading.resizing import Resizing
 from optuna_de.cnn.modules.custom_layers import CUSTOM_LAYERS
+from optuna_de.cnn.modules.tta import averaged_logits
 
 _INDENT = "    "
 
@@ -28,6 +28,7 @@ def standalone_source(
     mean: Sequence[float],
     std: Sequence[float],
     resizing: Resizing | None = None,
+    tta: str = "none",
 ) -> str:
     """Return the text of a Python file that defines, loads and asks a network.
 
@@ -38,6 +39,7 @@ def standalone_source(
         mean: Mean of each channel of images in [0, 1].
         std: Deviation of each channel, above 0.
         resizing: How images are resized; None crops them, over white.
+        tta: Views of an image whose logits are averaged.
 
     Raises:
         ValueError: If the genome does not fit the images.
@@ -57,7 +59,11 @@ def standalone_source(
         std=tuple(std),
         resize=(resizing or Resizing()).mode,
         background=(resizing or Resizing()).background,
-        definitions=_definitions(p for layers in units for p, _ in flatten(layers, image_shape)),
+        definitions=[
+            *_definitions(p for layers in units for p, _ in flatten(layers, image_shape)),
+            *([inspect.getsource(averaged_logits)] if tta != "none" else []),
+        ],
+        tta=tta,
         layers=list(_commented(genome, image_shape, len(classes))),
     )
 
@@ -70,11 +76,12 @@ def _quoted(name: str) -> str:
 
 def _commented(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> Iterator[str]:
     """Yield the layers' lines; before those of each unit its text and output shape."""
-    ends = {row.unit: row.output_shape for row in trace(genome, image_shape, classes)}
+    shape: Shape = image_shape
     body, head = split_head(genome)
     names = [*(render([unit]) for unit in body), f"head {render(head)}".strip()]
-    for i, layers in enumerate(expand(genome, image_shape, classes)):
-        yield f"# {names[i]}: {' x '.join(map(str, ends[i]))}"
+    for name, layers in zip(names, expand(genome, image_shape, classes), strict=True):
+        shape = through(layers, shape)
+        yield f"# {name}: {' x '.join(map(str, shape))}"
         yield from _lines(layers)
 
 

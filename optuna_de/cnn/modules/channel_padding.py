@@ -19,7 +19,7 @@ from optuna_de.cnn.modules.custom_layers import Add, Concat, Multiply
 
 MULTIPLE = 8
 _ZERO_TO_ZERO = (
-    *(nn.ReLU, nn.GELU, nn.Hardswish, nn.Flatten, nn.Dropout),
+    *(nn.ReLU, nn.SiLU, nn.GELU, nn.Hardswish, nn.Flatten, nn.Dropout),
     *(nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
 )
 

@@ -90,8 +90,29 @@ class ChannelScale(nn.Module):
         return x * self.weight.view(-1, 1, 1)
 
 
+class Whitening(nn.Conv2d):
+    """Convolution whose weights are not trained: windows of the image, in another basis.
+
+    At first each output is one number of the window, so none is lost.
+    """
+
+    def __init__(self, inputs: int, window: int, signs: int = 1) -> None:
+        filters = inputs * window**2
+        padding = window // 2 * (window % 2)
+        super().__init__(inputs, signs * filters, window, padding=padding, bias=False)
+        self.weight.requires_grad_(False)
+        self.set_filters(torch.eye(filters))
+
+    def set_filters(self, filters: torch.Tensor) -> None:
+        """Set the weights to rows (inputs * window^2, the same), for each sign in turn."""
+        signs = self.out_channels // len(filters)
+        signed = torch.cat([filters if i % 2 == 0 else -filters for i in range(signs)])
+        with torch.no_grad():
+            self.weight.copy_(signed.view_as(self.weight))
+
+
 CUSTOM_LAYERS: dict[str, type[nn.Module]] = {
     layer.__name__: layer
-    for layer in (Add, Multiply, Concat, ChannelSplit, ChannelNorm, ChannelScale)
+    for layer in (Add, Multiply, Concat, ChannelSplit, ChannelNorm, ChannelScale, Whitening)
 }
 """The classes by name, as :class:`optuna_de.cnn.architecture.layers.Call` spells them."""

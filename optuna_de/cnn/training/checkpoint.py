@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from optuna_de._files import reason, remove, warn_once, write_bytes
 
@@ -49,6 +50,14 @@ def save_checkpoint(path: Path, key: str, content: dict[str, Any]) -> bool:
         )
         return False
     return True
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Return 16 digits that tell the weights of a network from others."""
+    digest = hashlib.sha256()
+    for value in model.state_dict().values():
+        digest.update(value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def discard_checkpoint(path: Path) -> None:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from optuna_de.cnn.recipes import Recipe
+
 
 @dataclass(frozen=True, slots=True)
 class Targets:
@@ -49,6 +51,23 @@ def cross_entropy(
         for labels in (targets.labels, targets.others)
     )
     return torch.lerp(own, other, targets.share).mean()
+
+
+def distilled(loss: Tensor, logits: Tensor, answers: Tensor, recipe: Recipe) -> Tensor:
+    """Return the loss of a batch with a teacher (Hinton et al. 2015, section 2).
+
+    The divergence of the student's softened answers from the teacher's, times the square of the
+    temperature so that its gradient keeps its size, is weighed against the loss on labels.
+
+    Args:
+        loss: Mean loss on the labels.
+        logits: float32 (b, classes).
+        answers: The teacher's logits, float32 (b, classes).
+        recipe: Tells weight and temperature.
+    """
+    ours, theirs = (F.log_softmax(part / recipe.temperature, 1) for part in (logits, answers))
+    soft = F.kl_div(ours, theirs, reduction="batchmean", log_target=True)
+    return torch.lerp(loss, soft * recipe.temperature**2, recipe.distillation)
 
 
 def wrong_answers(logits: Tensor, targets: Targets) -> Tensor:

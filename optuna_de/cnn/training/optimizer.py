@@ -24,8 +24,10 @@ def initialise(model: nn.Module, seed: int) -> None:
     leaves = [m for m in model.modules() if not any(m.children())]
     last = max((i for i, m in enumerate(leaves) if isinstance(m, nn.Linear)), default=None)
     for i, (layer, following) in enumerate(zip(leaves, [*leaves[1:], None], strict=True)):
-        normed = isinstance(following, nn.modules.batchnorm._BatchNorm)
+        normed = isinstance(following, nn.modules.batchnorm._BatchNorm | nn.LayerNorm)
         if i == last or normed or not isinstance(layer, nn.Conv2d | nn.Linear):
+            continue
+        if not layer.weight.requires_grad:
             continue
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
         if layer.bias is not None:

@@ -18,6 +18,7 @@ from optuna_de.cnn.training.device import uses_bfloat16
 from optuna_de.cnn.training.feed import Feed, make_feed
 from optuna_de.cnn.training.memory import TrainingOutOfMemory, try_within_memory
 from optuna_de.cnn.training.optimizer import Optimizers, initialise, make_optimizer
+from optuna_de.cnn.training.whitening import whiten
 
 if TYPE_CHECKING:
     from optuna_de.cnn.data.dataset import ImageData
@@ -38,6 +39,7 @@ class TrainState:
         ema: Exponential moving averages of the model's floating-point tensors, or empty.
         bfloat16: Whether to compute in bfloat16 where torch's autocast finds it safe.
         class_weights: float32 (classes,), see :func:`class_weights`; None weighs all alike.
+        teacher: Maps the same images to logits, in evaluation mode; or None.
     """
 
     model: nn.Module
@@ -50,6 +52,7 @@ class TrainState:
     ema: tuple[Tensor, ...]
     bfloat16: bool
     class_weights: Tensor | None = None
+    teacher: nn.Module | None = None
 
     @property
     def images(self) -> augmentation.PaddedImages:
@@ -146,6 +149,7 @@ def _start(
 ) -> TrainState:
     if recipe.initialisation == "he":
         initialise(given, seed)
+    whiten(given, data)
     given.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     model = padded(given, data.image_shape[0]) if pad else given
     model.to(memory_format=torch.channels_last)

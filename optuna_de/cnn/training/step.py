@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from optuna_de.cnn.data import augmentation
 from optuna_de.cnn.training.device import autocast
-from optuna_de.cnn.training.loss import Targets, cross_entropy, wrong_answers
+from optuna_de.cnn.training.loss import Targets, cross_entropy, distilled, wrong_answers
 from optuna_de.cnn.training.memory import TrainingOutOfMemory, try_within_memory
 from optuna_de.cnn.training.state import TrainState
 
@@ -39,6 +39,10 @@ def train_step(state: TrainState, draws: Tensor, micro: int) -> None:
             logits = state.model(images)
         smoothing = state.recipe.label_smoothing
         loss = cross_entropy(logits.float(), targets, smoothing, state.class_weights)
+        if state.teacher is not None:
+            with torch.no_grad(), autocast(state.device, state.bfloat16):
+                answers = state.teacher(images)
+            loss = distilled(loss, logits.float(), answers.float(), state.recipe)
         (loss * (len(part) / len(draws))).backward()  # type: ignore[no-untyped-call]
         wrong = wrong_answers(logits.detach(), targets)
         sums += torch.stack([loss.detach() * len(part), wrong.to(sums.dtype)])

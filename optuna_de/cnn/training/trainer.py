@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,8 +20,9 @@ from torch import nn
 
 from optuna_de._checks import require
 from optuna_de.cnn.modules.channel_padding import padded
+from optuna_de.cnn.modules.stochastic_depth import stochastic_paths
 from optuna_de.cnn.recipes import Recipe
-from optuna_de.cnn.training.checkpoint import load_checkpoint, save_checkpoint
+from optuna_de.cnn.training.checkpoint import load_checkpoint, save_checkpoint, weights_digest
 from optuna_de.cnn.training.epochs import ChanceLevel, Epoch, EpochLoop
 from optuna_de.cnn.training.memory import micro_batch
 from optuna_de.cnn.training.state import (
@@ -77,6 +78,7 @@ def train(
     checkpoint: Path | None = None,
     stretched_from: Sequence[int] = (),
     pad_channels: bool | None = None,
+    teacher: nn.Module | None = None,
 ) -> TrainingResult:
     """Train a network on the training split and score it on the validation split.
 
@@ -105,6 +107,8 @@ def train(
             schedule is stretched from there on.
         pad_channels: Whether to compute with channels padded to multiples of eight, where that is
             exact; None is on CUDA only. Model and checkpoint stay without padding.
+        teacher: Maps the model's images to logits (b, classes), from which it learns, too, as the
+            recipe says (distillation); moved to the device.
 
     Returns:
         The error and the learning curve.
@@ -128,9 +132,14 @@ def train(
     with own_randomness(seed, place):
         computed = padded(model, data.image_shape[0]) if pad else model
         micro = micro_batch(computed.train(), data, recipe, batch, place)
-        keys = [_key(model, data, recipe, n, batch, seed) for n in (epochs, *stretched_from)]
+        lengths = (epochs, *stretched_from)
+        keys = [_key(model, data, recipe, n, batch, seed, teacher) for n in lengths]
+        state = make_train_state(model, data, recipe, place, seed, batch_size=batch, pad=pad)
+        if teacher is not None:
+            teacher.to(place, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+            state = replace(state, teacher=teacher)
         loop = EpochLoop(
-            make_train_state(model, data, recipe, place, seed, batch_size=batch, pad=pad),
+            state,
             data,
             epochs=epochs,
             batch_size=batch,
@@ -138,8 +147,9 @@ def train(
             seed=seed,
             on_step=on_step,
         )
-        status = _train_epochs(loop, epochs, scored, chance, on_epoch, checkpoint, keys)
-        publish_weights(loop.state)
+        with stochastic_paths(state.model, recipe.stochastic_depth):
+            status = _train_epochs(loop, epochs, scored, chance, on_epoch, checkpoint, keys)
+        publish_weights(state)
     return _result(status, loop, data.scored_by.chance(len(data.classes)))
 
 
@@ -195,8 +205,16 @@ def _result(status: Status, loop: EpochLoop, chance: float) -> TrainingResult:
 
 
 def _key(
-    model: nn.Module, data: ImageData, recipe: Recipe, epochs: int, batch: int, seed: int
+    model: nn.Module,
+    data: ImageData,
+    recipe: Recipe,
+    epochs: int,
+    batch: int,
+    seed: int,
+    teacher: nn.Module | None,
 ) -> str:
     """Return text that two trainings share only if one may resume from the other's checkpoint."""
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    return json.dumps([recipe.settings(), epochs, batch, seed, data.fingerprint, shapes])
+    taught = () if teacher is None else (weights_digest(teacher),)
+    about = [recipe.settings(), epochs, batch, seed, data.fingerprint, shapes]
+    return json.dumps([*about, *taught])

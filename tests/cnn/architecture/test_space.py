@@ -31,10 +31,12 @@ from optuna_de.cnn.architecture.units import (
     MaxPool,
     Mixer,
     NormConv,
+    Patch,
     Unit,
 )
 
-OPTIONAL: tuple[type[Unit], ...] = (Inverted, Mixer, Grouped, Dilated)
+AT_MOST = Limit(PARAMETERS, 5000)
+OPTIONAL: tuple[type[Unit], ...] = (Inverted, Mixer, Grouped, Dilated, Patch)
 SHAPES = [(3, 32, 32), (1, 8, 8), (1, 2, 2), (4, 17, 5), (2, 3, 64)]
 SPACES: dict[str, Callable[[tuple[int, int, int]], CNNSpace]] = {
     "seed": CNNSpace.seed,
@@ -208,3 +210,21 @@ def test_a_kind_that_no_trial_had_is_left_to_the_objective() -> None:
     assert CNNSpace(limits=(Limit(MACS, 1),)).accept(
         {"layers.length": 1, "layers.0.kind": "norm_conv"}
     )
+
+
+def test_a_stem_stands_before_every_body() -> None:
+    stem = parse("SILU-WH2-E8")
+    space = CNNSpace((3, 8, 8), 4, stem=stem, min_parameters=500, limits=(AT_MOST,))
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        params = space.initial(rng)
+        genome = space.decode(params)
+        assert genome[:3] == stem
+        assert space.encode(genome) == space.repair(params) == params
+        assert space.count_parameters(params) == count_parameters(genome, (3, 8, 8), 4)
+        assert genome == space.suggest(optuna.trial.FixedTrial(params))
+    assert 300 < space.count_parameters(space.initial(rng)) < 20_000
+    with pytest.raises(ValueError, match="does not begin with the stem SILU-WH2-E8"):
+        space.encode(parse("B8k3-MP-GAP"))
+    with pytest.raises(ValueError, match=r"The stem E4w4s4-E4w4s4 cannot stand before a body"):
+        CNNSpace((3, 8, 8), 4, stem=parse("E4w4s4x2"))

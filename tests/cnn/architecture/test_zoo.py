@@ -19,6 +19,8 @@ PARAMETERS = {
     "simpnet_300k": 300_288,
     "simpnet_600k": 600_062,
     "mobilenetv2_half": 700_490,  # torchvision's mobilenet_v2 at width 0.5
+    "tiniest": 97_530 - 128,
+    "airbench94": 1_972_490,
 }
 
 

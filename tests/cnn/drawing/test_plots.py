@@ -132,7 +132,7 @@ def test_no_two_blocks_overlap_and_all_lie_inside() -> None:
 def test_every_unit_has_a_colour_of_its_own_or_grey() -> None:
     colours = [u.colour for u in UNITS.values() if u.colour not in ("#999999", "#777777")]
     assert all(re.fullmatch(r"#[0-9A-F]{6}", colour) for colour in colours)
-    assert len(set(colours)) == len(colours) == 11
+    assert len(set(colours)) == len(colours) == 13
 
 
 def test_svg_is_xml_that_shows_each_column() -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from optuna_de.cnn.evaluation.final_training import run_final_training, score_fi
 from optuna_de.cnn.evaluation.results import final_result, read_result, write_result, write_weights
 from optuna_de.cnn.evaluation.training_job import TrainingJob
 from optuna_de.cnn.export.model_folder import load_model
+from optuna_de.cnn.export.teacher import Teacher, load_teacher
+from optuna_de.cnn.modules.tta import Averaged
+from optuna_de.cnn.recipes import get_recipe
 from optuna_de.cnn.training.evaluate import evaluate
 from tests.cnn.training.kit import job, jumpy
 
@@ -74,6 +78,46 @@ def test_the_saved_network_has_the_figures_of_the_card(tmp_path: Path, keep: boo
         "cores of",
     ):
         assert fact in card
+
+
+def test_the_card_tells_gain_and_cost_of_test_time_augmentation(tmp_path: Path) -> None:
+    training = job(recipe=get_recipe("fast"), tta="flips")
+    result = finish(training, tmp_path)
+    saved, figures = load_model(tmp_path), result["figures"]["last"]
+    split = training.data.validation
+    assert saved.tta == "flips"
+    plain, averaged = (
+        1 - evaluate(network, split, saved.mean, saved.std)[0]
+        for network in (saved.module, Averaged(saved.module, "flips"))
+    )
+    assert (figures["test accuracy"], figures["test accuracy with tta"]) == (plain, averaged)
+    card = (tmp_path / "model_card.md").read_text()
+    assert "(flips: 2 passes an image, so 2 times" in card
+    assert f"test accuracy is {averaged:.2%}, without {plain:.2%}" in card
+
+
+def test_a_student_learns_from_a_teacher_and_its_card_says_so(tmp_path: Path) -> None:
+    finish(job(), tmp_path / "teacher")
+    teacher = load_teacher(tmp_path / "teacher", job().data)
+    student = job("B4k3-MP-GAP", teacher=teacher)
+    result = finish(student, tmp_path / "student")
+    plain = finish(job("B4k3-MP-GAP"), tmp_path / "plain")
+    assert result["figures"]["last"]["test loss"] != plain["figures"]["last"]["test loss"]
+    card = (tmp_path / "student" / "model_card.md").read_text()
+    assert "from the answers of a teacher, B8k3-MP-C8k3-GAP with the weights" in card
+    images = torch.randn(3, 1, 8, 8)
+    ours = Teacher(teacher, (0.1,), (0.2,))(images)
+    expected = teacher.module((images * 0.2 + 0.1 - teacher.mean[0]) / teacher.std[0])
+    torch.testing.assert_close(ours, expected)
+    with pytest.raises(ValueError, match="tells 10 classes of images of"):
+        load_teacher(tmp_path / "teacher", replace(job().data, classes=tuple("abcdefghij")))
+
+
+def test_images_that_training_does_not_mirror_are_not_averaged() -> None:
+    with pytest.raises(ValueError, match="images of digits are not mirrored in training"):
+        job(tta="flips")
+    with pytest.raises(ValueError, match="'rotations', but must be one of none, flips"):
+        job(tta="rotations")
 
 
 def test_layers_are_those_of_the_network(tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ from optuna_de.cnn.architecture.genomes import Genome, parse
 from optuna_de.cnn.architecture.units import Unit
 from optuna_de.cnn.architecture.zoo import MODEL_1, MODEL_2, ZOO
 from optuna_de.cnn.modules.build import _module, build
-from optuna_de.cnn.modules.custom_layers import ChannelSplit, Concat
+from optuna_de.cnn.modules.custom_layers import ChannelNorm, ChannelSplit, Concat
 from tests.cnn.architecture.kit import random_genome
 
 TASKS = (((3, 32, 32), 10), ((1, 28, 28), 10), ((3, 33, 47), 4), ((1, 8, 8), 10), ((2, 2, 5), 2))
-EVERY_UNIT = "C7k3-MP-B8k1-S16k3-R16k5-R12k3-D9k7-AP-P10k3-G8k7-A8k3-I8k5s4-I12k3e1-M9-M9e2"
+EVERY_UNIT = "C7k3-MP-B8k1-S16k3-R16k5-R12k3-D9k7-AP-P10k3-G8k7-A8k3-I8k5s4-I12k3e1-M9-M9e2-E8w3s1"
 
 
 def meta(genome: Genome, image_shape: tuple[int, int, int], classes: int) -> nn.Sequential:
@@ -247,6 +247,43 @@ def test_a_mixer_filters_shares_of_the_channels_and_gates_their_mixture() -> Non
 def test_a_mixer_of_few_channels_has_fewer_shares(inputs: int) -> None:
     model = seeded("M5-GAP", (inputs, 9, 7))
     assert body(model, images(2, inputs, 9, 7)).shape == (2, 5, 9, 7)
+
+
+def test_patches_are_a_strided_convolution_without_activation() -> None:
+    x = images(2, 6, 9, 8)
+    model = seeded("E4w4s2g3-GAP", (6, 9, 8))  # gcd(3, 6, 4) = 1 group
+    expected = scale(F.conv2d(x, weights(model)[0], stride=2, padding=1))
+    assert expected.shape == (2, 4, 4, 4)
+    torch.testing.assert_close(body(model, x.clone()), expected)
+
+
+def test_a_whitening_unit_holds_every_number_of_a_window_in_both_signs() -> None:
+    x = images(2, 2, 9, 8)
+    model = seeded("GELU-WH2s2-GAP", (2, 9, 8))
+    windows = F.unfold(x, 2).view(2, 8, 8, 7)
+    torch.testing.assert_close(body(model, x.clone()), F.gelu(torch.cat([windows, -windows], 1)))
+    assert not next(model.parameters()).requires_grad
+    assert seeded("WH-B4k1-GAP", (2, 9, 8))[0](x).shape == (2, 18, 9, 8)
+
+
+@pytest.mark.parametrize(
+    ("switch", "kind"),
+    [("RELU", nn.ReLU), ("SILU", nn.SiLU), ("GELU", nn.GELU), ("HSWISH", nn.Hardswish)],
+)
+def test_a_switch_chooses_the_activations_behind_it(switch: str, kind: type[nn.Module]) -> None:
+    every = {nn.ReLU, nn.SiLU, nn.GELU, nn.Hardswish}
+    model = build(parse(f"B4k3-{switch}-R4k3-I8k3s2-M8-C3k3-FC5"), (3, 8, 8), 4)
+    found = [type(m) for m in model.modules() if type(m) in every]
+    assert found == [nn.ReLU, *[kind] * 8]
+    plain = parse("B4k3-R4k3-I8k3s2-M8-C3k3-FC5")
+    assert parameters(model) == count_parameters(plain, (3, 8, 8), 4)
+
+
+def test_a_switch_chooses_the_norms_behind_it_up_to_the_next() -> None:
+    model = build(parse("LN-B4k3-R5k3-BN-B6k3-M6-GAP"), (3, 8, 8), 4)
+    norms = [m for m in model.modules() if isinstance(m, ChannelNorm | nn.BatchNorm2d)]
+    assert [isinstance(m, ChannelNorm) for m in norms] == [True] * 4 + [False] * 2
+    assert len(model(images(2, 3, 8, 8))) == 2
 
 
 def test_images_are_left_as_they_were() -> None:

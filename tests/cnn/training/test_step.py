@@ -149,6 +149,26 @@ def test_a_mixed_step_learns_mixed_labels() -> None:
     torch.testing.assert_close(run.totals[0], loss.detach() * 64, rtol=1e-5, atol=1e-4)
 
 
+def test_a_step_with_a_teacher_learns_its_answers_too() -> None:
+    """Hinton et al. (2015): by hand, as the product of both temperatures' softmaxes."""
+    recipe = replace(PLAIN, distillation=0.7, temperature=3.0)
+    run, twin, teacher = run_of(recipe), network(dropout=0.0), network(seed=5).eval()
+    before = weights(teacher)
+    (draws,) = plans(run, 64, steps=1)
+    draws[:, 3] = 0
+    train_step(replace(run, teacher=teacher), draws, micro=64)
+    images = (digits().train.images[draws[:, 0]] / 255 - 0.3) / 0.35
+    labels, logits = digits().train.labels[draws[:, 0]], twin(images)
+    soft = (teacher(images) / 3).softmax(1).detach()
+    divergence = (soft * (soft.log() - (logits / 3).log_softmax(1))).sum(1).mean()
+    loss = 0.3 * F.cross_entropy(logits, labels) + 0.7 * 9 * divergence
+    loss.backward()
+    torch.optim.SGD(twin.parameters(), lr=0.05).step()
+    for ours, theirs in zip(weights(run.model), weights(twin), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+    assert equal(before, weights(teacher))
+
+
 @pytest.mark.parametrize("recipe", [PLAIN, FAST, MIXED])
 def test_static_step_equals_the_plain_step(recipe: Recipe) -> None:
     plain, static = run_of(recipe), run_of(recipe)

@@ -75,11 +75,9 @@ def count_file_bytes(
 
 
 def _bytes(cost: FileCost, layer: Primitive) -> int:
-    described = cost.layers.get(layer.name, 0)
+    described = cost.layers.get("Conv2d" if isinstance(layer, Conv2d) else layer.name, 0)
     if isinstance(layer, Conv2d | Linear):
-        biases = layer.outputs if isinstance(layer, Linear) or layer.bias else 0
-        numbers = (layer.parameters - biases) * cost.weight + layer.outputs * cost.output
-        return described + numbers
+        return described + layer.weights * cost.weight + layer.outputs * cost.output
     folded = isinstance(layer, BatchNorm2d)
     return described + (0 if folded else layer.parameters * cost.other)
 
