@@ -47,7 +47,7 @@ def refusal(*arguments: object) -> str:
 
 def start(*arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", MAIN, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize(("fmt", "start"), [("html", "<!doctype html>"), ("md", "# digits")])
@@ -134,7 +134,9 @@ def test_the_dashboard_says_where_it_is_and_what_exposing_it_means(url: str) -> 
             assert b"digits-modern" in answer.read()
         assert "no password" in meaning
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert errors == ""  # no warning of others
 
 
 def test_a_missing_folder_of_files_is_said(url: str, tmp_path: Path) -> None:

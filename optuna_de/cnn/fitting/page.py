@@ -72,7 +72,7 @@ def front_figure(models: Sequence[Shipped]) -> go.Figure:
             row=1,
             col=column,
         )
-        figure.update_xaxes(title=title, type="log", dtick="D2", row=1, col=column)
+        figure.update_xaxes(title=title, **style.log_axis(sizes), row=1, col=column)
     # A single point would be put in the middle of an axis that reaches below 0.
     most = 1.1 * max(model.test_error for model in ordered) or 0.01
     figure.update_yaxes(range=[0, most])

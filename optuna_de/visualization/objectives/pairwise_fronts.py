@@ -71,7 +71,7 @@ def figure(info: Info) -> go.Figure:
         result.update_xaxes(title=style.label(plane.x_name), **place)
         result.update_yaxes(title=style.label(plane.y_name), **place)
         if plane.x_log:
-            result.update_xaxes(type="log", **place)
+            result.update_xaxes(**style.log_axis([p.x for p in points]), **place)
     style.style(result, TITLE, legend_above=True)
     result.update_layout(height=max(450, 380 * rows))
     return result
