@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from optuna_de import _compat, open_storage
 from optuna_de.cli.report import dashboard, report
 from tests.cnn.report import kit as report_kit
+from tests.drills import POSIX
 
 APP = typer.Typer()
 APP.command()(report)
@@ -104,6 +105,7 @@ def test_figures_are_stored_for_the_dashboard(url: str, tmp_path: Path) -> None:
     assert any("optuna_de.front" in key for key in attrs), attrs.keys()
 
 
+@POSIX
 def test_watching_follows_the_study_until_interrupted(url: str, tmp_path: Path) -> None:
     path = tmp_path / "out.html"
     study = optuna.load_study(study_name="digits-modern", storage=open_storage(url))
@@ -123,6 +125,7 @@ def wait(is_so: Any) -> None:
         time.sleep(0.05)
 
 
+@POSIX
 def test_the_dashboard_says_where_it_is_and_what_exposing_it_means(url: str) -> None:
     pytest.importorskip("optuna_dashboard", reason="optuna-dashboard is not installed.")
     with start("dashboard", "--storage", url, "--port", 0) as process:
