@@ -13,6 +13,7 @@ from benchmarks.sampler import (
     ablation,
     bbob,
     bbob_peers,
+    cold_before,
     cold_start,
     constrained,
     continuous,
@@ -65,6 +66,10 @@ SECTIONS: page.Sections = {
     "overhead": (
         "Overhead of one trial of ten numbers",
         lambda head, rows: overhead.table(rows),
+    ),
+    "cold_before": (
+        "First ask of a new process, before and after",
+        lambda head, rows: cold_before.table(rows),
     ),
     "cold_start": ("First ask of a new process", lambda head, rows: cold_start.table(rows)),
 }

@@ -25,6 +25,7 @@ NEAR = 60  # trials that the model is fitted to; with more parameters it has no 
 RECENT = 400  # trials among which these are looked for
 REFERENCE = 1.1  # of the hypervolume; 0 and 1 are the front's ends
 NUGGET = 1e-8
+LARGEST = 1e150  # losses and constraints are cut there, so that no difference overflows
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ class Known:
 
     Args:
         place: Shape ``(d,)``.
-        values: Its losses, minimised, then its constraints, feasible where 0 or less; finite,
-            shape ``(m + c,)``.
+        values: Its losses, minimised, then its constraints, feasible where 0 or less; between
+            -``LARGEST`` and ``LARGEST``, shape ``(m + c,)``.
         objectives: The number m of losses.
     """
 
@@ -103,7 +104,7 @@ def interpolate(places: Array, values: Array, wanted: Array) -> Array:
     linear = d <= NEAR
     k = 1 + d * linear
     low, span = values.min(axis=0), np.ptp(values, axis=0)
-    span = np.where(span > 0, span, 1.0)
+    span = np.where(span > 1 / LARGEST, span, 1.0)
     system, right = np.zeros((n + k, n + k)), np.zeros((n + k, len(span)))
     system[:n, :n] = _basis(places, places, linear)
     system[:n, n], system[n, :n] = 1.0, 1.0
@@ -165,7 +166,7 @@ def expected_gains(front: Array, losses: Array) -> Array:
     far a child is from being dominated.
     """
     low, span = front.min(axis=0), np.ptp(front, axis=0)
-    span = np.where(span > 0, span, 1.0)
+    span = np.where(span > 1 / LARGEST, span, 1.0)
     front, losses = (front - low) / span, (losses - low) / span
     m = front.shape[1]
     if m == 1:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from optuna_de.evolution.front_model import (
+    LARGEST,
     RECENT,
     Array,
     Known,
@@ -97,7 +98,7 @@ def _as_known(history: History, space: NumericSpace, trial: Finished) -> Known |
     values = np.array([*trial.losses, *history.constraints(trial.number)], dtype=float)
     if not np.isfinite(values).all():
         return None
-    return Known(space.point(params), values, len(trial.losses))
+    return Known(space.point(params), np.clip(values, -LARGEST, LARGEST), len(trial.losses))
 
 
 def _running(history: History, space: NumericSpace) -> Array:
