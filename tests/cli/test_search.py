@@ -120,7 +120,7 @@ BAD = {
     "no batch": (["--batch", "-1"], "batch_size must be at least 1"),
     "no parameters": (["--max-parameters", "0"], "max_parameters must be at least 1"),
     "unknown objective": (["--objectives", "error,speed"], "no price 'speed'"),
-    "no error": (["--objectives", "parameters"], "must be error and one or more"),
+    "no error": (["--objectives", "parameters"], "and one or more different prices of"),
     "weights of two": (["--objectives", "error,macs,parameters", "--weights", "1,1"], "must be 3"),
     "no limit": (["--limit", "parameters=5"], "must read like parameters<=500k"),
     "unknown limit": (["--limit", "speed<=5"], "on no known price"),
