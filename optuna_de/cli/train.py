@@ -13,7 +13,16 @@ import typer
 
 from optuna_de._files import reason, warn_once
 from optuna_de.cli.console import say
-from optuna_de.cli.options import DATA, Opt, ResultFolder, Storage, TrainingOptions, Tta, spread
+from optuna_de.cli.options import (
+    BUDGET,
+    DATA,
+    Opt,
+    ResultFolder,
+    Storage,
+    TrainingOptions,
+    Tta,
+    spread,
+)
 from optuna_de.cli.progress.training_progress import OnEpoch, training_progress
 from optuna_de.cnn.architecture.cost import count_parameters
 from optuna_de.cnn.architecture.genomes import render
@@ -58,6 +67,14 @@ def train(
             help="Keep the validation split out of training and let it choose the best epoch.",
         ),
     ] = False,
+    quantize_aware: Annotated[
+        bool,
+        Opt(
+            "--quantize-aware",
+            rich_help_panel=BUDGET,
+            help="Add a fifth as many epochs with weights and activations rounded to int8.",
+        ),
+    ] = False,
     seed: Annotated[int, Opt(help="Seed of weights, order and augmentation.")] = 0,
     tta: Tta = None,
     teacher: Annotated[
@@ -89,6 +106,7 @@ def train(
         keep_validation=keep_validation,
         tta=tta or "none",
         teacher=load_teacher(teacher, candidates.data) if teacher else None,
+        quantize_aware=quantize_aware,
     )
     raise typer.Exit(run_training(job, candidates.choice, network, out))
 
@@ -134,7 +152,7 @@ def run_training(
 
 def _progress(job: TrainingJob) -> AbstractContextManager[OnEpoch]:
     score = job.data.scored_by.score
-    return training_progress(job.epochs, "", job.keep_validation, score)
+    return training_progress(job.total_epochs, "", job.keep_validation, score)
 
 
 def _write(result: dict[str, Any], folder: Path) -> int:
@@ -155,13 +173,17 @@ def _announce(job: TrainingJob, folder: Path) -> None:
         f"Training {render(job.genome)} ({count_parameters(job.genome, shape, classes):,} "
         f"parameters) on {job.data.name}, "
         f"{apart if job.keep_validation else f'{train + held:,} images'}: "
-        f"{job.epochs} epochs of recipe {job.recipe.name}, into {folder}."
+        f"{job.epochs} epochs of recipe {job.recipe.name}{_rounded(job)}, into {folder}."
     )
     if job.stretched_from:
         say(
             f"It goes on from a training of {job.stretched_from[-1]} epochs: the schedule is "
             f"stretched to {job.epochs}, which is not the same as {job.epochs} from the start."
         )
+
+
+def _rounded(job: TrainingJob) -> str:
+    return f" and {job.tuning.epochs} with int8 rounding" if job.quantize_aware else ""
 
 
 def _print(result: dict[str, Any], folder: Path) -> None:

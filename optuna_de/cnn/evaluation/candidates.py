@@ -136,6 +136,7 @@ class Candidates:
         keep_validation: bool = False,
         tta: str = "none",
         teacher: TrainedModel | None = None,
+        quantize_aware: bool = False,
     ) -> TrainingJob:
         """Describe the training of a network.
 
@@ -150,6 +151,7 @@ class Candidates:
             keep_validation: Whether the validation split chooses an epoch.
             tta: Test-time augmentation of the trained network.
             teacher: Trained model from which it learns, too.
+            quantize_aware: Whether it ends with weights and activations rounded to int8.
 
         Raises:
             ValueError: If a name or number is out of range, or the network does not fit.
@@ -170,6 +172,7 @@ class Candidates:
             objectives=network.objectives,
             tta=tta,
             teacher=teacher,
+            quantize_aware=quantize_aware,
         )
 
     def _recipe(self) -> str:

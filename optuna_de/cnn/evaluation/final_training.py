@@ -22,6 +22,7 @@ from optuna_de.cnn.data.dataset import ImageData, Split, moments
 from optuna_de.cnn.data.store.mapped_images import joined
 from optuna_de.cnn.evaluation.training_job import TrainingJob
 from optuna_de.cnn.export.teacher import Teacher
+from optuna_de.cnn.modules.fake_quantization import fake_quantized
 from optuna_de.cnn.modules.tta import Averaged
 from optuna_de.cnn.training.checkpoint import load_checkpoint, save_checkpoint
 from optuna_de.cnn.training.epochs import Epoch
@@ -32,6 +33,7 @@ from optuna_de.cnn.training.trainer import TrainingResult, train
 StateDict = dict[str, Tensor]
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"
+TUNED = "checkpoint-int8.pt"
 _SAMPLE = 1000  # training images that are also scored without augmentation, after every epoch
 _TEST_BATCHES = (256, 64, 16, 4, 1)
 
@@ -108,6 +110,35 @@ def run_final_training(
         on_epoch(epoch)
         return False
 
+    def told(epoch: Epoch) -> bool:
+        on_epoch(epoch)
+        return False
+
+    every = told if job.quantize_aware else after
+    result = _train(job, module, data, folder / CHECKPOINT, every, on_step)
+    candidates = result.epochs
+    if job.quantize_aware:
+        result = _tune(job, module, data, folder / TUNED, result, after, on_step)
+        candidates = result.epochs[job.epochs :]
+    chosen = None if best is None else best.weights(candidates)
+    return FinalWeights(result, data.mean, data.std, copy_state(module), chosen)
+
+
+def _train(
+    job: TrainingJob,
+    module: nn.Module,
+    data: ImageData,
+    checkpoint: Path,
+    on_epoch: Callable[[Epoch], bool],
+    on_step: Callable[[], None],
+    *,
+    pad_channels: bool | None = None,
+) -> TrainingResult:
+    """Train one part of a final training.
+
+    Raises:
+        TrainingFailedError: If training diverged or does not fit into memory.
+    """
     try:
         result = train(
             module,
@@ -117,9 +148,10 @@ def run_final_training(
             batch_size=job.batch_size,
             seed=job.seed,
             device=job.device,
-            on_epoch=after,
+            on_epoch=on_epoch,
             on_step=on_step,
-            checkpoint=folder / CHECKPOINT,
+            checkpoint=checkpoint,
+            pad_channels=pad_channels,
             stretched_from=job.stretched_from,
             teacher=Teacher(job.teacher, data.mean, data.std) if job.teacher else None,
         )
@@ -130,8 +162,35 @@ def run_final_training(
             f"Training diverged in epoch {len(result.epochs)} (the loss is not finite). Choose "
             "another recipe, batch size or seed, and another --out."
         )
-    chosen = None if best is None else best.weights(result.epochs)
-    return FinalWeights(result, data.mean, data.std, copy_state(module), chosen)
+    return result
+
+
+def _tune(
+    job: TrainingJob,
+    module: nn.Module,
+    data: ImageData,
+    checkpoint: Path,
+    before: TrainingResult,
+    on_epoch: Callable[[Epoch], bool],
+    on_step: Callable[[], None],
+) -> TrainingResult:
+    """Train on with weights and activations rounded to int8; return the result of both parts."""
+
+    def later(epoch: Epoch) -> Epoch:
+        return replace(epoch, number=epoch.number + job.epochs)
+
+    with fake_quantized(module):
+        tuned = _train(
+            *(job.tuning, module, data, checkpoint),
+            lambda epoch: on_epoch(later(epoch)),
+            on_step,
+            pad_channels=False,  # a padded copy would not be rounded
+        )
+    return replace(
+        tuned,
+        epochs=(*before.epochs, *map(later, tuned.epochs)),
+        seconds=before.seconds + tuned.seconds,
+    )
 
 
 def score_final_training(job: TrainingJob, weights: FinalWeights, test: Split) -> dict[str, Any]:
@@ -224,8 +283,7 @@ class BestEpoch:
         Raises:
             ValueError: If its weights are lost.
         """
-        errors = [epoch.validation_error for epoch in epochs]
-        number = 1 + min(range(len(errors)), key=lambda i: (errors[i], i))
+        number = min((epoch.validation_error, epoch.number) for epoch in epochs)[1]
         if self._kept is None or self._kept["epoch"] != number:
             raise ValueError(f"{self._path} lacks epoch {number}; train again in another --out.")
         return number, self._kept["state"]

@@ -55,8 +55,8 @@ class Int8Export:
         if exact - rough <= MOST_LOST:
             return ""
         return (
-            f"The int8 file loses {100 * (exact - rough):.1f} points of {name} accuracy; keep the "
-            "float32 file, or export another network of the front."
+            f"The int8 file loses {100 * (exact - rough):.1f} points of {name} accuracy; train it "
+            "with --quantize-aware, keep the float32 file, or export another network of the front."
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from optuna_de._markdown import escape, table
 from optuna_de._text import duration, number_text, times
 from optuna_de.cnn.evaluation.confusion import confusion_table
-from optuna_de.cnn.evaluation.training_job import STRETCHED
+from optuna_de.cnn.evaluation.training_job import ROUNDED, STRETCHED
 from optuna_de.cnn.modules.tta import TTA
 from optuna_de.cnn.study.objectives import objective_text
 
@@ -18,7 +18,7 @@ _NAMED = ("name", "version", "batch_size", "epochs")
 def model_card(result: dict[str, Any]) -> str:
     """Return the model card of a result in Markdown."""
     setup, shipped = result["setup"], result["figures"][result["shipped"]]
-    went_on = [name for name in (STRETCHED,) if name in setup]
+    extra = [name for name in (STRETCHED, ROUNDED) if name in setup]
     parts = [
         *_results(result, shipped),
         "## Data",
@@ -32,9 +32,7 @@ def model_card(result: dict[str, Any]) -> str:
         f"{_trained_on(setup)} images trained the network; the test split was opened "
         f"{_openings(setup)}",
         "## Training",
-        _list(
-            {"recipe": _recipe(setup), **_pick(setup, "epochs", *went_on, "batch size", "seed")}
-        ),
+        _list({"recipe": _recipe(setup), **_pick(setup, "epochs", *extra, "batch size", "seed")}),
         _list({k: v for k, v in setup["recipe"].items() if k not in _NAMED}),
         *_taught(setup),
         "## Network",

@@ -27,7 +27,7 @@ from optuna_de.cnn.architecture.cost import count_macs, count_parameters
 from optuna_de.cnn.architecture.layer_table import layer_csv
 from optuna_de.cnn.drawing.plots import draw_svg
 from optuna_de.cnn.evaluation.confusion import MOST_DRAWN, MOST_KEPT, class_errors, draw_confusion
-from optuna_de.cnn.evaluation.final_training import BEST, CHECKPOINT, FinalWeights
+from optuna_de.cnn.evaluation.final_training import BEST, CHECKPOINT, TUNED, FinalWeights
 from optuna_de.cnn.evaluation.learning_curve import write_curves
 from optuna_de.cnn.evaluation.model_card import model_card
 from optuna_de.cnn.evaluation.training_job import STRETCHED, TrainingJob
@@ -142,7 +142,7 @@ def write_result(result: dict[str, Any], folder: Path, *, goes_on: bool = False)
     if counts and len(classes) <= MOST_DRAWN:
         write_side_text(folder / "confusion.svg", draw_confusion(counts, classes))
     _write_json(folder / RESULT, result)
-    for name in () if goes_on else (CHECKPOINT, BEST):
+    for name in () if goes_on else (CHECKPOINT, TUNED, BEST):
         discard_checkpoint(folder / name)
 
 

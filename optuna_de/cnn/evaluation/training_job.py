@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -20,6 +20,8 @@ from optuna_de.cnn.modules.tta import check_tta
 from optuna_de.cnn.recipes import Recipe
 from optuna_de.cnn.training.device import uses_bfloat16
 
+ROUNDED = "quantize-aware epochs"
+"""Entry of a setup: the epochs behind the others in which numbers were rounded to int8."""
 STRETCHED = "stretched from epochs"
 """Entry of a setup: what a training that went on was planned for before."""
 
@@ -45,6 +47,8 @@ class TrainingJob:
         tta: Test-time augmentation of the trained network, see :mod:`optuna_de.cnn.modules.tta`.
             The test split is scored with and without.
         teacher: Trained model from which it learns, too (distillation); or None.
+        quantize_aware: Whether a fifth as many epochs follow in which weights and activations
+            are rounded to int8, see :attr:`tuning`.
 
     Raises:
         ValueError: If a number is out of range, the network does not fit the images, or a name
@@ -65,6 +69,7 @@ class TrainingJob:
     objectives: Mapping[str, float] = field(default_factory=dict)
     tta: str = "none"
     teacher: TrainedModel | None = None
+    quantize_aware: bool = False
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -106,10 +111,33 @@ class TrainingJob:
         }
         if self.stretched_from:
             setup[STRETCHED] = self.stretched_from
+        if self.quantize_aware:
+            setup[ROUNDED] = self.tuning.epochs
         metric = {} if self.data.metric == "error" else {"metric": self.data.metric}
         values = {"objectives": dict(self.objectives)} if self.objectives else {}
         taught = {"teacher": described_teacher(self.teacher)} if self.teacher else {}
         return dict(json.loads(json.dumps({**setup, **metric, **values, **taught})))
+
+    @property
+    def tuning(self) -> TrainingJob:
+        """The quantize-aware part: a tenth of the rates, in float32, from the trained weights."""
+        tenth = {
+            name: getattr(self.recipe, name) / 10 for name in ("learning_rate", "matrix_rate")
+        }
+        recipe = replace(
+            self.recipe,
+            name=f"{self.recipe.name}, int8",
+            initialisation="torch",
+            precision="float32",
+            **tenth,
+        )
+        epochs = -(-self.epochs // 5)
+        return replace(self, recipe=recipe, epochs=epochs, stretched_from=(), quantize_aware=False)
+
+    @property
+    def total_epochs(self) -> int:
+        """Epochs of all parts."""
+        return self.epochs + (self.tuning.epochs if self.quantize_aware else 0)
 
     def network(self) -> nn.Sequential:
         """Build the network with the weights that the seed gives."""

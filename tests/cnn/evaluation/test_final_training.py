@@ -52,11 +52,13 @@ def test_training_takes_train_and_validation_together() -> None:
     assert len(join_splits(digits(100, 1500)).validation.labels) == 750
 
 
-@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize(("keep", "aware"), [(False, False), (True, False), (True, True)])
 def test_one_stopped_after_every_epoch_ends_as_one_never_stopped(
-    tmp_path: Path, keep: bool
+    tmp_path: Path, keep: bool, aware: bool
 ) -> None:
-    training = job("B8k3-MP-C8k3-GAP-FC16", epochs=4, keep_validation=keep)
+    text, epochs = "B8k3-MP-C8k3-GAP-FC16", 3 if aware else 4
+    training = job(text, epochs=epochs, keep_validation=keep, quantize_aware=aware)
+    assert training.total_epochs == 4
     for name in ("whole", "pieces"):
         (tmp_path / name).mkdir()
     whole = run_final_training(training, tmp_path / "whole")
@@ -76,6 +78,21 @@ def test_one_stopped_after_every_epoch_ends_as_one_never_stopped(
     assert content(pieces) == content(whole)
     assert seen == [3, 4]
     assert (whole.best is not None) == keep
+
+
+def test_quantize_aware_epochs_follow_and_only_they_may_be_kept(tmp_path: Path) -> None:
+    training = job(epochs=2, keep_validation=True)
+    before = run_final_training(training, tmp_path / "plain")
+    aware = replace(training, quantize_aware=True)
+    after = run_final_training(aware, tmp_path / "aware")
+    assert [e.number for e in after.result.epochs] == [1, 2, 3]
+    assert [e.train_loss for e in after.result.epochs[:2]] == [
+        e.train_loss for e in before.result.epochs
+    ]
+    assert after.best is not None
+    assert after.best[0] == 3
+    assert aware.setup()["quantize-aware epochs"] == 1
+    assert "quantize-aware epochs" not in training.setup()
 
 
 def test_a_kept_validation_split_is_not_trained_on(tmp_path: Path) -> None:
