@@ -3,11 +3,9 @@
 Run ``python -m benchmarks.devices.price_errors``. Each network, of every kind of unit, is exported
 with random weights by torch's older exporter, which is quick, and run by onnxruntime under its
 profiler. The memory is compared with the tensors alive in that run. The first ``--sizes`` networks
-are also exported as the package does, and quantised. Rows hold what was measured, so the page
-judges the prices as they are now. They are kept, so it goes on after a stop.
-
-The costs of files are fitted to another draw: ``--seed 1 --out file-costs --networks 40``, then
-``python -m benchmarks.devices.file_costs``.
+are also exported as the package does, and quantised; ``--seed 1 --sizes 80 --out
+price-errors-files`` did that for another draw. Rows hold what was measured, so the page judges
+the prices as they are now. They are kept, so it goes on after a stop.
 """
 
 from __future__ import annotations

@@ -73,7 +73,8 @@ def export(
         _print_int8(export_int8(model, path, choice))
         return
     images = None if check else _own_images(model, choice)
-    for name in FORMATS if fmt == "all" else (fmt,):
+    every = [name for name, form in FORMATS.items() if form.extra == "export" or form.installed]
+    for name in every if fmt == "all" else (fmt,):
         bare = (out is None or fmt == "all") and name in FORMATS
         path = stem.with_name(stem.name + FORMATS[name].suffix) if bare else stem
         _print(export_model(model, name, path, check=check, images=images, tta=tta))

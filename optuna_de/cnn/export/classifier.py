@@ -103,8 +103,8 @@ class OpenModel:
     logits: LogitsFunction
 
 
-def require_modules(*modules: str) -> None:
-    """Check that modules of the extra ``export`` are installed.
+def require_modules(*modules: str, extra: str = "export") -> None:
+    """Check that modules of an extra are installed.
 
     Raises:
         ValueError: If one is missing.
@@ -114,7 +114,7 @@ def require_modules(*modules: str) -> None:
             import_module(module)
         except ModuleNotFoundError as error:
             raise ValueError(
-                f'{error.name} is missing; install the package as "optuna-de[export]".'
+                f'{error.name} is missing; install the package as "optuna-de[{extra}]".'
             ) from None
 
 

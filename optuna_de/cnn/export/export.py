@@ -114,7 +114,7 @@ def _check_target(fmt: str, out: Path, folder: Path) -> None:
     if fmt not in FORMATS:
         raise ValueError(f"There is no format {fmt!r}; choose from {', '.join(FORMATS)}.")
     form = FORMATS[fmt]
-    require_modules(*form.modules)
+    require_modules(*form.modules, extra=form.extra)
     if out.suffix != form.suffix:
         raise ValueError(f"{out} must end in {form.suffix} for the format {fmt}.")
     if not out.parent.is_dir() or out.is_dir():

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from optuna_de.cnn.export.classifier import (
     require_modules,
 )
 from optuna_de.cnn.export.model_folder import TrainedModel, load_model
+from optuna_de.cnn.export.tflite import MODULES, open_tflite, write_tflite
 
 _MOST_BYTES = 2**31 - 2**24  # protobuf's limit of 2 GiB, less room for the graph
 
@@ -111,10 +113,12 @@ class ExportFormat:
     Args:
         suffix: Suffix of the file, with its dot.
         write: Writes a network to a file, opens that again and returns its logits.
-        modules: Modules of the extra ``export`` that it needs.
+        modules: Modules of the extra that it needs.
         open: Opens a file for :func:`open_model`; None if a file alone is no classifier.
         weights: Whether a ``.pt`` with the weights is written, too.
         code: Whether opening can run code from the file, so that its author must be trusted.
+        extra: The package's extra that holds the modules; "all" leaves out formats of others that
+            are not installed.
     """
 
     suffix: str
@@ -123,6 +127,12 @@ class ExportFormat:
     open: Callable[[Path], OpenModel] | None = None
     weights: bool = False
     code: bool = False
+    extra: str = "export"
+
+    @property
+    def installed(self) -> bool:
+        """Whether its modules can be found."""
+        return all(find_spec(module) is not None for module in self.modules)
 
 
 def _open_onnx(path: Path) -> OpenModel:
@@ -198,6 +208,7 @@ FORMATS = {
     "torch-export": ExportFormat(".pt2", _write_torch_export, open=_open_torch_export, code=True),
     "onnx": ExportFormat(".onnx", _write_onnx, ("onnx", "onnxscript", "onnxruntime"), _open_onnx),
     "python": ExportFormat(".py", _write_python, weights=True),
+    "tflite": ExportFormat(".tflite", write_tflite, MODULES, open_tflite, extra="tflite"),
 }
 """Export formats by name; a new format is a row."""
 _OPENABLE = {form.suffix: form for form in FORMATS.values() if form.open is not None}
