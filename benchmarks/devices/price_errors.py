@@ -65,7 +65,7 @@ def computed(genome: Genome, shape: ImageShape = SHAPE) -> dict[str, int]:
 def table(head: Row, rows: Sequence[Row]) -> str:
     """Return the relative errors of each price."""
     lines, prices = [], [computed(parse(row["network"])) for row in rows]
-    for name in NAMES:
+    for name in (name for name in NAMES if any(name in row for row in rows)):
         pairs = [(p[name], row[name]) for p, row in zip(prices, rows, strict=True) if name in row]
         errors = np.array([price / real - 1 for price, real in pairs])
         size = np.abs(errors)

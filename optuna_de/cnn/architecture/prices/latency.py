@@ -37,6 +37,7 @@ from optuna_de.cnn.architecture.units import Unit
 FORMAT = "optuna_de latency table 1"
 _LEAST = 20  # measurements of a table
 _FREE = ("Dropout", "Flatten")
+_BLOCK = 8  # channels of a group from which runtimes compute in blocks, several times as fast
 
 
 class MeasurementError(RuntimeError):
@@ -167,7 +168,10 @@ def _kind(layer: Primitive) -> str:
         return layer.name
     if layer.groups == 1:
         return "pointwise convolution" if layer.kernel == 1 else "convolution"
-    return "depthwise convolution" if layer.groups == layer.inputs else "grouped convolution"
+    if layer.groups == layer.inputs:
+        return "depthwise convolution"
+    whole = all(count // layer.groups % _BLOCK == 0 for count in (layer.inputs, layer.outputs))
+    return f"grouped convolution{', blocks' if whole else ''}"
 
 
 def _work(layer: Primitive, before: Shape) -> tuple[float, ...]:
