@@ -42,7 +42,8 @@ def rounded_activations(values: Tensor) -> Tensor:
 
 def _convolution(layer: nn.Conv2d, images: Tensor) -> Tensor:
     images, weights = rounded_activations(images), rounded_weights(layer.weight)
-    return layer._conv_forward(images, weights, layer.bias)
+    maps: Tensor = layer._conv_forward(images, weights, layer.bias)
+    return maps
 
 
 def _linear(layer: nn.Linear, features: Tensor) -> Tensor:
