@@ -190,6 +190,17 @@ def test_what_is_odd_is_left_out_and_told(tmp_path: Path) -> None:
     assert "; 5 other files ignored ('Thumbs.db', '__MACOSX', " in data.summary
 
 
+def test_folders_inside_a_class_and_rare_endings_count(tmp_path: Path) -> None:
+    folder = layout(tmp_path, "train")
+    inner = folder / "train/ant/2024/may"
+    inner.mkdir(parents=True)
+    for ending, form in ((".jpe", "JPEG"), (".jfif", "JPEG"), (".PNG", "PNG")):
+        Image.new("RGB", (6, 4), "red").save(inner / f"x{ending}", form)
+    data = load_data(folder)
+    assert len(data.train.labels) + len(data.validation.labels) == 18  # of 23, 5 for the test
+    assert "3 of 23 images have one colour only ('" in data.summary
+
+
 def test_a_flat_test_folder_has_no_labels(tmp_path: Path) -> None:
     folder = layout(tmp_path, "train")
     good = load_data(folder).fingerprint
