@@ -52,7 +52,7 @@ def row(text: str, choice: DataChoice, epochs: int, *, aware: bool) -> Row:
         folder = Path(place, "model")
         folder.mkdir()
         weights = run_final_training(job, folder)
-        write_weights(job, weights, folder, "cdn")
+        write_weights(job, weights, folder)
         figures = score_final_training(job, weights, choice.load_test())
         result = final_result(job, weights, figures)
         write_result(result, folder)
