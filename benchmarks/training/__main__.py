@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.common import page
 from benchmarks.training import (
     accuracy_table,
+    depthwise,
     drawn,
     precision,
     recipe_versions,
@@ -15,6 +16,7 @@ from benchmarks.training import (
 SECTIONS: page.Sections = {
     "throughput": ("Images per second of training", throughput_tables.tables),
     "drawn": ("The step of networks that a search draws", drawn.table),
+    "depthwise": ("Separable units in bfloat16", depthwise.table),
     "recipe_versions": ("Recipe `fast`: version 2 against version 1", recipe_versions.table),
     "tune_recipe": ("Recipes found by a search", tune_recipe.table),
     "precision": (

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MethodType
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor, nn
 
 from optuna_de._allocator import give_back_memory
 from optuna_de._machine import machine_memory
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from optuna_de.cnn.recipes import Precision
 
 _LEAST_PIXELS = 256  # of an image, for bfloat16 on a CPU
+_SLOW_KERNEL = 5  # of a depthwise convolution, in bfloat16 on a CPU
 
 
 def device_memory(device: torch.device) -> tuple[int, int] | None:
@@ -86,6 +89,33 @@ def _cpu_has_bfloat16() -> bool:
     """Ask torch; if it cannot tell, the answer is no."""
     known: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+
+
+def depthwise_in_float32(model: nn.Module, least: int = _SLOW_KERNEL) -> None:
+    """Let a network compute depthwise convolutions of large kernels in float32 under autocast.
+
+    In bfloat16 a CPU takes up to 1.7 times as long for a unit with one (``benchmarks/training``).
+    :func:`depthwise_as_it_was` undoes it.
+
+    Args:
+        model: Changed in place; its weights keep their names.
+        least: Smallest kernel.
+    """
+    for layer in (m for m in model.modules() if isinstance(m, nn.Conv2d)):
+        if 1 < layer.groups == layer.out_channels and layer.kernel_size[0] >= least:
+            layer.forward = MethodType(_in_float32, layer)  # type: ignore[method-assign]
+
+
+def depthwise_as_it_was(model: nn.Module) -> None:
+    """Undo :func:`depthwise_in_float32`."""
+    for layer in model.modules():
+        vars(layer).pop("forward", None)
+
+
+def _in_float32(layer: nn.Conv2d, images: Tensor) -> Tensor:
+    with torch.autocast(images.device.type, enabled=False):
+        full = layer._conv_forward(images.float(), layer.weight, layer.bias)
+    return full.to(images.dtype)
 
 
 def autocast(device: torch.device, bfloat16: bool) -> torch.autocast:

@@ -14,7 +14,11 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from optuna_de.cnn.data import augmentation
 from optuna_de.cnn.modules.channel_padding import block, copy_back, padded
 from optuna_de.cnn.recipes import Recipe
-from optuna_de.cnn.training.device import uses_bfloat16
+from optuna_de.cnn.training.device import (
+    depthwise_as_it_was,
+    depthwise_in_float32,
+    uses_bfloat16,
+)
 from optuna_de.cnn.training.feed import Feed, make_feed
 from optuna_de.cnn.training.memory import TrainingOutOfMemory, try_within_memory
 from optuna_de.cnn.training.optimizer import Optimizers, initialise, make_optimizer
@@ -153,6 +157,9 @@ def _start(
     given.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     model = padded(given, data.image_shape[0]) if pad else given
     model.to(memory_format=torch.channels_last)
+    bfloat16 = uses_bfloat16(recipe.precision, device, data.image_shape)
+    if bfloat16 and device.type == "cpu":
+        depthwise_in_float32(model)
     split = data.train
     side = (split.images.shape[2], split.images.shape[3])
     ema = (t.detach().clone() for t in float_tensors(model)) if recipe.ema is not None else ()
@@ -165,7 +172,7 @@ def _start(
         normalise=augmentation.normaliser(data.mean, data.std, side, device),
         totals=torch.zeros(2, device=device),
         ema=tuple(ema),
-        bfloat16=uses_bfloat16(recipe.precision, device, data.image_shape),
+        bfloat16=bfloat16,
         class_weights=class_weights(split.labels.to(device), len(data.classes), recipe),
     )
 
@@ -218,7 +225,8 @@ def weights_published(state: TrainState) -> Iterator[None]:
 
 
 def publish_weights(state: TrainState) -> None:
-    """Put the weights that are scored into the caller's network."""
+    """Put the weights that are scored into the caller's network, which computes as it did."""
+    depthwise_as_it_was(state.model)
     if state.ema:
         _assign(state.model, state.ema)
     if state.given is not state.model:

@@ -7,10 +7,17 @@ import pytest
 import torch
 from torch import nn
 
+from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.data.dataset import ImageData, Split
+from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.recipes import Precision, get_recipe
 from optuna_de.cnn.training import Epoch
-from optuna_de.cnn.training.device import uses_bfloat16
+from optuna_de.cnn.training.device import (
+    autocast,
+    depthwise_as_it_was,
+    depthwise_in_float32,
+    uses_bfloat16,
+)
 from optuna_de.cnn.training.evaluate import evaluate
 from optuna_de.cnn.training.trainer import TrainingResult, train
 from tests.cnn.kit import digits, equal, weights
@@ -48,6 +55,23 @@ def network(seed: int = 0) -> nn.Sequential:
             nn.Flatten(),
             nn.Linear(128, 10),
         )
+
+
+def test_wide_depthwise_kernels_are_computed_in_float32() -> None:
+    torch.manual_seed(0)
+    model = build(parse("D8k5-D8k3-GAP"), (1, 16, 16), 10)
+    layers = [nn.Conv2d(8, 8, k, padding=k // 2, groups=8) for k in (3, 5)]
+    images = torch.randn(2, 8, 16, 16).to(torch.bfloat16)
+    for layer, exact in zip(layers, (False, True), strict=True):
+        expected = layer(images.float()).to(torch.bfloat16)
+        depthwise_in_float32(layer)
+        with autocast(CPU, bfloat16=True):
+            assert torch.equal(layer(images), expected) == exact
+        depthwise_as_it_was(layer)
+        assert "forward" not in vars(layer)
+    result = run(model, epochs=1)
+    assert result.precision == "bfloat16"
+    assert not any("forward" in vars(module) for module in model.modules())
 
 
 def run(model: nn.Module, precision: Precision = "auto", epochs: int = 15) -> TrainingResult:
