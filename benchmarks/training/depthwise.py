@@ -41,7 +41,7 @@ def unit(channels: int, kernel: int, dilation: int) -> nn.Sequential:
         *(nn.BatchNorm2d(channels), nn.ReLU(inplace=True)),
         *(nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()),
     )
-    return made.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return made.to(memory_format=torch.channels_last)
 
 
 def milliseconds(model: nn.Module, side: int, channels: int, repeats: int) -> float:

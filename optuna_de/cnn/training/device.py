@@ -114,7 +114,7 @@ def depthwise_as_it_was(model: nn.Module) -> None:
 
 def _in_float32(layer: nn.Conv2d, images: Tensor) -> Tensor:
     with torch.autocast(images.device.type, enabled=False):
-        full = layer._conv_forward(images.float(), layer.weight, layer.bias)
+        full: Tensor = layer._conv_forward(images.float(), layer.weight, layer.bias)
     return full.to(images.dtype)
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from optuna_de.cnn.data import augmentation as augment
 from optuna_de.cnn.recipes import Recipe, get_recipe
 from optuna_de.cnn.training.memory import TrainingOutOfMemory
-from optuna_de.cnn.training.optimizer import initialise
+from optuna_de.cnn.training.optimizer import initialise, orthogonalised
 from optuna_de.cnn.training.state import (
     TrainState,
     ema_weights,
@@ -84,6 +84,18 @@ def test_recipe_chooses_its_optimizer(optimizer: Literal["muon", "adamw"]) -> No
         )
         muon.step()  # type: ignore[no-untyped-call]
         assert torch.allclose(moved["0.weight"].flatten(1), flat, atol=0.02)
+
+
+@pytest.mark.parametrize(("shape", "error"), [((8, 27), 1e-5), ((40, 9), 1e-5), ((70, 99), 0.02)])
+def test_muon_turns_as_newton_and_schulz_do(shape: tuple[int, int], error: float) -> None:
+    """The textbook's iteration in float64, in float32 where it is narrow, else in bfloat16."""
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    x = matrix.double() / matrix.norm()
+    for _ in range(3):
+        a = x @ x.T
+        x = 3.4445 * x + (-4.775 * a + 2.0315 * a @ a) @ x
+    turned = orthogonalised(matrix, 3).double()
+    assert (turned - x).norm() / x.norm() < error
 
 
 def plans(run: TrainState, batch_size: int, steps: int) -> list[Tensor]:
