@@ -29,17 +29,13 @@ from numpy.typing import NDArray
 
 from benchmarks.common.results import Array, Row, header, markdown, read, results_of, resumed
 from benchmarks.sampler import fronts
-from benchmarks.sampler.fronts import CHECKPOINTS, Problem, problem
+from benchmarks.sampler.fronts import CHECKPOINTS, TUNING, Problem, problem
 from optuna_de.evolution.front_model import POOL, RECENT, Known, prefer
 from optuna_de.evolution.selection import order
 from optuna_de.evolution.variation import SCALE_LIMIT
 
 RESULTS = results_of(__file__)
 STARTUP, SIZE = 10, 20
-TUNING = (
-    *("zdt1", "zdt4", "wfg1", "wfg3", "wfg5", "wfg7", "wfg9"),
-    *("mw1", "mw3", "osy", "tnk", "truss2d", "dtlz1"),
-)
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,8 @@ class History:
         if self._finds_sequences(trials[i].distributions for i in changed):
             changed = [*self._open, *fresh]
         for i in changed:
-            self._close(i)
+            if i in self._open:
+                self._close(i)
             if trials[i].state.is_finished():
                 self._finish(trials[i])
             else:
@@ -148,8 +149,9 @@ class History:
     def _finds_sequences(self, distributions: Iterable[Distributions]) -> bool:
         """Return whether new names change the sequences; genomes are then read again."""
         suspected = False
+        names = self._names.keys()
         for known in distributions:
-            if not known.keys() <= self._names.keys():
+            if not known.keys() <= names:
                 suspected |= any(parse_name(name) for name in known.keys() - self._names.keys())
                 self._names |= known
         if not suspected or (found := find_sequences(self._names)) == self._sequences:
@@ -159,7 +161,7 @@ class History:
         return True
 
     def _close(self, index: int) -> None:
-        size, genome = self._open.pop(index, _NOTHING)
+        size, genome = self._open.pop(index)
         if size:
             self._running.remove(genome)
 
