@@ -7,6 +7,7 @@ from benchmarks.cifar10 import (
     few_images,
     fidelity,
     finals,
+    heirs,
     inheritance,
     search_table,
 )
@@ -18,6 +19,7 @@ SECTIONS: page.Sections = {
     "equal_cost": ("Searches at equal cost on CIFAR-10", equal_cost_tables.tables),
     "few_images": ("A fit of ten minutes on 600 images of 64x64", few_images.table),
     "inheritance": ("Inherited weights at equal cost on CIFAR-10", inheritance.table),
+    "heirs": ("One epoch of inherited weights, on digits", heirs.table),
     "fidelity": ("Cheap trainings against a long one on CIFAR-10", fidelity.table),
 }
 
