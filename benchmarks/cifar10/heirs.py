@@ -53,7 +53,7 @@ def trained(
         initialise(model, seed)
         side = (data.image_shape[1], data.image_shape[2])
         ready = normaliser(data.mean, data.std, side, torch.device("cpu"))
-        images = ready(data.train.images[:128])  # type: ignore[arg-type]
+        images = ready(data.train.images[:128])
         inherit(model, genome, parent, data.image_shape, classes, images)
         recipe = replace(recipe, initialisation="torch")
     return train(model, data, recipe, epochs=epochs, seed=seed, score_epochs=()).error, model
