@@ -101,15 +101,17 @@ def depthwise_in_float32(model: nn.Module, least: int = _SLOW_KERNEL) -> None:
         model: Changed in place; its weights keep their names.
         least: Smallest kernel.
     """
-    for layer in (m for m in model.modules() if isinstance(m, nn.Conv2d)):
+    free = (m for m in model.modules() if "forward" not in vars(m))
+    for layer in (m for m in free if isinstance(m, nn.Conv2d)):
         if 1 < layer.groups == layer.out_channels and layer.kernel_size[0] >= least:
             layer.forward = MethodType(_in_float32, layer)  # type: ignore[method-assign]
 
 
 def depthwise_as_it_was(model: nn.Module) -> None:
-    """Undo :func:`depthwise_in_float32`."""
+    """Undo :func:`depthwise_in_float32`; other replacements of a forward pass stay."""
     for layer in model.modules():
-        vars(layer).pop("forward", None)
+        if getattr(vars(layer).get("forward"), "__func__", None) is _in_float32:
+            del layer.forward
 
 
 def _in_float32(layer: nn.Conv2d, images: Tensor) -> Tensor:
