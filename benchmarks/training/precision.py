@@ -30,6 +30,7 @@ from optuna_de.cnn.architecture.cost import count_macs
 from optuna_de.cnn.architecture.genomes import Genome, parse, render
 from optuna_de.cnn.architecture.initial import sample_modern
 from optuna_de.cnn.architecture.space import MODERN_UNITS
+from optuna_de.cnn.data.augmentation import AUGMENTATION_COLUMNS
 from optuna_de.cnn.data.dataset import ImageData, Split
 from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.recipes import Precision
@@ -72,7 +73,7 @@ def stepper(genome: Genome, shape: tuple[int, int, int], half: bool) -> partial[
     run = replace(
         make_train_state(model, noise(shape), recipe, torch.device("cpu"), 0), bfloat16=half
     )
-    plan = torch.zeros(BATCH, 6, dtype=torch.int64)
+    plan = torch.zeros(BATCH, len(AUGMENTATION_COLUMNS), dtype=torch.int64)
     plan[:, 0] = torch.arange(BATCH)
     return partial(captured_step(run, BATCH, BATCH), plan)
 

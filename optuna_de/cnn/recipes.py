@@ -67,11 +67,6 @@ class Recipe:
         reflect: Whether the border of a crop mirrors the image; else it is 0.
         strong_from: Epochs from which a training augments as said. A shorter one crops from half
             the padding, erases and mixes nothing, see :func:`fit_recipe`.
-        strong_parameters: Parameters from which a network is augmented as said; a smaller one,
-            which has no capacity to spare, as in a short training.
-        full_rate_steps: Steps of a training up to which its peak learning rate is as said. The
-            peak of a longer one falls with the root of its steps, as it does in the bound for a
-            linear decay (Defazio et al. 2023); 0 lowers nothing.
         mixup: Parameter of the Beta distribution by which each image is blended with another of
             its batch (Zhang et al. 2018); 0 is none.
         cutmix: The same for a patch of another image (Yun et al. 2019); 0 is none. With both,
@@ -114,8 +109,6 @@ class Recipe:
     norm_bias_rate: float = 1.0
     reflect: bool = False
     strong_from: int = 0
-    strong_parameters: int = 0
-    full_rate_steps: int = 0
     mixup: float = 0.0
     cutmix: float = 0.0
     stochastic_depth: float = 0.0
@@ -145,8 +138,6 @@ class Recipe:
             ("matrix_momentum", 0 <= self.matrix_momentum < 1, "in [0, 1)"),
             ("norm_bias_rate", 0 < self.norm_bias_rate < math.inf, "above 0"),
             ("strong_from", self.strong_from >= 0, "0 or more"),
-            ("full_rate_steps", self.full_rate_steps >= 0, "0 or more"),
-            ("strong_parameters", self.strong_parameters >= 0, "0 or more"),
             ("mixup", 0 <= self.mixup < math.inf, "0 or more"),
             ("cutmix", 0 <= self.cutmix < math.inf, "0 or more"),
             ("stochastic_depth", 0 <= self.stochastic_depth < 1, "in [0, 1)"),
@@ -166,8 +157,6 @@ class Recipe:
     def rate(self, step: int, *, steps: int, epochs: int, batch_size: int) -> float:
         """Return the learning rate of the ``step``-th step from 0, with ``steps`` an epoch."""
         scale = math.pow(batch_size / self.batch_size, self.batch_exponent)
-        if self.full_rate_steps:
-            scale *= math.sqrt(min(1.0, self.full_rate_steps / (steps * epochs)))
         share = _RATES[self.schedule](step, steps, epochs, self.warmup)
         return self.learning_rate * scale * share
 
@@ -228,7 +217,7 @@ _OPTIMIZERS = ("sgd", "adamw", "muon")
 _NEW = (
     "class_weights",
     *("optimizer", "matrix_rate", "matrix_momentum", "norm_bias_rate"),
-    *("reflect", "strong_from", "strong_parameters", "full_rate_steps", "mixup", "cutmix"),
+    *("reflect", "strong_from", "mixup", "cutmix"),
     *("stochastic_depth", "distillation", "temperature"),
 )
 _SEARCH = Recipe("seed-search", 1, learning_rate=0.01)
@@ -273,13 +262,11 @@ _FAST_2 = replace(
 _LONG_3 = replace(
     _FAST_2, name="final", version=3, epochs=30, crop_padding=4, cutout=8, strong_from=20
 )
-# At version 3's peak a training of 15,000 steps loses what it had learned before.
-_LONG_4 = replace(_LONG_3, version=4, strong_parameters=200_000, full_rate_steps=1000)
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {recipe.name: recipe for recipe in (_SEARCH, _FINAL, _FAST_2, _LONG_4)}
+    {recipe.name: recipe for recipe in (_SEARCH, _FINAL, _FAST_2, _LONG_3)}
 )
 """Recipes by name: the seed's two, ``fast``, and ``final``, which is ``fast`` for more epochs."""
-_VERSIONS = {str(recipe): recipe for recipe in (*RECIPES.values(), _FAST, _LONG, _LONG_3)}
+_VERSIONS = {str(recipe): recipe for recipe in (*RECIPES.values(), _FAST, _LONG)}
 
 
 def get_recipe(name: str) -> Recipe:
@@ -298,19 +285,15 @@ def get_recipe(name: str) -> Recipe:
     return _VERSIONS[name]
 
 
-def fit_recipe(
-    recipe: Recipe, data: ImageData, epochs: int | None = None, parameters: int | None = None
-) -> Recipe:
-    """Return a recipe with its augmentation adapted to the images, the length and the network.
+def fit_recipe(recipe: Recipe, data: ImageData, epochs: int | None = None) -> Recipe:
+    """Return a recipe with its augmentation adapted to the images and the length of a training.
 
     The crop's padding is at most an eighth of the smaller side (4 on 32x32), the side of the
     erased square at most a quarter, and characters are not mirrored. A training of fewer epochs
-    than ``strong_from`` (None: the recipe's) augments less, and so does one of a network of fewer
-    ``parameters`` than ``strong_parameters`` (None: enough). Classes are weighed where the data
+    than ``strong_from`` (None: the recipe's) augments less. Classes are weighed where the data
     say so.
     """
-    short = (recipe.epochs if epochs is None else epochs) < recipe.strong_from
-    if short or (parameters is not None and parameters < recipe.strong_parameters):
+    if (recipe.epochs if epochs is None else epochs) < recipe.strong_from:
         weak = {"crop_padding": recipe.crop_padding // 2, "cutout": 0, "mixup": 0.0, "cutmix": 0.0}
         recipe = replace(recipe, **weak)  # type: ignore[arg-type]
     side = min(data.image_shape[1:])

@@ -75,16 +75,9 @@ def test_rate_follows_the_batch(exponent: float, factor: float) -> None:
     assert recipe.rate(0, steps=1, epochs=1, batch_size=256) == pytest.approx(0.01 * factor)
 
 
-@pytest.mark.parametrize(("epochs", "factor"), [(5, 1.0), (10, 1.0), (40, 0.5), (160, 0.25)])
-def test_a_long_training_has_a_lower_rate(epochs: int, factor: float) -> None:
-    recipe = replace(get_recipe("seed-search"), full_rate_steps=1000)
-    assert recipe.rate(0, steps=100, epochs=epochs, batch_size=64) == pytest.approx(0.01 * factor)
-
-
 def test_older_versions_stay() -> None:
-    for name in ("fast version 1", "final version 2", "final version 3"):
-        assert str(get_recipe(name)) == name
     for name in ("fast version 1", "final version 2"):
+        assert str(get_recipe(name)) == name
         assert get_recipe(name).settings().keys() == get_recipe("seed-final").settings().keys()
     assert get_recipe("fast version 2") is get_recipe("fast")
     assert get_recipe("fast").settings()["optimizer"] == "muon"
@@ -97,13 +90,6 @@ def test_a_short_training_augments_less() -> None:
         fitted = fit_recipe(final, data, epochs)  # type: ignore[arg-type]
         found = (fitted.crop_padding, fitted.cutout, fitted.mixup, fitted.cutmix)
         assert found == expected
-
-
-@pytest.mark.parametrize(("parameters", "cutout"), [(199_999, 0), (200_000, 8), (None, 8)])
-def test_a_small_network_is_augmented_less(parameters: int | None, cutout: int) -> None:
-    data = SimpleNamespace(image_shape=(3, 32, 32), name="pets", weigh_classes=False)
-    fitted = fit_recipe(get_recipe("final"), data, 30, parameters)  # type: ignore[arg-type]
-    assert (fitted.cutout, fitted.crop_padding) == (cutout, 4 if cutout else 2)
 
 
 def test_unknown_name_is_refused() -> None:

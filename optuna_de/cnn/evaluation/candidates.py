@@ -143,7 +143,7 @@ class Candidates:
         Args:
             network: What to train.
             recipe: Its name; None is "seed-final" after a search by one of the seed's, else
-                "final". Its augmentation is fitted to images, epochs and parameters.
+                "final". Its augmentation is fitted to the images and the epochs.
             epochs: None takes the recipe's.
             batch_size: None takes the recipe's.
             seed: Of weights, order and augmentation.
@@ -156,9 +156,7 @@ class Candidates:
         Raises:
             ValueError: If a name or number is out of range, or the network does not fit.
         """
-        shape, classes = self.data.image_shape, len(self.data.classes)
-        parameters = count_parameters(network.genome, shape, classes)
-        chosen = fit_recipe(get_recipe(recipe or self._recipe()), self.data, epochs, parameters)
+        chosen = fit_recipe(get_recipe(recipe or self._recipe()), self.data, epochs)
         return TrainingJob(
             genome=network.genome,
             data=self.data,

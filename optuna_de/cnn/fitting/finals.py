@@ -266,12 +266,10 @@ class FinalObjective:
         )
         if seed is None or not epochs or pick is None:
             raise optuna.TrialPruned(f"Trial {trial.number} was not queued as a final.")
-        genome, shape = self.space.decode(trial.params), self.data.image_shape
-        parameters = count_parameters(genome, shape, len(self.data.classes))
         return TrainingJob(
-            genome=genome,
+            genome=self.space.decode(trial.params),
             data=self.data,
-            recipe=fit_recipe(self.recipe, self.data, epochs, parameters),
+            recipe=fit_recipe(self.recipe, self.data, epochs),
             epochs=epochs,
             batch_size=self.recipe.batch_size,
             seed=seed,
