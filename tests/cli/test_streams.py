@@ -94,7 +94,7 @@ optuna.delete_study(study_name="digits-modern", storage=storage)
 def test_f44_a_study_that_is_deleted_meanwhile_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def delete(*_: object) -> bool:
+    def delete(*_: object, **__: object) -> bool:
         optuna.delete_study(study_name="digits-modern", storage=study_in(tmp_path)._storage)
         return False
 

@@ -6,7 +6,7 @@ import html
 from collections.abc import Sequence
 
 from optuna_de._colours import CLASSES
-from optuna_de._markdown import escape, table
+from optuna_de._markdown import table
 from optuna_de._text import printable
 
 MOST_DRAWN = 30
@@ -34,7 +34,7 @@ def confusion_table(confusion: Counts, classes: Sequence[str]) -> str:
     if not confusion or len(classes) > _MOST_LISTED:
         return ""
     rows = ((f"is {name}", *row) for name, row in zip(classes, confusion, strict=True))
-    return table(("images", *map(escape, classes)), rows, left=("images",))
+    return table(("images", *classes), rows, left=("images",))
 
 
 def draw_confusion(confusion: Counts, classes: Sequence[str]) -> str:

@@ -130,7 +130,7 @@ def refusal(*arguments: Any, **options: Any) -> str:
 @pytest.mark.parametrize(
     ("fmt", "name", "why"),
     [
-        ("tflite", "a.tflite", "no format 'tflite'; choose from safetensors, state-dict"),
+        ("tfjs", "a.tfjs", "no format 'tfjs'; choose from safetensors, state-dict"),
         ("onnx", "a.pt", "must end in .onnx"),
         ("onnx", "no/where.onnx", "cannot be written"),
         ("state-dict", "model/model.pt", "would replace the model's own weights"),

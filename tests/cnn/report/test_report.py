@@ -124,7 +124,7 @@ def test_the_content_is_that_of_the_study(study: optuna.Study) -> None:
     ]
     assert ("training seed", "7") in content.setup
     assert dict(content.setup)["objectives"] == (
-        "error (share of the validation images, minimised), parameters (minimised)"
+        "error (share of wrong answers, validation images, minimised), parameters (minimised)"
     )
     assert ("trials", "40 complete") in content.cost
     assert ("epochs trained", "200") in content.cost
