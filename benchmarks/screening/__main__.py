@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.common import page
 from benchmarks.sampler.tables_regret import CHECKPOINTS, summary
-from benchmarks.screening import child_cost, cost, fidelities, library, real_training
+from benchmarks.screening import child_before, child_cost, cost, fidelities, library, real_training
 
 _REGRET = page.regret_table(CHECKPOINTS, summary)
 SECTIONS: page.Sections = {
@@ -27,6 +27,10 @@ SECTIONS: page.Sections = {
         lambda head, rows: library.table(rows),
     ),
     "fidelities": ("What the model learns from stopped networks", fidelities.table),
+    "child_before": (
+        "A screened child before and after",
+        lambda head, rows: child_before.table(rows),
+    ),
     "screening_cost": ("What screening costs", lambda head, rows: cost.table(rows)),
     "child_cost": ("Time of one screened child", lambda head, rows: child_cost.table(rows)),
 }

