@@ -42,6 +42,15 @@ def test_children_are_in_the_cube_and_on_the_grid_and_differ() -> None:
     assert on_grid(np.array([[1.0, 1.0]]), np.array([0.5, 0.0])).tolist() == [[0.75, 1.0]]
 
 
+def test_as_many_numbers_move_a_little_as_are_drawn_anew() -> None:
+    variation = Variation(scale=0.7, crossover=0.0, mutation=1.0)
+    members, cells = np.full((8, 4), 0.5), np.zeros(4)
+    child = pool_of_children(members, 4, variation, cells, np.random.default_rng(0))
+    moved = np.abs(child - 0.5)
+    assert ((moved > 0) & (moved < 0.05)).mean() > 0.08
+    assert (moved > 0.1).mean() > 0.1
+
+
 def test_without_edits_and_crossover_children_are_the_best_members() -> None:
     members = RNG.random((20, 3))
     still = Variation(scale=0.7, crossover=0.0, mutation=0.0)

@@ -62,6 +62,17 @@ def test_a_new_process_goes_on_alike_with_grids_and_constraints() -> None:
     assert "model" in operators(study)
 
 
+def test_the_model_repeats_no_trial_and_keeps_to_what_is_accepted() -> None:
+    def whole(trial: optuna.Trial) -> tuple[float, float]:
+        a, b = (trial.suggest_int(name, 0, 6) for name in "ab")
+        return a, (6 - a) ** 2 + (b - 3) ** 2
+
+    study = run(whole, 36, accept=lambda params: params.get("a") != 3)
+    assert "model" in operators(study)
+    assert len({tuple(t.params.items()) for t in study.trials}) == 36
+    assert all(t.params["a"] != 3 for t in study.trials[20:])
+
+
 def test_a_retried_trial_keeps_its_genome() -> None:
     study = run(two, 30)
     trial = study.ask()
