@@ -70,7 +70,7 @@ class Shipped:
         if not self.class_errors:
             return ""
         name = max(self.class_errors, key=self.class_errors.__getitem__)
-        return f"{name} {self.class_errors[name]:.1%}"
+        return f"{name}: {self.class_errors[name]:.1%}"
 
 
 def ship(
