@@ -8,18 +8,15 @@ ten floats and two objectives; seconds are of processor time, and the shortest c
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.common.commits import ROOT, checked_out, output
 from benchmarks.common.results import Row, header, markdown, results_of, write
 from benchmarks.sampler.cold_start import make
 
 RESULTS = results_of(__file__)
-ROOT = Path(__file__).parents[2]
 SIZES = (1000, 20000)
 CHILD = """
 import gc, pickle, sys, time, optuna
@@ -39,26 +36,17 @@ print(time.process_time() - start)
 """
 
 
-def first_ask(package: Path, trials: Path) -> float:
-    """Return the seconds of the first ask of a new process with the package in a folder."""
-    single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(package)}
-    command = [sys.executable, "-W", "ignore", "-c", CHILD, str(trials)]
-    found = subprocess.check_output(command, env={**os.environ, **single}, cwd=package, text=True)
-    return round(float(found), 4)
-
-
-def rows(old: str, repeats: int, folder: Path) -> Iterator[Row]:
+def rows(old: str, repeats: int) -> Iterator[Row]:
     """Yield the seconds of both commits at each size."""
-    before = folder / "before"
-    subprocess.check_call(["git", "worktree", "add", "-q", "--detach", before, old], cwd=ROOT)
-    try:
+    with checked_out(old) as before, tempfile.TemporaryDirectory() as folder:
         for size in SIZES:
-            make("flat", size, file := folder / f"{size}.pickle")
-            pairs = [(first_ask(before, file), first_ask(ROOT, file)) for _ in range(repeats)]
+            make("flat", size, file := Path(folder, f"{size}.pickle"))
+            pairs = [
+                [round(float(output(package, CHILD, file)), 4) for package in (before, ROOT)]
+                for _ in range(repeats)
+            ]
             for commit, seconds in zip((old, "now"), zip(*pairs, strict=True), strict=True):
                 yield {"trials": size, "commit": commit, "seconds": list(seconds)}
-    finally:
-        subprocess.check_call(["git", "worktree", "remove", "--force", before], cwd=ROOT)
 
 
 def table(found: Sequence[Row]) -> str:
@@ -77,8 +65,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--save", action="store_true", help="write the results")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        found = list(rows(args.old, args.repeats, Path(folder)))
+    found = list(rows(args.old, args.repeats))
     print(table(found))
     if args.save:
         print(write(RESULTS / "cold_before.jsonl", header(args.repeats), found))

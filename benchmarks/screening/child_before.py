@@ -10,20 +10,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from statistics import mean, median
 
+from benchmarks.common.commits import ROOT, checked_out, output
 from benchmarks.common.results import Row, header, markdown, results_of, write
 from benchmarks.screening.child_cost import SIZES
 from benchmarks.screening.cost import CHILDREN
 
 RESULTS = results_of(__file__)
-ROOT = Path(__file__).parents[2]
 CHILD = """
 import json, sys, time, numpy, optuna
 from optuna_de import DESampler
@@ -53,27 +48,17 @@ print(json.dumps(spent[1:]))
 """
 
 
-def children(package: Path, networks: int) -> list[float]:
-    """Return the milliseconds of each child with the package in a folder."""
-    single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(package)}
-    command = [sys.executable, "-W", "ignore", "-c", CHILD, str(networks), str(CHILDREN)]
-    env = {**os.environ, **single}
-    spent: list[float] = json.loads(subprocess.check_output(command, env=env, cwd=package))
-    return spent
-
-
-def rows(old: str, repeats: int, folder: Path) -> Iterator[Row]:
+def rows(old: str, repeats: int) -> Iterator[Row]:
     """Yield the shortest milliseconds of each child of both commits at each size."""
-    before = folder / "before"
-    subprocess.check_call(["git", "worktree", "add", "-q", "--detach", before, old], cwd=ROOT)
-    try:
+    with checked_out(old) as before:
         for size in SIZES:
-            pairs = [(children(before, size), children(ROOT, size)) for _ in range(repeats)]
+            pairs = [
+                [json.loads(output(package, CHILD, size, CHILDREN)) for package in (before, ROOT)]
+                for _ in range(repeats)
+            ]
             for commit, runs in zip((old, "now"), zip(*pairs, strict=True), strict=True):
                 least = [round(min(spent), 2) for spent in zip(*runs, strict=True)]
                 yield {"networks": size, "commit": commit, "repeats": repeats, "ms": least}
-    finally:
-        subprocess.check_call(["git", "worktree", "remove", "--force", before], cwd=ROOT)
 
 
 def table(measured: Sequence[Row]) -> str:
@@ -95,8 +80,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--save", action="store_true", help="write the results")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        measured = [*rows(args.old, args.repeats, Path(folder))]
+    measured = [*rows(args.old, args.repeats)]
     print(table(measured))
     if args.save:
         print(write(RESULTS / "child_before.jsonl", header(args.repeats), measured))

@@ -4,7 +4,7 @@ Several objectives of numbers, or one with constraints. The model interpolates e
 constraint of the trials near one member by cubic radial basis functions with a linear tail (Regis
 and Shoemaker, 2007, *A Stochastic Radial Basis Function Method for the Global Optimization of
 Expensive Functions*).
-Pure; NumPy only.
+Pure; NumPy only, as SciPy, whose ``RBFInterpolator`` would serve, is not needed by the core.
 """
 
 from __future__ import annotations
