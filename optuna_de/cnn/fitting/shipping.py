@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import optuna
 from optuna.trial import FrozenTrial
 
+from optuna_de._compat import study_key
 from optuna_de.cnn.data.dataset import Split
 from optuna_de.cnn.evaluation.final_training import (
     CHECKPOINT,
@@ -27,11 +29,13 @@ from optuna_de.cnn.export.export import export_model
 from optuna_de.cnn.fitting.finals import FinalObjective
 from optuna_de.cnn.study.attributes import read_attributes
 from optuna_de.cnn.study.trials import CHECKPOINT_KEY
+from optuna_de.storage.lock import locked
 
 _logger = logging.getLogger(__name__)
 ONNX = "model.onnx"
-"""Names of a model's exported file, and of the one script that all pages of a fit share."""
-_BATCH = 250
+"""Name of a model's exported file."""
+RESULT_KEY = "optuna_de:result:"
+"""Study attribute of a final's result, before the number of its trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +78,20 @@ class Shipped:
 
 
 def ship(
-    objective: FinalObjective, trial: FrozenTrial, load_test: Callable[[], Split], out: Path
+    objective: FinalObjective,
+    study: optuna.Study,
+    trial: FrozenTrial,
+    load_test: Callable[[], Split],
+    out: Path,
 ) -> Shipped | None:
     """Ship a final: score it on the test split, unless that is done, and write its folder.
 
+    The study keeps the result, so that the test split is read once however many machines ship.
+
     Args:
         objective: Knows data, recipe and where the weights are.
-        trial: A complete final.
+        study: The study of finals.
+        trial: A complete final of it.
         load_test: Gives the test split; not called for a final that was shipped before.
         out: Gets a folder for the model.
 
@@ -90,33 +101,59 @@ def ship(
     folder = out / f"{trial.values[1]:.0f}-parameters-{trial.number}"
     result = read_result(folder) if folder.is_dir() else None
     if result is None:
-        result = _score(objective, trial, load_test, folder)
+        result = _write(objective, study, trial, load_test, folder)
     if result is None:
         return None
     _export(folder)
     return _shipped(folder, trial, result)
 
 
-def _score(
-    objective: FinalObjective, trial: FrozenTrial, load_test: Callable[[], Split], folder: Path
+def _write(
+    objective: FinalObjective,
+    study: optuna.Study,
+    trial: FrozenTrial,
+    load_test: Callable[[], Split],
+    folder: Path,
 ) -> dict[str, Any] | None:
+    """Write weights and result; None where the weights are missing."""
     kept = objective.folder / str(trial.system_attrs.get(CHECKPOINT_KEY))
     if not (kept / CHECKPOINT).is_file():
-        machine = read_attributes(trial).text("machine", absent="another machine")
-        _logger.warning(
-            "The weights of final %d are not in %s; it was trained on %s.",
-            trial.number,
-            objective.folder,
-            machine,
-        )
+        _warn_missing(objective, trial)
         return None
     job = objective.job(trial)
     weights = run_final_training(job, kept)  # its last epoch is there: it returns at once
     folder.mkdir(parents=True, exist_ok=True)
     write_weights(job, weights, folder, folder.parent)
-    result = final_result(job, weights, score_final_training(job, weights, load_test()))
+
+    def score() -> dict[str, Any]:
+        return final_result(job, weights, score_final_training(job, weights, load_test()))
+
+    result = _score_once(study, trial, score)
     write_result(result, folder)
     return result
+
+
+def _score_once(
+    study: optuna.Study, trial: FrozenTrial, score: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """Return the result of a final; of all processes that ship it, one scores."""
+    key = f"{RESULT_KEY}{trial.number}"
+    with locked(study_key(study)[0], f"{study.study_name} result {trial.number}"):
+        result = study.user_attrs.get(key)
+        if not isinstance(result, dict):
+            result = score()
+            study.set_user_attr(key, result)
+    return result
+
+
+def _warn_missing(objective: FinalObjective, trial: FrozenTrial) -> None:
+    machine = read_attributes(trial).text("machine", absent="another machine")
+    _logger.warning(
+        "The weights of final %d are not in %s; it was trained on %s.",
+        trial.number,
+        objective.folder,
+        machine,
+    )
 
 
 def _export(folder: Path) -> None:

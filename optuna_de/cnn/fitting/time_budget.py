@@ -7,7 +7,7 @@ a finished final in the study of finals, and a shipped model in its folder.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import _compat
 from optuna_de._attributes import read_count
@@ -59,6 +59,7 @@ _MOST_PICKS = 4  # of a band
 _ENDLESS = 1_000_000  # networks: the compute ends a search
 Watch = Callable[[optuna.Study, int | None], AbstractContextManager[Callable[[], None]]]
 Tell = Callable[[Search, FitPlan, int], None]
+_Order = tuple[Sequence[FrozenTrial], int, Sequence[int]]  # picks, epochs, seeds
 
 
 def _silent(study: optuna.Study, total: int | None) -> AbstractContextManager[Callable[[], None]]:
@@ -201,7 +202,9 @@ def run_fit(
     code = run.finals(finals, plan, study, final_study)
     best = best_of_bands(final_study, plan.region)
     load_test = cache(choice.load_test)
-    shipped = (ship(objective, trial, load_test, settings.out) for trial in best if not code)
+    shipped = (
+        ship(objective, final_study, trial, load_test, settings.out) for trial in best if not code
+    )
     models = tuple(model for model in shipped if model is not None)
     headline = _headline(study, final_study)
     if models:
@@ -255,14 +258,14 @@ class _Run:
         """Make the study with a plan, and return the plan; if another was first, return its."""
         search = self._planned(bare, plan)
         objective = search.objective()
-        with self._planning(bare):
-            first = bare.existing()
-            if first is None:
+        with self._planning(bare) as still_held:
+            if bare.existing() is None and still_held():
                 search.study(objective).set_user_attr(PLAN_KEY, plan.json())
-        return plan if first is None else self._recorded(bare) or plan
+                return plan
+        return self._recorded(bare) or self._record(bare, plan)
 
     @staticmethod
-    def _planning(search: Search) -> AbstractContextManager[object]:
+    def _planning(search: Search) -> AbstractContextManager[Callable[[], bool]]:
         """Hold the lock of a study's plan."""
         return locked(search.open(), f"{search.name} plan")
 
@@ -308,7 +311,7 @@ class _Run:
     def _with_more(self, search: Search, study: optuna.Study) -> FitPlan:
         """Add time to a plan that is done; else the command before was interrupted."""
         more = 3600 * (self.settings.more_hours or 0.0) * self.workers
-        with self._planning(search):
+        with self._planning(search) as still_held:
             plan = read_plan(study)
             assert plan is not None  # `begin` has read or made it
             done = self.final_search(search).existing()
@@ -316,8 +319,10 @@ class _Run:
                 _logger.warning("The fit is not finished yet, so --more-hours adds nothing now.")
                 return plan
             plan = extended(plan, more)
-            study.set_user_attr(PLAN_KEY, plan.json())
-        return plan
+            if still_held():
+                study.set_user_attr(PLAN_KEY, plan.json())
+                return plan
+        return self._with_more(search, study)
 
     def final_search(self, search: Search) -> FinalSearch:
         """Return the finals of a search."""
@@ -334,9 +339,7 @@ class _Run:
     ) -> int:
         """Queue finals and train them, until time allows no more; return the exit code."""
         while True:
-            with locked(_compat.study_key(final_study)[0], final_study.study_name):
-                if not _unfinished(final_study):
-                    self._queue(finals, plan, study, final_study)
+            self._queue_alone(finals, plan, study, final_study)
             total = len([t for t in _finals_of(final_study) if t.state != TrialState.FAIL])
             if not total:
                 raise ValueError("The search found no network in its region; give it more time.")
@@ -346,10 +349,22 @@ class _Run:
             if code:
                 return code
 
-    def _queue(
+    def _queue_alone(
         self, finals: FinalSearch, plan: FitPlan, study: optuna.Study, final_study: optuna.Study
     ) -> None:
-        """Queue the finals that time allows: a whole set, or what early ends left time for."""
+        """Queue what is next, unless another process does or finals are under way."""
+        with locked(_compat.study_key(final_study)[0], final_study.study_name) as still_held:
+            if _unfinished(final_study):
+                return
+            orders = list(self._orders(finals, plan, study, final_study))
+            if still_held():
+                for order in orders:
+                    queue_finals(final_study, finals.space, *order)
+
+    def _orders(
+        self, finals: FinalSearch, plan: FitPlan, study: optuna.Study, final_study: optuna.Study
+    ) -> Iterator[_Order]:
+        """Yield the finals that time allows: a whole set, or what early ends left time for."""
         left = plan.compute - spent_seconds(study) - spent_seconds(final_study)
         share = (1 - SEARCHED) * plan.compute
         held = _finals_of(final_study)
@@ -357,7 +372,7 @@ class _Run:
         if not best:
             return
         if held and left < _WHOLE_SET * share:
-            self._fill(finals, plan, study, final_study, left)
+            yield from self._filling(finals, plan, study, held, left)
             return
         if not held:  # a first set is trained even where the search took all
             left = max(left, 0.1 * plan.compute)
@@ -367,19 +382,17 @@ class _Run:
         if wanted.networks < len(best):
             cheapest = sorted(zip(costs, best, strict=True), key=lambda pair: pair[0])
             picks = [trial for _, trial in cheapest[: wanted.networks]]
-        seeds = range(finals.seed, finals.seed + wanted.seeds)
-        queue_finals(final_study, finals.space, picks, wanted.epochs, seeds)
+        yield picks, wanted.epochs, range(finals.seed, finals.seed + wanted.seeds)
 
-    def _fill(
+    def _filling(
         self,
         finals: FinalSearch,
         plan: FitPlan,
         study: optuna.Study,
-        final_study: optuna.Study,
+        held: Sequence[FrozenTrial],
         left: float,
-    ) -> None:
-        """Queue the next picks that fit into what is left, trained as long as those before."""
-        held = _finals_of(final_study)
+    ) -> Iterator[_Order]:
+        """Yield the next picks that fit into what is left, trained as long as those before."""
         epochs = max(read_count(t.user_attrs.get(EPOCHS)) or 1 for t in held)
         known = {t.user_attrs[PICK] for t in held}
         picks = [t for t in pick_finals(study, plan.region, _MOST_PICKS) if t.number not in known]
@@ -387,7 +400,7 @@ class _Run:
         for pick, cost in sorted(zip(picks, costs, strict=True), key=lambda p: p[0].values[0]):
             needed = cost * epochs * plan.images * SCORING
             if needed <= left:
-                queue_finals(final_study, finals.space, [pick], epochs, [finals.seed])
+                yield [pick], epochs, [finals.seed]
                 left -= needed
 
     def _work(self, search: Search, study: optuna.Study, total: int | None) -> int:
@@ -398,7 +411,7 @@ class _Run:
             return work_together(search, count, watch=refresh)
 
 
-def _finals_of(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+def _finals_of(study: optuna.Study) -> list[FrozenTrial]:
     return [t for t in study.get_trials(deepcopy=False) if PICK in t.user_attrs]
 
 

@@ -1,5 +1,6 @@
 """Finals: early end, seeds, and further picks for the time that is left."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_de.cnn import CNNSpace, get_recipe, parse
 from optuna_de.cnn.architecture.region import Region
 from optuna_de.cnn.data.loading import DataChoice
+from optuna_de.cnn.fitting import time_budget
 from optuna_de.cnn.fitting.finals import EPOCHS, PICK, SEED, FinalObjective, queue_finals
 from optuna_de.cnn.fitting.plan import SCORING, FitPlan
 from optuna_de.cnn.fitting.time_budget import Fit, _Run, _silent
@@ -91,7 +93,12 @@ def test_time_that_is_left_trains_further_picks_as_long(left: float, queued: lis
     search.add_trials([spent(500.0), pick(1, error=0.2), pick(2, "B16k3-MP-GAP", 0.3)])
     finals.add_trial(spent(500.0 - left, **{PICK: 0, EPOCHS: epochs, SEED: 0}))
     run = _Run(DataChoice("digits"), Fit(), _silent)
-    run._queue(SimpleNamespace(space=SPACE, seed=0), plan, search, finals)  # type: ignore[arg-type]
+    space: Any = SimpleNamespace(space=SPACE, seed=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time_budget, "locked", lambda *_: nullcontext(lambda: False))
+        run._queue_alone(space, plan, search, finals)
+    assert len(finals.trials) == 1  # the lock was lost: another process queues
+    run._queue_alone(space, plan, search, finals)
     waiting = [t for t in finals.trials if t.state == TrialState.WAITING]
     assert sorted(t.user_attrs[PICK] for t in waiting) == queued
     assert {t.user_attrs[EPOCHS] for t in waiting} <= {epochs}

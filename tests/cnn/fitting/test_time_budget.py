@@ -64,6 +64,9 @@ def test_a_fit_ships_tested_models_and_goes_on(
 
     again = fit_digits()  # all is done: nothing is searched, trained or tested again
     assert [m.test_error for m in again.models] == [m.test_error for m in done.models]
+    elsewhere = fit_digits(out="elsewhere")  # another machine ships the same models
+    assert [m.test_error for m in elsewhere.models] == [m.test_error for m in done.models]
+    assert elsewhere.models[0].folder.parent == Path("elsewhere")
     assert read == [1]
 
     storage = open_storage("sqlite:///optuna_de.db")
