@@ -153,9 +153,9 @@ def equal_cost() -> Figure:
     drawn = axes(figure, 2e3, 4e5)
     drawn.yaxis.set_major_locator(MultipleLocator(5))
     drawn.set_title("Picks of four methods at equal cost (3 seeds, 3 sizes)", loc="left")
-    found = list(rows("equal_cost-final.jsonl"))
+    finals = list(rows("equal_cost-final.jsonl"))
     for arm, (label, colour, marker, size) in ARMS.items():
-        points = [(r["parameters"], 100 * r["test error"]) for r in found if r["arm"] == arm]
+        points = [(r["parameters"], 100 * r["test error"]) for r in finals if r["arm"] == arm]
         x, y = zip(*points, strict=True)
         face = colour if arm == "ours" else "none"
         look: dict[str, Any] = {

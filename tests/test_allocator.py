@@ -40,10 +40,10 @@ print(kept - resident())
 
 
 def run(code: str, *arguments: str) -> int:
-    found = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
     )
-    return int(found.stdout)
+    return int(done.stdout)
 
 
 def test_caches_are_bounded_where_nobody_has_chosen(monkeypatch: pytest.MonkeyPatch) -> None:

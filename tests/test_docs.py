@@ -22,19 +22,19 @@ TINY = {"n_trials": 15, "total": 2, "trials": 2, "epochs": 1}
 def blocks(page: Path, language: str) -> list[tuple[str, str]]:
     """Return name and text of each fenced block of a language."""
     text = page.read_text(encoding="utf-8")
-    found = re.finditer(r"^```(.*?)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    fences = re.finditer(r"^```(.*?)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     return [
         (f"{page.name}:{text[: m.start()].count(chr(10)) + 1}", m[2])
-        for m in found
+        for m in fences
         if m[1] == language
     ]
 
 
 def examples(page: Path) -> list[tuple[str, str]]:
     """Return the Python of a page: block by block, or at once if blocks follow one another."""
-    found = blocks(page, "python")
-    whole = "\n".join(code for _, code in found)
-    return [(page.name, whole)] if page.name == "gallery.md" else found
+    python_blocks = blocks(page, "python")
+    whole = "\n".join(code for _, code in python_blocks)
+    return [(page.name, whole)] if page.name == "gallery.md" else python_blocks
 
 
 CODE = [block for page in PAGES for block in examples(page)]
@@ -50,8 +50,8 @@ COMMANDS = [
 def tiny(code: str) -> str:
     """Return code whose whole-number budgets are at most those of :data:`TINY`."""
 
-    def cut(found: re.Match[str]) -> str:
-        return f"{found[1]}={min(int(found[2]), TINY[found[1]])}"
+    def cut(option: re.Match[str]) -> str:
+        return f"{option[1]}={min(int(option[2]), TINY[option[1]])}"
 
     return re.sub(rf"\b({'|'.join(TINY)})=(\d+)\b(?=[,)])", cut, code)
 

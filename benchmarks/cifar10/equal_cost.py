@@ -161,13 +161,13 @@ def pick(trials: Iterable[FrozenTrial], size: int) -> Row | None:
     return {"architecture": text, "error": best.values[0], "parameters": int(best.values[1])}
 
 
-def final(job: Job, size: int, found: Row) -> Row:
+def final(job: Job, size: int, pick: Row) -> Row:
     """Train a pick on more images; the only place where the test split is read."""
     keep_memory()
     torch.set_num_threads(1)
     data = job.data(FINAL_IMAGES)
     torch.manual_seed(job.seed)
-    module = build(parse(found["architecture"]), data.image_shape, len(data.classes))
+    module = build(parse(pick["architecture"]), data.image_shape, len(data.classes))
     train(
         module,
         data,
@@ -180,7 +180,7 @@ def final(job: Job, size: int, found: Row) -> Row:
     test = load_test(job.folder)
     error, _ = evaluate(module, test, data.mean, data.std, device="cpu")
     print(job.name, size, error, flush=True)
-    return {"arm": job.arm, "seed": job.seed, "size": size, **found, "test error": error}
+    return {"arm": job.arm, "seed": job.seed, "size": size, **pick, "test error": error}
 
 
 def parallel(function: Callable[..., Row], jobs: Iterable[tuple[Any, ...]]) -> list[Row]:
@@ -205,21 +205,21 @@ def main() -> None:
         for seed in range(args.seeds)
         for arm in args.arms.split(",")
     ]
-    found = parallel(search, [(job,) for job in jobs])
+    results = parallel(search, [(job,) for job in jobs])
     if args.what == "final":
         picks = [
             (job, int(size), pick)
-            for job, row in zip(jobs, found, strict=True)
+            for job, row in zip(jobs, results, strict=True)
             for size, pick in row["picks"].items()
             if pick is not None
         ]
-        found = parallel(final, picks)
+        results = parallel(final, picks)
     head = header(
         args.seeds, budget=args.budget, **{"versions": {**versions(), "torch": torch.__version__}}
     )
-    print(tables(head, found))
+    print(tables(head, results))
     if args.save:
-        print(write(RESULTS / f"equal_cost-{args.what}.jsonl", head, found))
+        print(write(RESULTS / f"equal_cost-{args.what}.jsonl", head, results))
 
 
 if __name__ == "__main__":

@@ -28,9 +28,9 @@ def arms(rows: Sequence[Row]) -> dict[str, list[Row]]:
 def volumes(head: Row, rows: Sequence[Row]) -> str:
     """Return each arm's hypervolume along the search, and the first arm's lead by seed."""
     points = [str(n) for n in POINTS if n <= head["budget"]]
-    found = arms(rows)
+    by_arm = arms(rows)
     last = {
-        arm: np.array([row["volume"][points[-1]] for row in own]) for arm, own in found.items()
+        arm: np.array([row["volume"][points[-1]] for row in own]) for arm, own in by_arm.items()
     }
     ours = next(iter(last.values()))
     lines = [
@@ -40,7 +40,7 @@ def volumes(head: Row, rows: Sequence[Row]) -> str:
             signed(ours - last[arm]),
             f"{np.median([row['training seconds'] for row in own]):.0f}",
         ]
-        for arm, own in found.items()
+        for arm, own in by_arm.items()
     ]
     columns = ["arm", *points, "lead of the first arm, by seed", "training s"]
     return markdown(columns, lines)

@@ -184,12 +184,12 @@ def main() -> None:
             parser.error("measure needs --folder")
         measure(args.folder, args.networks, args.seed, args.rows)
         return
-    found = list(correlations(read(args.rows)))
-    for row in found:
+    measured = list(correlations(read(args.rows)))
+    for row in measured:
         print(row)
     if args.save:
         n = len({row["network"] for row in read(args.rows)})
-        write(RESULTS / "fidelity.jsonl", header(n), found)
+        write(RESULTS / "fidelity.jsonl", header(n), measured)
 
 
 if __name__ == "__main__":

@@ -88,8 +88,8 @@ def command(final: Final, folder: Path, place: Path) -> list[str]:
 
 def collect(place: Path) -> list[Row]:
     """Return a row for every training that is finished."""
-    found = ((final, trained(place / final.name)) for final in FINALS)
-    return [{**about(final), **result} for final, result in found if result]
+    trainings = ((final, trained(place / final.name)) for final in FINALS)
+    return [{**about(final), **result} for final, result in trainings if result]
 
 
 def about(final: Final) -> Row:

@@ -144,11 +144,11 @@ def main() -> None:
         args.place.mkdir(parents=True, exist_ok=True)
         run(args.folder, args.place, args.seeds, args.seconds)
         return
-    found = [*rows_of(args.place)]
-    for row in found:
+    measured = [*rows_of(args.place)]
+    for row in measured:
         print(row)
     if args.save:
-        write(RESULTS / "inheritance.jsonl", header(len(found) // len(ARMS)), found)
+        write(RESULTS / "inheritance.jsonl", header(len(measured) // len(ARMS)), measured)
 
 
 if __name__ == "__main__":

@@ -31,17 +31,17 @@ def table(head: Row, rows: Sequence[Row]) -> str:
 
 def line(row: Row) -> list[object]:
     """Return the line of one network of the front."""
-    found: list[object] = ["not trained", "", ""]
+    final_cells: list[object] = ["not trained", "", ""]
     if "test error" in row:
         minutes = row["training seconds"] / 60
-        found = [f"{100 * (1 - row['test error']):.2f}", row["epochs"], f"{minutes:.0f}"]
+        final_cells = [f"{100 * (1 - row['test error']):.2f}", row["epochs"], f"{minutes:.0f}"]
     return [
         row["trial"],
         f"`{row['architecture']}`",
         f"{row['parameters']:,.0f}",
         f"{row['macs'] / 1e6:.1f}",
         f"{100 * row['search error']:.1f}",
-        *found,
+        *final_cells,
     ]
 
 

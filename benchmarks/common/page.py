@@ -43,8 +43,8 @@ def write_page(script: str, sections: Sections) -> Path:
     page = Path(script).with_name("README.md")
     mark = MARK.format(folder=page.parent.name)
     kept = page.read_text().split(mark)[0].rstrip() if page.exists() else f"# {page.parent.name}"
-    found = filter(None, (section(script, kind, sections) for kind in sections))
-    page.write_text("\n\n".join([kept, mark, *found]) + "\n")
+    written = filter(None, (section(script, kind, sections) for kind in sections))
+    page.write_text("\n\n".join([kept, mark, *written]) + "\n")
     return page
 
 
@@ -60,9 +60,9 @@ def section(script: str, kind: str, sections: Sections) -> str:
 
 def files(script: str, kind: str, sections: Sections) -> list[Path]:
     """Return the result files of a section: those that no longer name of another section fits."""
-    found = sorted(results_of(script).glob(f"{kind}*.jsonl"))
+    paths = sorted(results_of(script).glob(f"{kind}*.jsonl"))
     closer = [other for other in sections if other.startswith(kind) and other != kind]
-    return [path for path in found if not path.name.startswith(tuple(closer))]
+    return [path for path in paths if not path.name.startswith(tuple(closer))]
 
 
 def describe(head: Row) -> str:
@@ -93,13 +93,13 @@ def regret_table(
     return table
 
 
-def draw(found: dict[str, Array], path: Path, title: str) -> None:
+def draw(regrets: dict[str, Array], path: Path, title: str) -> None:
     """Draw the median regret with its quartiles against the evaluations."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
-    for name, regret in found.items():
+    for name, regret in regrets.items():
         low, middle, high = np.quantile(regret, [0.25, 0.5, 0.75], axis=0)
         evaluations = 10 * np.arange(1, regret.shape[1] + 1)
         (line,) = axes.plot(evaluations, middle, label=name, linewidth=2 if name == "de" else 1)

@@ -43,8 +43,8 @@ def machine() -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the measured packages that are installed."""
-    found = {dist.metadata["Name"].lower(): dist.version for dist in metadata.distributions()}
-    named = {name: found[name] for name in PACKAGES if name in found}
+    installed = {dist.metadata["Name"].lower(): dist.version for dist in metadata.distributions()}
+    named = {name: installed[name] for name in PACKAGES if name in installed}
     return {"python": platform.python_version(), **named}
 
 

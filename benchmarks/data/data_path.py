@@ -71,8 +71,8 @@ def torchvision_folder(folder: Path, side: int) -> int:
     from torchvision.transforms import v2
 
     steps = [v2.Resize(side), v2.CenterCrop(side), v2.PILToTensor()]
-    found = ImageFolder(str(folder / "train"), v2.Compose(steps))
-    return sum(1 for _ in (found[i] for i in range(len(found))))
+    images = ImageFolder(str(folder / "train"), v2.Compose(steps))
+    return sum(1 for _ in (images[i] for i in range(len(images))))
 
 
 def hugging_face(folder: Path, side: int) -> int:
@@ -83,10 +83,10 @@ def hugging_face(folder: Path, side: int) -> int:
     datasets.disable_progress_bars()
     steps = v2.Compose([v2.Resize(side), v2.CenterCrop(side), v2.PILToTensor()])
     with tempfile.TemporaryDirectory() as cache:
-        found = datasets.load_dataset(
+        images = datasets.load_dataset(
             "imagefolder", data_dir=str(folder / "train"), split="train", cache_dir=cache
         )
-        return sum(1 for row in found if len(steps(row["image"])))
+        return sum(1 for row in images if len(steps(row["image"])))
 
 
 READERS: dict[str, Reader] = {
@@ -302,11 +302,11 @@ def main() -> None:
     path.parent.mkdir(exist_ok=True)
     if not path.exists():
         path.write_text(json.dumps(header(1)) + "\n")
-    found = read(path)[1]
+    known = read(path)[1]
     if args.part == "decoding":
-        rows = decoding(args.folder, {(r["files"], r["reader"]) for r in found})
+        rows = decoding(args.folder, {(r["files"], r["reader"]) for r in known})
     else:
-        rows = training(args, {(r["images"], r["way"]) for r in found})
+        rows = training(args, {(r["images"], r["way"]) for r in known})
     for row in rows:
         with path.open("a") as file:
             file.write(json.dumps(row) + "\n")

@@ -75,42 +75,42 @@ def rows(args: argparse.Namespace, done: set[str]) -> Iterator[Row]:
             }
 
 
-def front(found: Sequence[Row], plane: str) -> list[Row]:
+def front(networks: Sequence[Row], plane: str) -> list[Row]:
     """Return the networks that none dominates in a plane, by that price."""
-    points = np.array([[row["error"], row[plane]] for row in found])
-    best = [row for row, n in zip(found, dominators(points), strict=True) if n == 0]
+    points = np.array([[row["error"], row[plane]] for row in networks])
+    best = [row for row, n in zip(networks, dominators(points), strict=True) if n == 0]
     return sorted(best, key=lambda row: (row[plane], row["error"]))
 
 
-def area(found: Sequence[Row], plane: str, most: float) -> float:
+def area(networks: Sequence[Row], plane: str, most: float) -> float:
     """Return the share of the box below error 1 and a largest price that a front dominates."""
     total, error = 0.0, 1.0
-    for row in front(found, plane):
+    for row in front(networks, plane):
         if row["error"] < error and row[plane] < most:
             total += (error - row["error"]) * (most - row[plane]) / most
             error = row["error"]
     return total
 
 
-def table(head: Row, found: Sequence[Row]) -> str:
+def table(head: Row, networks: Sequence[Row]) -> str:
     """Return networks, cost and dominated area of each arm in both planes."""
     lines = []
     for arm in ARMS:
-        own = [row for row in found if row["arm"] == arm]
+        own = [row for row in networks if row["arm"] == arm]
         if not own:
             continue
-        areas = [area(own, plane, max(row[plane] for row in found)) for plane in PLANES]
+        areas = [area(own, plane, max(row[plane] for row in networks)) for plane in PLANES]
         sizes = [len(front(own, plane)) for plane in PLANES]
         spent = own[0]["core seconds of the arm"]
         lines.append([arm, len(own), spent, *sizes, *(f"{a:.4f}" for a in areas)])
-    draw(found, RESULTS.parent / "fronts.png")
+    draw(networks, RESULTS.parent / "fronts.png")
     columns = ["objectives", "networks", "core seconds"]
     columns += [f"front by {plane}" for plane in PLANES]
     columns += [f"area by {plane}" for plane in PLANES]
     return markdown(columns, lines) + "\n\n![Both fronts in both planes](fronts.png)"
 
 
-def draw(found: Sequence[Row], path: Path) -> None:
+def draw(networks: Sequence[Row], path: Path) -> None:
     """Draw the fronts of both arms in both planes."""
     import matplotlib as mpl
 
@@ -120,7 +120,7 @@ def draw(found: Sequence[Row], path: Path) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
     for axis, plane in zip(axes, PLANES, strict=True):
         for arm in ARMS:
-            own = [row for row in found if row["arm"] == arm]
+            own = [row for row in networks if row["arm"] == arm]
             best = front(own, plane) if own else []
             x, y = ([row[name] for row in best] for name in (plane, "error"))
             axis.step(x, y, where="post", marker="o", label=arm)

@@ -103,16 +103,16 @@ def main() -> None:
     path, choice = RESULTS / "int8.jsonl", DataChoice(data=args.data)
     if not path.exists():
         path.write_text(json.dumps(header(args.networks, data=args.data)) + "\n")
-    found = read(path)[1]
+    measured = read(path)[1]
     for text in chosen(args.networks):
         for aware in (False, True):
-            own = {r["quantize-aware"]: r for r in found if r["network"] == text}
+            own = {r["quantize-aware"]: r for r in measured if r["network"] == text}
             lost = False in own and own[False]["float32"] - own[False]["int8"] > MOST_LOST
             if aware in own or (aware and not lost):
                 continue
-            found.append(row(text, choice, args.epochs, aware=aware))
+            measured.append(row(text, choice, args.epochs, aware=aware))
             with path.open("a") as file:
-                file.write(json.dumps(found[-1]) + "\n")
+                file.write(json.dumps(measured[-1]) + "\n")
 
 
 if __name__ == "__main__":

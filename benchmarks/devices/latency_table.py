@@ -46,22 +46,22 @@ def table(head: Row, rows: Sequence[Row]) -> str:
     )
     networks = [parse(row["network"]) for row in rows]
     real = np.array([row["ms"] for row in rows])
-    found = np.array([known.predict(network, SHAPE, 10) for network in networks])
+    predicted = np.array([known.predict(network, SHAPE, 10) for network in networks])
     others = {
-        "latency table": found,
+        "latency table": predicted,
         "MACs": np.array([count_macs(network) for network in networks]),
         "parameters": np.array([count_parameters(network) for network in networks]),
     }
-    errors = np.abs(found / real - 1)
+    errors = np.abs(predicted / real - 1)
     lines = [
         [name, len(rows), f"{spearmanr(values, real).statistic:.3f}"]
         for name, values in others.items()
     ]
     low, middle, high = np.quantile(errors, [0.25, 0.5, 0.75])
     single = LatencyTable("", tuple(row for row in known.rows if row[0].count("-") == 1))
-    found = np.array([single.predict(network, SHAPE, 10) for network in networks])
+    predicted = np.array([single.predict(network, SHAPE, 10) for network in networks])
     lines.insert(
-        1, ["table without whole networks", len(rows), f"{spearmanr(found, real)[0]:.3f}"]
+        1, ["table without whole networks", len(rows), f"{spearmanr(predicted, real)[0]:.3f}"]
     )
     both = [row for row in rows if "package ms" in row]
     apart = np.abs([row["package ms"] / row["ms"] - 1 for row in both] or [0.0])
@@ -88,7 +88,7 @@ def measured_row(number: int, genome: Genome, *, both: bool) -> Row:
     """Return the latency of a network, of both exporters' files or of the quick one's alone."""
     with tempfile.TemporaryDirectory() as folder:
         timing = time_onnx_file(export_quickly(genome, SHAPE, Path(folder, "a.onnx")), SHAPE)
-        found = {
+        times = {
             "number": number,
             "network": render(genome),
             "ms": round(timing.milliseconds, 5),
@@ -98,8 +98,8 @@ def measured_row(number: int, genome: Genome, *, both: bool) -> Row:
         }
         if both:
             slow = time_onnx_file(export_untrained(genome, SHAPE, Path(folder, "b.onnx")), SHAPE)
-            found["package ms"] = round(slow.milliseconds, 5)
-    return found
+            times["package ms"] = round(slow.milliseconds, 5)
+    return times
 
 
 def main() -> None:
@@ -123,9 +123,9 @@ def main() -> None:
     done = {row["number"] for row in read(path)[1]}
     for number, genome in enumerate(random_networks(args.seed, args.networks)):
         if number not in done:
-            found = measured_row(number, genome, both=number < args.both)
+            times = measured_row(number, genome, both=number < args.both)
             with path.open("a") as file:
-                file.write(json.dumps(found) + "\n")
+                file.write(json.dumps(times) + "\n")
 
 
 if __name__ == "__main__":

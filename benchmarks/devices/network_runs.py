@@ -95,7 +95,7 @@ def steps_of_run(path: Path, shape: ImageShape) -> list[Step]:
     graph = onnx.load(path).graph
     nodes = {node.name: node for node in graph.node}
     swishes = iter([node for node in graph.node if node.op_type == "HardSwish"])
-    found = []
+    steps = []
     for event in events:
         name = event["name"].removesuffix("_kernel_time")
         if event.get("cat") != "Node" or name == event["name"]:
@@ -103,8 +103,8 @@ def steps_of_run(path: Path, shape: ImageShape) -> list[Step]:
         if name in nodes or name.startswith("Mul_"):
             node = nodes[name] if name in nodes else next(swishes)
             if node.op_type not in CONSTANTS:
-                found.append(_step(node, event["args"]["output_type_shape"]))
-    return found
+                steps.append(_step(node, event["args"]["output_type_shape"]))
+    return steps
 
 
 def _step(node: Any, outputs: Sequence[dict[str, list[int]]]) -> Step:

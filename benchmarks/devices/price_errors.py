@@ -42,10 +42,10 @@ def row(number: int, genome: Genome, shape: ImageShape = SHAPE, *, sizes: bool =
     """Return the real prices of a network by name, with or without those of files."""
     with tempfile.TemporaryDirectory() as folder:
         quick = export_quickly(genome, shape, Path(folder, "quick.onnx"))
-        found = {NAMES[0]: peak_alive(steps_of_run(quick, shape))}
+        prices = {NAMES[0]: peak_alive(steps_of_run(quick, shape))}
         if sizes:
-            found |= dict(zip(NAMES[1:], file_sizes(genome, shape, Path(folder)), strict=True))
-    return {"number": number, "network": render(genome), **found}
+            prices |= dict(zip(NAMES[1:], file_sizes(genome, shape, Path(folder)), strict=True))
+    return {"number": number, "network": render(genome), **prices}
 
 
 def file_sizes(genome: Genome, shape: ImageShape, folder: Path) -> list[int]:
@@ -85,12 +85,12 @@ def main() -> None:
     path = RESULTS / f"{args.out}.jsonl"
     if not path.exists():
         path.write_text(json.dumps(header(args.networks, seed=args.seed)) + "\n")
-    done = {found["number"] for found in read(path)[1]}
+    done = {measured["number"] for measured in read(path)[1]}
     for number, genome in enumerate(random_networks(args.seed, args.networks)):
         if number not in done:
             with path.open("a") as file:
-                found = row(number, genome, sizes=number < args.sizes)
-                file.write(json.dumps(found) + "\n")
+                measured = row(number, genome, sizes=number < args.sizes)
+                file.write(json.dumps(measured) + "\n")
 
 
 if __name__ == "__main__":

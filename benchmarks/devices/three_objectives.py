@@ -35,10 +35,11 @@ def rows(table: str, seeds: Sequence[int], done: set[tuple[str, int]]) -> Iterat
                 yield {"sampler": name, "seed": seed, "regret": values}
 
 
-def table(head: Row, found: Sequence[Row]) -> str:
+def table(head: Row, measured: Sequence[Row]) -> str:
     """Return the regrets, and in how many seeds the screened sampler is ahead."""
     by = {
-        name: {r["seed"]: r["regret"] for r in found if r["sampler"] == name} for name in SAMPLERS
+        name: {r["seed"]: r["regret"] for r in measured if r["sampler"] == name}
+        for name in SAMPLERS
     }
     lines = []
     for name, regrets in by.items():

@@ -149,7 +149,7 @@ def judge(curves: Curves, ran: NDArray[np.intp]) -> Outcome:
     full = ran == end
     front = on_front(losses)
     middle = np.median(losses[front, 1])
-    found = np.flatnonzero(full)[on_front(losses[full])]
+    pareto = np.flatnonzero(full)[on_front(losses[full])]
     seconds = curves.seconds * ran / end
     return Outcome(
         epochs_saved=1 - ran.sum() / (end * len(ran)),
@@ -158,7 +158,7 @@ def judge(curves: Curves, ran: NDArray[np.intp]) -> Outcome:
         wrong_stops=float(np.mean(~full[front])),
         wrong_small=float(np.mean(~full[front & (losses[:, 1] <= middle)])),
         wrong_large=float(np.mean(~full[front & (losses[:, 1] > middle)])),
-        size_shift=float(losses[found, 1].mean() - losses[front, 1].mean()),
+        size_shift=float(losses[pareto, 1].mean() - losses[front, 1].mean()),
     )
 
 

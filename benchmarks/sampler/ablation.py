@@ -77,20 +77,20 @@ def measure(seeds: int, budget: int) -> dict[tuple[str, str], Array]:
     keys = [(json.dumps(setting), table) for setting in SETTINGS for table in TABLES]
     jobs = [(*key, seed, budget) for key in keys for seed in range(seeds)]
     with Pool(2) as pool:
-        found = pool.map(_job, jobs, chunksize=4)
-    last = np.array([regret[-1] for regret in found]).reshape(len(keys), seeds)
+        regrets = pool.map(_job, jobs, chunksize=4)
+    last = np.array([regret[-1] for regret in regrets]).reshape(len(keys), seeds)
     return dict(zip(keys, last, strict=True))
 
 
-def table(found: dict[tuple[str, str], Array]) -> str:
+def table(regrets: dict[tuple[str, str], Array]) -> str:
     """Return the Markdown table of median regrets and the score of each setting."""
     lines = []
     for setting in SETTINGS:
         text = json.dumps(setting)
-        ratios = [np.median(found[text, t]) / np.median(found["{}", t]) for t in TABLES]
+        ratios = [np.median(regrets[text, t]) / np.median(regrets["{}", t]) for t in TABLES]
         score = float(np.exp(np.mean(np.log(np.maximum(ratios, 1e-6)))))
         name = ", ".join(f"{k}={v}" for k, v in setting.items()) or "defaults"
-        lines.append([name, *(cell(found[text, t]) for t in TABLES), f"{score:.2f}"])
+        lines.append([name, *(cell(regrets[text, t]) for t in TABLES), f"{score:.2f}"])
     return markdown(["setting", *TABLES, "score"], lines)
 
 
@@ -101,13 +101,13 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=200)
     parser.add_argument("--save", action="store_true", help="write benchmarks/results")
     args = parser.parse_args()
-    found = measure(args.seeds, args.budget)
+    regrets = measure(args.seeds, args.budget)
     print(f"Median regret [quartiles] at {args.budget} evaluations, n = {args.seeds} seeds")
-    print(table(found))
+    print(table(regrets))
     if args.save:
         rows = (
             {"setting": json.loads(text), "table": name, "regret": np.round(v, 6).tolist()}
-            for (text, name), v in found.items()
+            for (text, name), v in regrets.items()
         )
         print(write(RESULTS / "ablation.jsonl", header(args.seeds, budget=args.budget), rows))
 

@@ -71,7 +71,7 @@ class Differences:
 
     def __init__(self, dimension: int, seed: int) -> None:
         self.dimension, self.rng = dimension, np.random.default_rng((seed, dimension))
-        self.told: list[tuple[float, int, Array]] = []
+        self.evaluated: list[tuple[float, int, Array]] = []
         self.taken, self.count = set[tuple[float, ...]](), 0
 
     def ask(self, number: int) -> Child:
@@ -87,9 +87,9 @@ class Differences:
         rng, d = self.rng, self.dimension
         if self.count < STARTUP:
             return rng.random(d)
-        best = int(rng.integers(min(5, len(self.told))))
-        others = [i for i in range(len(self.told)) if i != best]
-        base, a, b = (self.told[i][2] for i in (best, *rng.choice(others, 2, replace=False)))
+        best = int(rng.integers(min(5, len(self.evaluated))))
+        others = [i for i in range(len(self.evaluated)) if i != best]
+        base, a, b = (self.evaluated[i][2] for i in (best, *rng.choice(others, 2, replace=False)))
         moved = np.array([reflect(unit) for unit in base + 0.7 * (a - b)])
         child = np.where(rng.random(d) < 0.5, moved, base)
         return np.where(rng.random(d) * d < 0.5, rng.random(d), child)
@@ -97,9 +97,9 @@ class Differences:
     def tell(self, child: Child, loss: float) -> None:
         """Take in an evaluated child."""
         self.count += 1
-        self.told.append((loss, self.count, (np.array(child.values) + BOUND) / (2 * BOUND)))
+        self.evaluated.append((loss, self.count, (np.array(child.values) + BOUND) / (2 * BOUND)))
         if self.count >= STARTUP:
-            self.told = sorted(self.told, key=lambda entry: entry[:2])[:20]
+            self.evaluated = sorted(self.evaluated, key=lambda entry: entry[:2])[:20]
 
 
 def _in_box(point: Array) -> tuple[float, ...]:
@@ -154,8 +154,8 @@ class Adaptive:
     def tell(self, child: Child, loss: float) -> None:
         """Take in an evaluated child."""
         point = self.space.point(dict(zip(self.names, child.values, strict=True)))
-        told = Evaluation(point, point, loss, 0.0, child.run, child.own)
-        self.fold.insert(len(self.fold.trials), told)
+        evaluation = Evaluation(point, point, loss, 0.0, child.run, child.own)
+        self.fold.insert(len(self.fold.trials), evaluation)
 
 
 ARMS: dict[str, Callable[[int, int], Search]] = {
@@ -172,17 +172,17 @@ def seed_of(function: int, dimension: int, instance: int) -> int:
 
 def losses(search: Search, problem: cocoex.BareProblem, budget: int, workers: int) -> Array:
     """Return losses in the order of their evaluation, shape ``(budget,)``."""
-    rng, found = np.random.default_rng(workers), list[float]()
+    rng, values = np.random.default_rng(workers), list[float]()
     running: list[tuple[float, int, Child]] = []
     asked, now = 0, 0.0
-    while len(found) < budget:
+    while len(values) < budget:
         while len(running) < workers:
             heappush(running, (now + rng.uniform(0.5, 1.5), asked, search.ask(asked)))
             asked += 1
         now, _, child = heappop(running)
-        found.append(problem(np.array(child.values)))
-        search.tell(child, found[-1])
-    return np.array(found)
+        values.append(problem(np.array(child.values)))
+        search.tell(child, values[-1])
+    return np.array(values)
 
 
 def run(arm: str, dimension: int, workers: int, function: int, instance: int, budget: int) -> Row:

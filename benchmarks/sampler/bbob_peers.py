@@ -110,8 +110,8 @@ def with_jade(loss: Counted, dimension: int, seed: int) -> None:
 
     def many(points: Sequence[Sequence[float]]) -> list[float]:
         left = max(0, loss.budget - len(loss.losses))
-        found = [loss(point) for point in points[:left]]
-        return found + [np.inf] * (len(points) - len(found))
+        values = [loss(point) for point in points[:left]]
+        return values + [np.inf] * (len(points) - len(values))
 
     options = {"population_size": 20, "minimum_population_size": 20, "x_tol": 0.0}
     minionpy.Minimizer(
@@ -135,14 +135,14 @@ def run(
     problem = cocoex.BareProblem("bbob", function, dimension, instance)
     seed = seed_of(function, dimension, instance)
     if solver == "de":
-        found = losses(Adaptive(dimension, seed), problem, budget, workers=1)
+        values = losses(Adaptive(dimension, seed), problem, budget, workers=1)
     else:
         loss = Counted(problem, budget)
         with suppress(_SpentError):
             PEERS[solver](loss, dimension, seed)
         left = 0 if solver == "optuna-cma" else budget - len(loss.losses)
-        found = np.array(loss.losses + [np.inf] * left)  # a population of one point has ended
-    return shares_of(found - problem.best_value())
+        values = np.array(loss.losses + [np.inf] * left)  # a population of one point has ended
+    return shares_of(values - problem.best_value())
 
 
 def table(rows: Sequence[Row]) -> str:

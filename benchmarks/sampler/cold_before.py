@@ -49,11 +49,11 @@ def rows(old: str, repeats: int) -> Iterator[Row]:
                 yield {"trials": size, "commit": commit, "seconds": list(seconds)}
 
 
-def table(found: Sequence[Row]) -> str:
+def table(measured: Sequence[Row]) -> str:
     """Return the shortest times as Markdown."""
     lines = [
         (f"{row['trials']:,}", row["commit"], f"{min(row['seconds']):.3f}", len(row["seconds"]))
-        for row in found
+        for row in measured
     ]
     return markdown(["trials", "commit", "first ask, s", "repeats"], lines)
 
@@ -65,10 +65,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--save", action="store_true", help="write the results")
     args = parser.parse_args()
-    found = list(rows(args.old, args.repeats))
-    print(table(found))
+    measured = list(rows(args.old, args.repeats))
+    print(table(measured))
     if args.save:
-        print(write(RESULTS / "cold_before.jsonl", header(args.repeats), found))
+        print(write(RESULTS / "cold_before.jsonl", header(args.repeats), measured))
 
 
 if __name__ == "__main__":

@@ -107,11 +107,11 @@ def repeated(name: str, kind: str, size: int, file: Path, repeats: int) -> Row:
     one = [*command, "--child", name, kind, str(file)]
     single = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     outputs = [subprocess.check_output(one, env=single, text=True) for _ in range(repeats)]
-    found = [json.loads(output) for output in outputs]
+    runs = [json.loads(output) for output in outputs]
     return {
         **{"kind": kind, "trials": size, "sampler": name, "repeats": repeats},
-        "seconds": [round(row["seconds"], 4) for row in found],
-        **{key: round(min(row[key] for row in found), 1) for key in ("MiB before", "MiB")},
+        "seconds": [round(row["seconds"], 4) for row in runs],
+        **{key: round(min(row[key] for row in runs), 1) for key in ("MiB before", "MiB")},
     }
 
 
@@ -127,14 +127,14 @@ def rows(repeats: int, kinds: Sequence[str], folder: Path) -> Iterator[Row]:
                     yield repeated(name, kind, size, file, repeats)
 
 
-def table(found: Sequence[Row]) -> str:
+def table(measured: Sequence[Row]) -> str:
     """Return the results as Markdown."""
     lines = [
         (
             *(r["kind"], f"{r['trials']:,}", r["sampler"], f"{min(r['seconds']):.3f}"),
             *(f"{r['MiB before']:.0f}", f"{r['MiB']:.0f}", r["repeats"]),
         )
-        for r in found
+        for r in measured
     ]
     columns = ["genes", "trials", "sampler", "first ask, s", "MiB before", "MiB", "repeats"]
     return markdown(columns, lines)
@@ -156,10 +156,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        found = list(rows(args.repeats, args.kinds.split(","), folder))
-    print(table(found))
+        measured = list(rows(args.repeats, args.kinds.split(","), folder))
+    print(table(measured))
     if args.save:
-        print(write(RESULTS / "cold_start.jsonl", header(args.repeats), found))
+        print(write(RESULTS / "cold_start.jsonl", header(args.repeats), measured))
 
 
 if __name__ == "__main__":

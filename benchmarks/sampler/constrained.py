@@ -41,12 +41,12 @@ def run(name: str, solver: str, seed: int, budget: int) -> Row:
     for _ in range(budget):
         trial = study.ask(dict(box))
         point = np.array([[trial.params[n] for n in box]])
-        found = problem.evaluate(point, return_as_dictionary=True)
-        for i, value in enumerate(found["G"][0]):
+        evaluated = problem.evaluate(point, return_as_dictionary=True)
+        for i, value in enumerate(evaluated["G"][0]):
             trial.set_constraint(f"c{i}", float(value))
-        feasible = bool((found["G"] <= 0).all())
-        losses.append(float(found["F"][0, 0]) if feasible else np.inf)
-        study.tell(trial, float(found["F"][0, 0]))
+        feasible = bool((evaluated["G"] <= 0).all())
+        losses.append(float(evaluated["F"][0, 0]) if feasible else np.inf)
+        study.tell(trial, float(evaluated["F"][0, 0]))
     best = float(problem.pareto_front()[0, 0])
     return {"least": {str(n): min(losses[:n]) - best for n in CHECKPOINTS if n <= budget}}
 
@@ -62,7 +62,7 @@ def table(rows: Sequence[Row]) -> str:
                 s: [r["least"].get(n) for r in rows if r["problem"] == name and r["solver"] == s]
                 for s in solvers
             }
-            if all(found and None not in found for found in by.values()):
+            if all(losses and None not in losses for losses in by.values()):
                 medians.append([float(np.median(by[s])) for s in solvers])
                 lines.append([n, name, *(f"{gap:.2g}" for gap in medians[-1])])
         if medians:

@@ -66,8 +66,8 @@ class Problem:
     def evaluate(self, point: Array) -> tuple[Array, Array]:
         """Return the objectives and the constraints (feasible at 0 or below) of a point."""
         x = np.where(self.integers, np.round(point), point)
-        found = self.inner.evaluate(x[None], return_as_dictionary=True)
-        return found["F"][0], found["G"][0] if self.inner.n_ieq_constr else np.zeros(0)
+        evaluated = self.inner.evaluate(x[None], return_as_dictionary=True)
+        return evaluated["F"][0], evaluated["G"][0] if self.inner.n_ieq_constr else np.zeros(0)
 
 
 @lru_cache(maxsize=1)

@@ -227,14 +227,14 @@ def _fold(donor: Array) -> Array:
 def run(name: str, arm: Arm, seed: int, budget: int) -> Row:
     """Return the hypervolumes of one run."""
     target = problem(name)
-    search, found = Search(arm, target, seed), list[Array]()
+    search, values = Search(arm, target, seed), list[Array]()
     for _ in range(budget):
         point = search.ask()
         losses, limits = target.evaluate(point)
         search.tell(point, losses, limits)
-        found.append(losses if (limits <= 0).all() else np.full(len(losses), np.inf))
+        values.append(losses if (limits <= 0).all() else np.full(len(losses), np.inf))
     low, high = target.box
-    scaled = (np.array(found) - low) / (high - low)
+    scaled = (np.array(values) - low) / (high - low)
     ref = np.ones(len(low))
     return {
         "volumes": {

@@ -53,12 +53,12 @@ def run(solver: str, dimension: int, function: int, instance: int, budget: int) 
         )
     }
     study = optuna.create_study(sampler=sampler_of(solver, 100 * function + instance))
-    found = list[float]()
+    values = list[float]()
     for _ in range(budget):
         trial = study.ask(dict(box))
-        found.append(float(problem(np.array([trial.params[name] for name in box], dtype=float))))
-        study.tell(trial, found[-1])
-    return {"least": {str(n): min(found[:n]) for n in CHECKPOINTS if n <= budget}}
+        values.append(float(problem(np.array([trial.params[name] for name in box], dtype=float))))
+        study.tell(trial, values[-1])
+    return {"least": {str(n): min(values[:n]) for n in CHECKPOINTS if n <= budget}}
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -77,7 +77,7 @@ def table(rows: Sequence[Row]) -> str:
 
 def _ranks(rows: Sequence[Row], n: str, solvers: Sequence[str]) -> Any:
     """Return ranks (functions, solvers), ties share the mean, where all solvers ran."""
-    found = []
+    ranks = []
     for function in FUNCTIONS:
         by: dict[str, list[float]] = {}
         for row in rows:
@@ -86,8 +86,8 @@ def _ranks(rows: Sequence[Row], n: str, solvers: Sequence[str]) -> Any:
         if len(by) == len(solvers) and len({len(least) for least in by.values()}) == 1:
             means = np.array([np.mean(by[solver]) for solver in solvers])
             below, level = means[None] < means[:, None], means[None] == means[:, None]
-            found.append(1 + below.sum(axis=1) + (level.sum(axis=1) - 1) / 2)
-    return np.array(found)
+            ranks.append(1 + below.sum(axis=1) + (level.sum(axis=1) - 1) / 2)
+    return np.array(ranks)
 
 
 def main() -> None:

@@ -81,17 +81,17 @@ def measure(
     load(table)  # before the fork
     jobs = [(name, table, seed, budget) for name in samplers for seed in seeds]
     with Pool(2) as pool:
-        found = pool.map(_job, jobs, chunksize=1)
+        regrets = pool.map(_job, jobs, chunksize=1)
     return {
-        name: np.stack(found[i * len(seeds) :][: len(seeds)]) for i, name in enumerate(samplers)
+        name: np.stack(regrets[i * len(seeds) :][: len(seeds)]) for i, name in enumerate(samplers)
     }
 
 
-def rows(table: str, found: dict[str, Array], first: int = 0) -> list[Row]:
+def rows(table: str, regrets: dict[str, Array], first: int = 0) -> list[Row]:
     """Return one row a sampler and seed: its regret at every tenth evaluation from the tenth."""
     return [
         {"table": table, "sampler": name, "seed": seed, "every": 10, "regret": values.tolist()}
-        for name, regret in found.items()
+        for name, regret in regrets.items()
         for seed, values in enumerate(np.round(regret[:, 9::10], 6), first)
     ]
 
@@ -109,9 +109,9 @@ def main() -> None:
     args = parser.parse_args()
     samplers = [*filter(None, args.samplers.split(",")), *(f"de{text}" for text in args.de)]
     seeds = range(args.first, args.first + args.seeds)
-    found = measure(samplers, args.table, seeds, args.budget)
+    regrets = measure(samplers, args.table, seeds, args.budget)
     points = [n for n in CHECKPOINTS if n <= args.budget]
-    lines = [[name, *summary(regret, points)] for name, regret in found.items()]
+    lines = [[name, *summary(regret, points)] for name, regret in regrets.items()]
     print(f"{args.table}: regret, median and quartiles, n = {args.seeds} seeds")
     print(markdown(["sampler", *map(str, points)], lines))
     if args.save:
@@ -120,7 +120,7 @@ def main() -> None:
             write(
                 RESULTS / f"search-{args.table}{args.suffix}.jsonl",
                 head,
-                rows(args.table, found, args.first),
+                rows(args.table, regrets, args.first),
             )
         )
 

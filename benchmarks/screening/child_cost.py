@@ -112,19 +112,19 @@ def rows(sizes: Sequence[int], repeats: int) -> Iterator[Row]:
         yield profiled(n)
 
 
-def table(found: Sequence[Row]) -> str:
+def table(measured: Sequence[Row]) -> str:
     """Return the times and the profile as two tables."""
     times = [
         [
             *(r["n"], "yes" if r["screening"] else "no", cell(r["ms"], 1)),
             *(f"{mean(r['ms']):.1f}", f"{max(r['ms']):.1f}", r["repeats"]),
         ]
-        for r in found
+        for r in measured
         if r["what"] == "time"
     ]
     profiles = [
         [r["n"], r["function calls"], *(f"{r['calls'][k]} ({r['shares'][k]:.0%})" for k in NAMES)]
-        for r in found
+        for r in measured
         if r["what"] == "profile"
     ]
     first = markdown(
@@ -146,14 +146,14 @@ def main() -> None:
     if args.child:
         print(json.dumps(times(args.child[0], bool(args.child[1]))))
         return
-    found = list(rows(list(map(int, args.sizes.split(","))), args.repeats))
-    print(table(found))
+    measured = list(rows(list(map(int, args.sizes.split(","))), args.repeats))
+    print(table(measured))
     if args.save:
         print(
             write(
                 RESULTS / "child_cost.jsonl",
                 header(CHILDREN - 1, threads=os.environ.get("OMP_NUM_THREADS")),
-                found,
+                measured,
             )
         )
 

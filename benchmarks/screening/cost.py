@@ -100,17 +100,17 @@ def rows() -> Iterator[Row]:
             yield asks(screening, n)
 
 
-def table(found: Sequence[Row]) -> str:
+def table(measured: Sequence[Row]) -> str:
     """Return both tables."""
     lines = [
         [r["n"], "yes" if r["screening"] else "no", cell(r["ms"], 0), f"{max(r['ms']):.0f}"]
-        for r in found
+        for r in measured
         if r["what"] == "ask"
     ]
     shares = [
         f"{'with' if r['screening'] else 'without'} screening {r['beyond'] / r['training']:.1%} "
         f"({r['beyond']:.1f} s beside {r['training']:.0f} s)"
-        for r in found
+        for r in measured
         if r["what"] == "share"
     ]
     columns = ["networks", "screened", "ms of a child", "longest"]
@@ -123,10 +123,10 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="write benchmarks/results")
     args = parser.parse_args()
     quiet()
-    found = list(rows())
-    print(table(found))
+    measured = list(rows())
+    print(table(measured))
     if args.save:
-        print(write(RESULTS / "screening_cost.jsonl", header(CHILDREN), found))
+        print(write(RESULTS / "screening_cost.jsonl", header(CHILDREN), measured))
 
 
 if __name__ == "__main__":

@@ -128,13 +128,13 @@ def ranked(networks: Networks, rng: np.random.Generator, held: int) -> dict[str,
     out, order = order[:held], order[held:]
     ends = reached(networks, order)
     asked = np.column_stack([networks.x[out], np.zeros(held)])
-    found = {}
+    correlations = {}
     for way in WAYS:
         x, y = learned(networks, order, ends, way)
         theta = most_likely(x, y, SMOOTHNESS, LENGTHS, NOISES)
         mean, _ = Model.fit(x, y, SMOOTHNESS, theta).predict(asked)
-        found[way] = float(spearmanr(mean, networks.errors[out, 2]).statistic)
-    return found
+        correlations[way] = float(spearmanr(mean, networks.errors[out, 2]).statistic)
+    return correlations
 
 
 def rows_of(draws: int, held: int) -> list[Row]:
@@ -143,11 +143,11 @@ def rows_of(draws: int, held: int) -> list[Row]:
     for data in SETS:
         for alphabet in ("norms", "seed"):
             networks = load(data, alphabet)
-            found = [ranked(networks, np.random.default_rng(s), held) for s in range(draws)]
+            correlations = [ranked(networks, np.random.default_rng(s), held) for s in range(draws)]
             row: Row = {"data": data, "alphabet": alphabet, "networks": len(networks.sizes)}
             for way in WAYS:
-                values = np.array([f[way] for f in found])
-                gains = values - np.array([f["extrapolated"] for f in found])
+                values = np.array([f[way] for f in correlations])
+                gains = values - np.array([f["extrapolated"] for f in correlations])
                 row[way] = round(float(np.nanmean(values)), 3)
                 if way != "extrapolated":
                     low, high = np.nanpercentile(gains, [25, 75])

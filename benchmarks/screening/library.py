@@ -86,11 +86,11 @@ def judge(library: str, x: Array, losses: Array, n: int, seed: int) -> tuple[flo
     """Return the rank correlation in the best fifth, and the seconds of fit and prediction."""
     rng, good = np.random.default_rng(seed), np.argsort(losses)[: len(losses) // 5]
     drawn = [rng.choice(len(x), n // 2, replace=False), rng.choice(good, n // 2, replace=False)]
-    told = np.unique(np.concatenate(drawn))
-    y = Stretch.of(losses[told]).forward(losses[told])
-    asked = np.setdiff1d(good, told)
+    trained = np.unique(np.concatenate(drawn))
+    y = Stretch.of(losses[trained]).forward(losses[trained])
+    asked = np.setdiff1d(good, trained)
     begun = time.perf_counter()
-    mean = LIBRARIES[library][1](x[told], y)(x[asked])
+    mean = LIBRARIES[library][1](x[trained], y)(x[asked])
     return float(spearmanr(mean, losses[asked])[0]), time.perf_counter() - begun
 
 

@@ -42,14 +42,14 @@ ARMS = ("de-screened", "de", "nsga2", "tpe", "random")
 HALVED = ("de-screened-halved", "de-screened-halved-blind", "de-halved")
 
 
-def table(found: Sequence[Row], budget: int) -> str:
+def table(measured: Sequence[Row], budget: int) -> str:
     """Return each arm's hypervolume, and the lead of the first arm at 60 or more trainings.
 
     A lead is that of equal seeds; seeds that an arm lacks are left out of it.
     """
     points = [n for n in POINTS if n <= budget]
     arms: dict[str, dict[int, Array]] = {}
-    for row in found:
+    for row in measured:
         arms.setdefault(row["arm"], {})[row["seed"]] = np.array([at(row, n) for n in points])
     first = next(iter(arms))
     late = [i for i, n in enumerate(points) if n >= 60]

@@ -53,13 +53,15 @@ class Task:
         """Return the hypervolume in [0, 1] after each network that was trained, or stopped."""
         least = np.array([self.lowest, self.least])
         low, high = np.log10(least), np.log10([0.9, self.caps.parameters])
-        found, losses = [], np.zeros((0, 2))
+        volumes, losses = [], np.zeros((0, 2))
         for trial in trials:
             if trial.state == TrialState.COMPLETE:
                 values = np.log10(np.maximum(np.array(trial.values, dtype=float), least))
                 losses = np.vstack([losses, (values - low) / (high - low)])
-            found.append(round(float(hypervolume(losses, np.ones(2))), 5) if len(losses) else 0.0)
-        return found
+            volumes.append(
+                round(float(hypervolume(losses, np.ones(2))), 5) if len(losses) else 0.0
+            )
+        return volumes
 
 
 DIGITS = Task(6, Caps(100_000, 1_000_000), 0.002, 100, 0.3)

@@ -56,8 +56,8 @@ WARM = "B8k3-MP-GAP,B9k3-MP-GAP"
 def children(pid: int) -> list[int]:
     """Return the workers of a launcher."""
     try:
-        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [int(c) for c in found if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
+        pids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(c) for c in pids if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
     except OSError:
         return []
 

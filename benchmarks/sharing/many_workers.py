@@ -54,18 +54,18 @@ def measure(
     for process in processes:
         process.start()
     engine, connections = sqlalchemy.create_engine(admin), 0
-    found: list[tuple[list[list[float]], list[str]]] = []
-    while len(found) < args.processes:
+    outcomes: list[tuple[list[list[float]], list[str]]] = []
+    while len(outcomes) < args.processes:
         time.sleep(0.5)
         with engine.connect() as connection:
             connections = max(connections, connection.exec_driver_sql(ACTIVE).scalar() or 0)
         while not results.empty():
-            found.append(results.get())
+            outcomes.append(results.get())
     engine.dispose()
     for process in processes:
         process.join()
-    times = [row for rows, _ in found for row in rows]
-    return times, [error for _, some in found for error in some], connections
+    times = [row for rows, _ in outcomes for row in rows]
+    return times, [error for _, some in outcomes for error in some], connections
 
 
 @contextmanager
@@ -91,8 +91,8 @@ def compare(name: str, server: servers.Server, args: argparse.Namespace) -> list
     }
     with route(name, server, args.threads) as url:
         for turn, sampler in itertools.product(range(args.repeats), SAMPLERS):
-            found = measure(url, server.admin, f"{sampler}-{turn}", sampler, args)
-            row, (times, errors, connections) = rows[sampler], found
+            measured = measure(url, server.admin, f"{sampler}-{turn}", sampler, args)
+            row, (times, errors, connections) = rows[sampler], measured
             row["rates"].append(round(len(times) / args.seconds, 3))
             row["times"] += times
             row["errors"] += errors

@@ -101,10 +101,10 @@ def measure(sizes: Sizes, workers: int) -> list[Row]:
     todo = list(cases(sizes))
     rows: list[Row] = []
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        for case, found in zip(todo, pool.map(error, todo), strict=True):
+        for case, wrong in zip(todo, pool.map(error, todo), strict=True):
             about = {"network": case.network, "arm": case.arm, "epochs": case.epochs}
-            rows.append({**about, "seed": case.seed, "error": round(found, 4)})
-            print(case.network, case.arm, case.seed, found, flush=True)
+            rows.append({**about, "seed": case.seed, "error": round(wrong, 4)})
+            print(case.network, case.arm, case.seed, wrong, flush=True)
     return rows
 
 

@@ -20,12 +20,12 @@ def table(head: Row, rows: Sequence[Row]) -> str:
     """Return the table: errors, and what ``fast`` gains on each other arm, seed by seed."""
     lines = []
     for text, arm in dict.fromkeys((r["network"], r["arm"]) for r in rows):
-        found = errors(rows, text, arm)
+        shares = errors(rows, text, arm)
         base = errors(rows, text, "fast")
-        gains = [100 * (theirs - ours) for theirs, ours in zip(found, base, strict=True)]
+        gains = [100 * (theirs - ours) for theirs, ours in zip(shares, base, strict=True)]
         epochs = next(r["epochs"] for r in rows if r["network"] == text)
         gain = "" if arm == "fast" else cell(gains, 1)
-        lines.append([text, epochs, arm, len(found), cell([100 * e for e in found], 1), gain])
+        lines.append([text, epochs, arm, len(shares), cell([100 * e for e in shares], 1), gain])
     columns = ["network", "epochs", "training", "seeds", "error, %", "`fast` gains, points"]
     images = f"{head['train']} training and {head['validation']} validation images."
     over = [

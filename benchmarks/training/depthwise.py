@@ -54,15 +54,15 @@ def milliseconds(model: nn.Module, side: int, channels: int, repeats: int) -> fl
         for _ in range(2)
     )
     images.requires_grad_()
-    found = []
+    seconds = []
     for _ in range(repeats + 2):
         model.zero_grad()
         began = time.process_time()
         with autocast(cpu, bfloat16=True):
             output = model(images)
         output.backward(gradient)
-        found.append(time.process_time() - began)
-    return 1000 * min(found[2:])
+        seconds.append(time.process_time() - began)
+    return 1000 * min(seconds[2:])
 
 
 def measure(repeats: int) -> Iterator[Row]:

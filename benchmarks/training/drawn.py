@@ -40,8 +40,8 @@ def drawn(count: int) -> list[Genome]:
     """Return networks of the initial distribution, at most ``MOST_MACS`` each."""
     space = CNNSpace(priced=(MACS,), limits=(Limit(MACS, MOST_MACS),))
     rng = np.random.default_rng(SEED)
-    found = (space.initial(rng) for _ in range(10**6))
-    accepted = (space.decode(params) for params in found if space.accept(params))
+    candidates = (space.initial(rng) for _ in range(10**6))
+    accepted = (space.decode(params) for params in candidates if space.accept(params))
     return [next(accepted) for _ in range(count)]
 
 
@@ -98,7 +98,7 @@ def table(head: Row, rows: Sequence[Row]) -> str:
         lines.append([f"`{network}`", *size, *rates, f"{ours / vanilla:.2f}", f"{share:.0%}"])
     names = ("network", "parameters", "MACs, millions", "ours", "with gaps", "plain loop")
     to_vanilla, to_gaps = (
-        math.exp(statistics.mean(map(math.log, found))) for found in zip(*ratios, strict=True)
+        math.exp(statistics.mean(map(math.log, column))) for column in zip(*ratios, strict=True)
     )
     return (
         f"{markdown((*names, 'ours / plain', 'share of peak'), lines)}\n\n"

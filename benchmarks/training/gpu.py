@@ -49,7 +49,7 @@ def padding(lanes: Lanes, device: str, images: int) -> Iterator[Row]:
     for size in BATCHES:
         job = Job("ours", "odd", ODD, size, 1, images, device=device)
         pairs = (together(lanes.ours[:1], rate, replace(job, pad=pad)) for pad in (True, False))
-        padded, plain = (found[0][0] for found in pairs)
+        padded, plain = (rates[0][0] for rates in pairs)
         yield {"what": "padding", "images": size, "padded": padded, "plain": plain}
 
 
@@ -110,14 +110,14 @@ def main() -> None:
         device=args.device,
     )
     with Lanes(load(Sizes(args.folder, train=args.images, validation=100))) as lanes:
-        found = list(rows(lanes, args.device, args.repeats, names, args.images))
-    found.append(search(described, args.workers))
+        measured = list(rows(lanes, args.device, args.repeats, names, args.images))
+    measured.append(search(described, args.workers))
     card = torch.cuda.get_device_name() if args.device != "cpu" else "No card: the CPU."
     known = {**versions(), "torch": torch.__version__}
     head = header(args.repeats, versions=known, card=card)
-    print(card_tables(head, found))
+    print(card_tables(head, measured))
     if args.save:
-        print(write(RESULTS / "gpu.jsonl", head, found))
+        print(write(RESULTS / "gpu.jsonl", head, measured))
 
 
 if __name__ == "__main__":

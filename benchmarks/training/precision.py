@@ -112,19 +112,19 @@ def rows(sizes: Sizes, n: int, repeats: int, workers: int) -> Iterator[Row]:
     """Yield a row for each ratio and for each training."""
     for shape in SHAPES:
         for genome in networks(shape, n):
-            found = ratio(genome, shape, repeats)
-            yield {"side": shape[1], "network": render(genome), "ratio": round(found, 3)}
+            value = ratio(genome, shape, repeats)
+            yield {"side": shape[1], "network": render(genome), "ratio": round(value, 3)}
     precisions: tuple[Precision, ...] = ("auto", "float32")
     jobs = [(t, p, s, sizes) for t in TRAINED for s in range(sizes.seeds) for p in precisions]
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        for (text, precision, seed, _), found in zip(jobs, pool.map(error, jobs), strict=True):
-            yield {"network": text, "precision": precision, "seed": seed, "error": found}
+        for (text, precision, seed, _), value in zip(jobs, pool.map(error, jobs), strict=True):
+            yield {"network": text, "precision": precision, "seed": seed, "error": value}
 
 
-def tables(found: list[Row]) -> str:
+def tables(measured: list[Row]) -> str:
     """Return the tables of ratios and of errors."""
-    sides = sorted({row["side"] for row in found if "side" in row})
-    ratios = {side: [r["ratio"] for r in found if r.get("side") == side] for side in sides}
+    sides = sorted({row["side"] for row in measured if "side" in row})
+    ratios = {side: [r["ratio"] for r in measured if r.get("side") == side] for side in sides}
     speed = markdown(
         ["image side", "float32 / bfloat16, seconds of a step", "least", "most", "networks"],
         [[s, cell(v, 2), f"{min(v):.2f}", f"{max(v):.2f}", len(v)] for s, v in ratios.items()],
@@ -132,7 +132,7 @@ def tables(found: list[Row]) -> str:
     lines = []
     for text in TRAINED:
         half, full = (
-            np.array([r["error"] for r in found if keyed(r) == (text, precision)])
+            np.array([r["error"] for r in measured if keyed(r) == (text, precision)])
             for precision in ("auto", "float32")
         )
         if len(half):
@@ -161,11 +161,11 @@ def main() -> None:
     torch.set_num_threads(1)
     sizes = Sizes(args.folder, args.train, args.validation, args.epochs, args.seeds)
     about = {"train": args.train, "validation": args.validation, "epochs": args.epochs}
-    found = list(rows(sizes, args.networks, args.repeats, args.workers))
+    measured = list(rows(sizes, args.networks, args.repeats, args.workers))
     head = header(args.seeds, **about, versions={**versions(), "torch": torch.__version__})
-    print(tables(found))
+    print(tables(measured))
     if args.save:
-        print(write(RESULTS / "precision.jsonl", head, found))
+        print(write(RESULTS / "precision.jsonl", head, measured))
 
 
 if __name__ == "__main__":

@@ -52,11 +52,11 @@ def measure(case: Row, data: ImageData, epochs: int) -> Row:
     model = build(genome, data.image_shape, len(data.classes))
     recipe = fit_recipe(get_recipe(case["recipe"]), data, epochs)
     began = time.process_time()
-    found = train(model, data, recipe, epochs=epochs, seed=case["seed"], score_epochs=())
+    result = train(model, data, recipe, epochs=epochs, seed=case["seed"], score_epochs=())
     return {
         **case,
         "parameters": count_parameters(genome),
-        "error": found.error,
+        "error": result.error,
         "seconds": round(time.process_time() - began, 1),
     }
 

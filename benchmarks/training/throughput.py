@@ -112,8 +112,8 @@ def measure(lanes: Lanes, setting: str, job: Job) -> Row:
         rates = together(lanes.of(job.side)[:1], rate, job)
     about = {"network": job.name, "batch": job.batch_size, "side": job.side}
     wall, cpu = zip(*rates, strict=True)
-    found = {"rate": round(sum(wall), 1), "cpu_rate": round(statistics.mean(cpu), 1)}
-    return {"what": setting, **about, "loaders": job.loaders, **found}
+    speeds = {"rate": round(sum(wall), 1), "cpu_rate": round(statistics.mean(cpu), 1)}
+    return {"what": setting, **about, "loaders": job.loaders, **speeds}
 
 
 def macs(names: Sequence[str]) -> Iterator[Row]:
@@ -152,12 +152,12 @@ def main() -> None:
     repeats = 1 if args.quick else args.repeats
     names = ("narrow",) if args.quick else tuple(NETWORKS)
     with Lanes(data) as lanes:
-        found = list(rows(lanes, repeats, names))
+        measured = list(rows(lanes, repeats, names))
     known = {**versions(), "torch": torch.__version__}
     head = header(repeats, versions=known, load=os.getloadavg())
-    print(tables(head, found))
+    print(tables(head, measured))
     if args.save:
-        print(write(RESULTS / "throughput.jsonl", head, found))
+        print(write(RESULTS / "throughput.jsonl", head, measured))
 
 
 if __name__ == "__main__":

@@ -19,11 +19,11 @@ def cells(rows: Sequence[Row]) -> list[Cell]:
 
 def rates(rows: Sequence[Row], what: str, side: str, at: Cell, key: str = "rate") -> list[float]:
     """Return images per second by repeat; the better of several numbers of loader processes."""
-    found: dict[int, list[float]] = {}
+    by_loaders: dict[int, list[float]] = {}
     for row in rows:
         if row["what"] == what and row["side"] == side and (row["network"], row["batch"]) == at:
-            found.setdefault(row["loaders"], []).append(row[key])
-    return max(found.values(), key=statistics.median)
+            by_loaders.setdefault(row["loaders"], []).append(row[key])
+    return max(by_loaders.values(), key=statistics.median)
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
@@ -132,15 +132,15 @@ def _padding(rows: Sequence[Row]) -> str:
     return markdown(["batch", "padded images/s", "plain images/s", "ratio"], lines)
 
 
-def card_tables(head: Row, found: Sequence[Row]) -> str:
+def card_tables(head: Row, measured: Sequence[Row]) -> str:
     """Return the tables of :mod:`benchmarks.training.gpu`; n is the number of repeats."""
     parts = []
     for what, title in (("one", "One process"), ("two", "Two processes on the card, summed")):
-        ratio = f"geometric mean of the ratios {mean_ratio(found, what):.2f}"
-        parts += [f"{title}; {ratio}:", by_cell(found, what)]
+        ratio = f"geometric mean of the ratios {mean_ratio(measured, what):.2f}"
+        parts += [f"{title}; {ratio}:", by_cell(measured, what)]
     parts += ["Channels padded to multiples of eight, in a network of odd numbers:"]
-    parts += [_padding([row for row in found if row["what"] == "padding"])]
-    for row in found:
+    parts += [_padding([row for row in measured if row["what"] == "padding"])]
+    for row in measured:
         if row["what"] == "search":
             text = f"The seed's search, {row['trials']} networks and {row['workers']} workers: "
             parts.append(f"{text}{row['seconds']:.0f} s.")

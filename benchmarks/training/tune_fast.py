@@ -178,16 +178,16 @@ class Trials:
         if key not in self._known:
             cases = list(product(NETWORKS, range(self._sizes.seeds)))
             jobs = [(recipe, batch_size, name, seed, self._sizes) for name, seed in cases]
-            found = dict(zip(cases, self._pool.map(error, jobs), strict=True))
-            self._known[key] = statistics.mean(found.values())
-            self._write(recipe, batch_size, found)
+            errors = dict(zip(cases, self._pool.map(error, jobs), strict=True))
+            self._known[key] = statistics.mean(errors.values())
+            self._write(recipe, batch_size, errors)
         return self._known[key]
 
-    def _write(self, recipe: Recipe, batch_size: int, found: dict[tuple[str, int], float]) -> None:
+    def _write(self, recipe: Recipe, batch_size: int, cases: dict[tuple[str, int], float]) -> None:
         errors = {
-            name: [round(e, 4) for (n, _), e in found.items() if n == name] for name in NETWORKS
+            name: [round(e, 4) for (n, _), e in cases.items() if n == name] for name in NETWORKS
         }
-        mean = round(statistics.mean(found.values()), 4)
+        mean = round(statistics.mean(cases.values()), 4)
         line = {"error": mean, "batch_size": batch_size, "errors": errors, **asdict(recipe)}
         with self._result.open("a") as file:
             file.write(json.dumps(line) + "\n")

@@ -192,6 +192,6 @@ def unusable_values(study: optuna.Study, values: Any) -> str | None:
 
 def log_completed(study: optuna.Study, trial: optuna.Trial) -> None:
     """Log a finished trial as ``Study.optimize`` does, if Optuna's logger is at INFO."""
-    told = frozen(trial)
-    if told.values is not None:
-        study._log_completed_trial(told.values, told.number, told.params)
+    finished = frozen(trial)
+    if finished.values is not None:
+        study._log_completed_trial(finished.values, finished.number, finished.params)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -57,18 +57,22 @@ def compare(
         tuple(range(seed, seed + seeds)),
         lambda network, seed: training.job(candidates, network, seed=seed),
     )
-    _, _, first = next(comparison.jobs())
-
-    def progress(label: str) -> AbstractContextManager[OnEpoch]:
-        score = candidates.data.scored_by.score
-        return training_progress(first.epochs, label, held_out=False, score=score)
-
     try:
-        result = run_comparison(comparison, candidates.choice.load_test, out, progress)
+        result = _with_progress(comparison, candidates, out)
     except KeyboardInterrupt:
         say(RESUME)
         raise typer.Exit(INTERRUPTED) from None
     console.print(comparison_page(result), highlight=False, markup=False, soft_wrap=True)
+
+
+def _with_progress(comparison: Comparison, candidates: Candidates, out: Path) -> dict[str, Any]:
+    _, _, first = next(comparison.jobs())
+    score = candidates.data.scored_by.score
+
+    def progress(label: str) -> AbstractContextManager[OnEpoch]:
+        return training_progress(first.epochs, label, held_out=False, score=score)
+
+    return run_comparison(comparison, candidates.choice.load_test, out, progress)
 
 
 def chosen_networks(

@@ -65,21 +65,26 @@ def export(
     if quantize and tta is not None:
         raise ValueError("tta and quantize do not go together; train with --tta instead.")
     _check_mirrored(model, tta)
-    stem = Path(model.resolve().name) if out is None else out
     if out is not None:
         make_folder(out.parent)
     if quantize:
-        path = stem.with_name(f"{stem.name}-int8.onnx") if out is None else stem
-        _print_int8(export_int8(model, path, choice))
+        _print_int8(export_int8(model, out or Path(f"{model.resolve().name}-int8.onnx"), choice))
         return
     images = None if check else _own_images(model, choice)
-    every = [name for name, form in FORMATS.items() if form.extra == "export" or form.installed]
-    for name in every if fmt == "all" else (fmt,):
-        bare = (out is None or fmt == "all") and name in FORMATS
-        path = stem.with_name(stem.name + FORMATS[name].suffix) if bare else stem
+    for name, path in _files(fmt, out, model).items():
         _print(export_model(model, name, path, check=check, images=images, tta=tta))
     if tta not in (None, "none"):
         _print_tta(model, str(tta))
+
+
+def _files(fmt: str, out: Path | None, model: Path) -> dict[str, Path]:
+    """Return the file of each format that is to be written."""
+    every = [name for name, form in FORMATS.items() if form.extra == "export" or form.installed]
+    if out is not None and fmt != "all":
+        return {fmt: out}
+    stem = Path(model.resolve().name) if out is None else out
+    names = [name for name in (every if fmt == "all" else [fmt]) if name in FORMATS]
+    return {n: stem.with_name(stem.name + FORMATS[n].suffix) for n in names} or {fmt: stem}
 
 
 def _own_images(model: Path, choice: DataChoice) -> tuple[NDArray[np.uint8], str] | None:
@@ -175,11 +180,11 @@ def _described(model: ModelMetadata) -> str:
     genome, shape, classes = parse(model.architecture), model.image_shape, len(model.classes)
     known = {price.metric: price.value(genome, shape, classes) for price in (PARAMETERS, MACS)}
     prices = {**known, **model.objectives}
-    told = [
+    clauses = [
         f"{'validation ' if n in MEASURES else ''}{objective_text(n, value)}"
         for n, value in prices.items()
     ]
-    return f"Network: {', '.join(told)}."
+    return f"Network: {', '.join(clauses)}."
 
 
 def _plain(one: Prediction) -> dict[str, object]:

@@ -47,6 +47,29 @@ from optuna_de.storage.open_storage import open_study
 INTERRUPTED = 130
 HOME = Path("optuna_de_models")
 RESUME = "Interrupted. Run the same command to continue from the last finished epoch."
+KeepValidation = Annotated[
+    bool,
+    Opt(
+        "--keep-validation",
+        rich_help_panel=DATA,
+        help="Keep the validation split out of training and let it choose the best epoch.",
+    ),
+]
+QuantizeAware = Annotated[
+    bool,
+    Opt(
+        "--quantize-aware",
+        rich_help_panel=BUDGET,
+        help="Add a fifth as many epochs with weights and activations rounded to int8.",
+    ),
+]
+Teacher = Annotated[
+    Path | None,
+    Opt(
+        help="Folder of a trained model whose answers it learns, too (distillation). Each step "
+        "takes a pass through it more."
+    ),
+]
 
 
 @spread("validation_fraction")
@@ -59,31 +82,11 @@ def train(
     architecture: Annotated[
         str | None, Opt(help="Instead of a trial: text such as B16k3-MP-B32k3-GAP, or resnet20.")
     ] = None,
-    keep_validation: Annotated[
-        bool,
-        Opt(
-            "--keep-validation",
-            rich_help_panel=DATA,
-            help="Keep the validation split out of training and let it choose the best epoch.",
-        ),
-    ] = False,
-    quantize_aware: Annotated[
-        bool,
-        Opt(
-            "--quantize-aware",
-            rich_help_panel=BUDGET,
-            help="Add a fifth as many epochs with weights and activations rounded to int8.",
-        ),
-    ] = False,
+    keep_validation: KeepValidation = False,
+    quantize_aware: QuantizeAware = False,
     seed: Annotated[int, Opt(help="Seed of weights, order and augmentation.")] = 0,
     tta: Tta = None,
-    teacher: Annotated[
-        Path | None,
-        Opt(
-            help="Folder of a trained model whose answers it learns, too (distillation). Each "
-            "step takes a pass through it more."
-        ),
-    ] = None,
+    teacher: Teacher = None,
     out: ResultFolder = None,
 ) -> None:
     """Train one network fully: a final training, scored once on the test split.

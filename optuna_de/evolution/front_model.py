@@ -113,8 +113,8 @@ def interpolate(places: Array, values: Array, wanted: Array) -> Array:
     system[range(n + k), range(n + k)] += np.repeat([NUGGET, -NUGGET], [n, k])
     right[:n] = (values - low) / span
     weights = np.linalg.solve(system, right)
-    found = _basis(wanted, places, linear) @ weights[:n] + weights[n]
-    return np.asarray(low + span * (found + wanted @ weights[n + 1 :] if linear else found))
+    smooth = _basis(wanted, places, linear) @ weights[:n] + weights[n]
+    return np.asarray(low + span * (smooth + wanted @ weights[n + 1 :] if linear else smooth))
 
 
 def _basis(a: Array, b: Array, linear: bool) -> Array:
@@ -148,9 +148,9 @@ def prefer(
     places = np.array([trial.place for trial in known])
     near = np.argsort(((places - middle) ** 2).sum(axis=1), kind="stable")[:NEAR]
     values = np.array([known[i].values for i in near.tolist()])
-    found = interpolate(places[near], values, np.concatenate([pool, running]))
+    predicted = interpolate(places[near], values, np.concatenate([pool, running]))
     m = members[0].objectives
-    losses, violations = found[:, :m], np.maximum(found[:, m:], 0.0).sum(axis=1)
+    losses, violations = predicted[:, :m], np.maximum(predicted[:, m:], 0.0).sum(axis=1)
     front = [trial.losses for trial in members if trial.is_feasible]
     front += [*losses[len(pool) :][violations[len(pool) :] == 0]]
     losses, violations = losses[: len(pool)], violations[: len(pool)]

@@ -86,9 +86,9 @@ def _known(history: History, space: NumericSpace, trials: Sequence[Finished]) ->
     for trial in trials:
         if trial.number not in kept:
             kept[trial.number] = _as_known(history, space, trial)
-    found = [known for trial in trials if (known := kept[trial.number]) is not None]
-    width = len(found[-1].values) if found else 0
-    return [known for known in found if len(known.values) == width]
+    evaluations = [known for trial in trials if (known := kept[trial.number]) is not None]
+    width = len(evaluations[-1].values) if evaluations else 0
+    return [known for known in evaluations if len(known.values) == width]
 
 
 def _as_known(history: History, space: NumericSpace, trial: Finished) -> Known | None:

@@ -154,9 +154,9 @@ class History:
             if not known.keys() <= names:
                 suspected |= any(parse_name(name) for name in known.keys() - self._names.keys())
                 self._names |= known
-        if not suspected or (found := find_sequences(self._names)) == self._sequences:
+        if not suspected or (sequences := find_sequences(self._names)) == self._sequences:
             return False
-        self._sequences = found
+        self._sequences = sequences
         self._forget_genomes()
         return True
 
@@ -323,11 +323,11 @@ class History:
     def _record(self, genome: Genome) -> None:
         """Record the finished trials that may equal a genome."""
         for number in self._suspects(genome):
-            found = self._read_finished(number)
+            finished = self._read_finished(number)
             if self._finished[number].state == TrialState.FAIL:
-                self._failed.add(number, found)
-            elif found.flat or found.sequences:
-                self._known.add(number, found)
+                self._failed.add(number, finished)
+            elif finished.flat or finished.sequences:
+                self._known.add(number, finished)
 
     def _suspects(self, genome: Genome) -> list[int]:
         """Return the unrecorded trials that have a genome's first float, or lack that gene.

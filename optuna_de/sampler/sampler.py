@@ -40,7 +40,7 @@ from optuna_de.sampler.offspring import (
 )
 from optuna_de.sampler.plan import PLAN_KEY, Candidate, Plan, stored_plan
 from optuna_de.sampler.settings import Settings, decide_screening, prices_within
-from optuna_de.sampler.space import Prices, Space, check_space
+from optuna_de.sampler.space import Prices, Space, SpaceParts
 from optuna_de.screening.screening import Screening
 from optuna_de.search_space.distributions import Distributions, Params, fitting, range_of
 
@@ -50,6 +50,10 @@ _logger = logging.getLogger(__name__)
 def _bytes(name: str) -> bytes:
     """Return the bytes of a name, which may hold half a surrogate pair (UTF-8 refuses it)."""
     return name.encode("utf-8", "surrogatepass")
+
+
+def _tuple(numbers: Sequence[float] | None) -> tuple[float, ...] | None:
+    return None if numbers is None else tuple(map(float, numbers))
 
 
 class DESampler(BaseSampler):
@@ -74,7 +78,7 @@ class DESampler(BaseSampler):
         population_size: Survivors of a selection, at least 4.
         n_startup_trials: Finished trials before the first selection, drawn from the initial
             distribution, at least 4; default: half the population, which then grows to its size.
-        offspring: Finished trials per selection, at least 1; default 1 (steady state).
+        offspring: Finished trials per selection, at least 1; 1 is steady state.
         weights: One non-negative weight per objective for a sum of min-max normalised losses;
             ``None`` selects by Pareto rank.
         n_best: ``best`` is drawn from this many best members, at least 1.
@@ -139,7 +143,7 @@ class DESampler(BaseSampler):
         *,
         population_size: int = 20,
         n_startup_trials: int | None = None,
-        offspring: int | None = None,
+        offspring: int = 1,
         weights: Sequence[float] | None = None,
         n_best: int = 5,
         scale: float = 0.7,
@@ -159,30 +163,15 @@ class DESampler(BaseSampler):
         require(seed is None or seed >= 0, "seed", seed, "None or at least 0")
         self._requires_prices = prices is not None
         self._space = None if prices is not None else space
-        if space is not None:
-            check_space(space)
-            initial = space.initial if initial is None else initial
-            repair = space.repair if repair is None else repair
-            accept = space.accept if accept is None else accept
-            prices = space.prices if prices is None else prices
-        startup = max(4, population_size // 2) if n_startup_trials is None else n_startup_trials
+        own = SpaceParts.of(space, initial, repair, accept, prices)
+        first = max(4, population_size // 2) if n_startup_trials is None else n_startup_trials
         self._rules = Rules(
-            population_size,
-            1 if offspring is None else offspring,
-            None if weights is None else tuple(weights),
-            repair,
-            startup,
-            None if reference is None else tuple(map(float, reference)),
+            population_size, offspring, _tuple(weights), own.repair, first, _tuple(reference)
         )
+        variation = Variation(scale, crossover, mutation)
+        chosen = Screening() if screening is True else screening or None
         self._settings = Settings(
-            n_best,
-            Variation(scale, crossover, mutation),
-            initial,
-            accept,
-            deduplicate,
-            dict(prices or {}),
-            Screening() if screening is True else screening or None,
-            adaptive,
+            n_best, variation, own.initial, own.accept, deduplicate, own.prices, chosen, adaptive
         )
         self._decides_screening = screening is None
         self._is_seeded = seed is not None

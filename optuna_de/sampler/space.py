@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -55,6 +56,31 @@ class Space(Protocol):
     def prices(self) -> Prices:
         """Objectives known before the evaluation, by index, in the study's direction."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceParts:
+    """Parts that a sampler uses of a space; each may be given without one, or instead of its."""
+
+    initial: Callable[[np.random.Generator], Params] | None
+    repair: Callable[[Params], Params] | None
+    accept: Callable[[Params], bool] | None
+    prices: Prices
+
+    @classmethod
+    def of(cls, space: Space | None, *given: Any) -> SpaceParts:
+        """Take each part that is not given, in the order of the fields, from the space.
+
+        Raises:
+            TypeError: If the space lacks some of its four names.
+        """
+        if space is not None:
+            check_space(space)
+        initial, repair, accept, prices = (
+            getattr(space, name, None) if part is None else part
+            for name, part in zip(_PARTS, given, strict=True)
+        )
+        return cls(initial, repair, accept, dict(prices or {}))
 
 
 def check_space(space: object) -> None:

@@ -136,9 +136,9 @@ def test_every_arm_of_the_accuracy_benchmark_trains(
     small = "B4k3-MP-MP-GAP"
     for arm in ("fast", "adam", "sgd"):
         case = accuracy.Case(small, arm, 1, 0, sizes)
-        found = accuracy.error(case)
-        assert 0 <= found <= 1
-        assert found == accuracy.error(case)
+        error = accuracy.error(case)
+        assert 0 <= error <= 1
+        assert error == accuracy.error(case)
     torch.set_num_threads(threads)
 
 
@@ -147,12 +147,12 @@ def test_the_accuracy_table_pairs_the_seeds() -> None:
         about = {"network": network, "arm": arm, "epochs": 5}
         return [{**about, "seed": i, "error": e} for i, e in enumerate(errors)]
 
-    found = [
+    three = [
         *rows(MODEL_2, "seed-search", 0.9, 0.9),
         *rows(MODEL_2, "fast", 0.8, 0.7),
         *rows(accuracy_table.MODEL_2_NORMED, "fast", 0.6, 0.7),
     ]
-    text = accuracy_table.table({"train": 40, "validation": 10}, found)
+    text = accuracy_table.table({"train": 40, "validation": 10}, three)
     assert "| seed-search | 2 | 90.0 [90.0, 90.0] | 15.0 [12.5, 17.5] |" in text
     assert "gains 25.0 points with `fast` over `seed-search`" in text
 
@@ -160,8 +160,8 @@ def test_the_accuracy_table_pairs_the_seeds() -> None:
 def test_the_precision_benchmark_pairs_the_seeds_and_measures_both_sides() -> None:
     text = precision.TRAINED[0]
     errors = [("auto", 0, 0.31), ("float32", 0, 0.30), ("auto", 1, 0.33), ("float32", 1, 0.35)]
-    told = [{"network": text, "precision": p, "seed": s, "error": e} for p, s, e in errors]
-    table = precision.tables([{"side": 8, "network": "a", "ratio": 1.5}, *told])
+    rows = [{"network": text, "precision": p, "seed": s, "error": e} for p, s, e in errors]
+    table = precision.tables([{"side": 8, "network": "a", "ratio": 1.5}, *rows])
     assert "| 8 | 1.50 [1.50, 1.50] | 1.50 | 1.50 | 1 |" in table
     assert "| 0.3200 [0.3150, 0.3250] | 0.3250 [0.3125, 0.3375] | -0.0050 [" in table
     genome = next(precision.networks((1, 8, 8), 1))
@@ -227,8 +227,8 @@ def test_searches_at_equal_cost_begin_alike_and_keep_to_the_caps(
         assert all(t.values[1] <= 20_000 and t.user_attrs["macs"] <= 1_000_000 for t in done)
     assert begun[0] == begun[1]
     assert trained == [6, 6]
-    found = rows[0]["picks"]["300000"]
-    last = equal_cost.final(jobs[0], 300_000, found)
+    pick = rows[0]["picks"]["300000"]
+    last = equal_cost.final(jobs[0], 300_000, pick)
     assert last["test error"] in [i / 20 for i in range(21)]
     table = equal_cost_tables.tables(
         {"budget": 6}, [last, {**last, "seed": 1, "error": 0.5, "test error": 0.5}]
@@ -242,8 +242,8 @@ def test_a_pick_is_the_least_error_under_a_size(tmp_path: Path) -> None:
         trial = study.ask()
         trial.set_user_attr("architecture", f"{size}")
         study.tell(trial, (error, size))
-    found = [equal_cost.pick(study.trials, size) for size in (50, 10_000, 50_000)]
-    assert [pick and pick["architecture"] for pick in found] == [None, "5000", "20000"]
+    picks = [equal_cost.pick(study.trials, size) for size in (50, 10_000, 50_000)]
+    assert [pick and pick["architecture"] for pick in picks] == [None, "5000", "20000"]
     assert equal_cost.volume([(0.3, 10_000)]) > equal_cost.volume([(0.4, 10_000)])
 
 

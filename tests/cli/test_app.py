@@ -48,8 +48,8 @@ def test_what_needs_no_network_loads_no_torch(tmp_path: Path) -> None:
         cwd=tmp_path,
         check=True,
     )
-    told = [line for line in done.stderr.splitlines() if line.endswith((" True", " False"))]
-    assert told == [f"{line} False" for line in LIGHT]
+    lines = [line for line in done.stderr.splitlines() if line.endswith((" True", " False"))]
+    assert lines == [f"{line} False" for line in LIGHT]
 
 
 def test_a_folder_that_is_not_there_is_said_at_once(capsys: pytest.CaptureFixture[str]) -> None:

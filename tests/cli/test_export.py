@@ -42,9 +42,9 @@ def test_all_formats_are_written_and_classify_alike(here: Path, capsys: Output) 
     expected = predict(open_model("net.v2"), IMAGES)
     for name in ("net.v2", "net.v2.onnx", "net.v2.safetensors", "net.v2.pt2"):
         assert run(["predict", name, *IMAGES, "--json", "--trust"]) == 0
-        told = json.loads(capsys.readouterr().out)
-        assert [one["file"] for one in told] == IMAGES
-        for one, ought in zip(told, expected, strict=True):
+        answers = json.loads(capsys.readouterr().out)
+        assert [one["file"] for one in answers] == IMAGES
+        for one, ought in zip(answers, expected, strict=True):
             assert [c["class"] for c in one["likely"]] == [name for name, _ in ought.likely]
             chances = [c["probability"] for c in one["likely"]]
             assert chances == pytest.approx([chance for _, chance in ought.likely], abs=1e-5)
@@ -65,12 +65,12 @@ def test_test_time_augmentation_is_exported_where_asked_for(here: Path, capsys: 
     said = capsys.readouterr().out
     assert "(flips) takes 2 passes an image, so 2 times the MACs and the time" in said
     for name in ("net.v2.onnx", "net.v2.safetensors", "net.v2.pt2"):
-        found = open_model(name, trust=True).logits(images)
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        actual = open_model(name, trust=True).logits(images)
+        np.testing.assert_allclose(actual, expected, atol=1e-5)
     names = runpy.run_path("net.v2.py")
     with torch.no_grad():
-        found = names["load"]()(torch.from_numpy(images)).numpy()
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+        actual = names["load"]()(torch.from_numpy(images)).numpy()
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
     assert run(["export", "net.v2", "--tta", "rotations"]) == 2
     assert "tta is 'rotations', but must be one of none, flips" in capsys.readouterr().err
 

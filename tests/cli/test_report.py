@@ -131,9 +131,9 @@ def test_the_dashboard_says_where_it_is_and_what_exposing_it_means(url: str) -> 
     with start("dashboard", "--storage", url, "--port", 0) as process:
         assert process.stdout is not None
         place, meaning = process.stdout.readline(), process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+/", place)
-        assert found is not None
-        with urllib.request.urlopen(f"{found[0]}api/studies", timeout=10) as answer:
+        address = re.search(r"http://127\.0\.0\.1:\d+/", place)
+        assert address is not None
+        with urllib.request.urlopen(f"{address[0]}api/studies", timeout=10) as answer:
             assert b"digits-modern" in answer.read()
         assert "no password" in meaning
         process.send_signal(signal.SIGINT)

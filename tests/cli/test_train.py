@@ -18,7 +18,7 @@ from optuna_de.cnn.export.model_folder import load_model
 from optuna_de.cnn.training.epochs import EpochLoop
 from tests.cli.kit import environment, interrupt
 from tests.cnn.data.kit import paint
-from tests.cnn.training.kit import OTHER, SMALL, study, told
+from tests.cnn.training.kit import OTHER, SMALL, result_of, study
 from tests.drills import DRILL, POSIX
 
 QUICK = ["--device", "cpu", "--threads", "1", "--epochs", "2"]
@@ -87,7 +87,7 @@ def test_a_killed_training_goes_on_to_the_same_result(
     assert run([*long, "--out", "resumed"]) == 0
     assert 0 < events.count("epoch") < 12
     assert run([*long, "--out", "whole"]) == 0
-    assert told(tmp_path / "resumed") == told(tmp_path / "whole")
+    assert result_of(tmp_path / "resumed") == result_of(tmp_path / "whole")
     whole, resumed = (load_model(tmp_path / f).module.state_dict() for f in ("whole", "resumed"))
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
 

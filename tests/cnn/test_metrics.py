@@ -27,10 +27,10 @@ def test_metrics_are_those_of_scikit_learn(name: str, classes: tuple[int, ...]) 
 
 def test_a_constant_answer_looks_good_only_by_the_error() -> None:
     dogs = np.array([500, 5])
-    found = {name: metric.constant(dogs) for name, metric in METRICS.items()}
-    assert found["error"] == pytest.approx(5 / 505)
-    assert found["balanced-error"] == 0.5
-    assert found["macro-f1-error"] == pytest.approx(1 - 1000 / 1005 / 2)
+    constant = {name: metric.constant(dogs) for name, metric in METRICS.items()}
+    assert constant["error"] == pytest.approx(5 / 505)
+    assert constant["balanced-error"] == 0.5
+    assert constant["macro-f1-error"] == pytest.approx(1 - 1000 / 1005 / 2)
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)

@@ -88,8 +88,8 @@ def test_a_short_training_augments_less() -> None:
     final = replace(get_recipe("final"), mixup=0.2, cutmix=1.0)
     for epochs, expected in ((19, (2, 0, 0, 0)), (20, (4, 8, 0.2, 1)), (None, (4, 8, 0.2, 1))):
         fitted = fit_recipe(final, data, epochs)  # type: ignore[arg-type]
-        found = (fitted.crop_padding, fitted.cutout, fitted.mixup, fitted.cutmix)
-        assert found == expected
+        strengths = (fitted.crop_padding, fitted.cutout, fitted.mixup, fitted.cutmix)
+        assert strengths == expected
 
 
 def test_unknown_name_is_refused() -> None:

@@ -29,8 +29,8 @@ def test_the_interpolation_is_exact_at_the_trials_and_between_those_of_a_plane(d
     assert interpolate(places, values, places) == pytest.approx(values, rel=1e-3, abs=1e-3)
     if d <= NEAR:
         wanted = RNG.random((5, d))
-        found = interpolate(places, values, wanted)
-        assert found[:, 1] == pytest.approx(1e6 * wanted[:, 1], rel=1e-2)
+        smooth = interpolate(places, values, wanted)
+        assert smooth[:, 1] == pytest.approx(1e6 * wanted[:, 1], rel=1e-2)
 
 
 def test_children_are_in_the_cube_and_on_the_grid_and_differ() -> None:

@@ -31,10 +31,10 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 
 
 def _shown(cell: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    shown: dict[str, Any] = {}
     for output in cell.outputs:
-        found |= output.get("data", {})  # a stream has none: imports may warn of widgets
-    return found
+        shown |= output.get("data", {})  # a stream has none: imports may warn of widgets
+    return shown
 
 
 def test_spaces_networks_and_fronts_show_themselves(outputs: list[dict[str, Any]]) -> None:

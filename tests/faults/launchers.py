@@ -42,9 +42,9 @@ def _slowly(read: Any) -> Any:
     """Return a read after which others have time to write: whoever reads, then writes, loses."""
 
     def slow(*args: Any, **kwargs: Any) -> Any:
-        found = read(*args, **kwargs)
+        record = read(*args, **kwargs)
         time.sleep(0.5)
-        return found
+        return record
 
     return slow
 

@@ -25,15 +25,15 @@ def study_of(*trials: tuple[TrialState, list[int]], died: bool = False) -> optun
 
 
 def test_a_clone_stands_for_its_ancestors() -> None:
-    found = tally(study_of((FAIL, []), (FAIL, [0]), (DONE, []), (DONE, [0, 1])), 2)
-    assert (found["trials"], found["finished"]) == (4, 2)
-    assert (found["lost"], found["repeated"], found["front"]) == (0, 0, "equal")
+    counts = tally(study_of((FAIL, []), (FAIL, [0]), (DONE, []), (DONE, [0, 1])), 2)
+    assert (counts["trials"], counts["finished"]) == (4, 2)
+    assert (counts["lost"], counts["repeated"], counts["front"]) == (0, 0, "equal")
 
 
 def test_what_nobody_finished_is_lost_unless_it_waits() -> None:
     assert tally(study_of((FAIL, []), (FAIL, [0]), (DONE, [])), 2)["lost"] == 1
-    found = tally(study_of((FAIL, []), (WAITING, [0])), 2)
-    assert (found["lost"], found["waiting"]) == (0, 1)
+    counts = tally(study_of((FAIL, []), (WAITING, [0])), 2)
+    assert (counts["lost"], counts["waiting"]) == (0, 1)
 
 
 def test_two_results_of_one_root_are_duplicates() -> None:
@@ -42,7 +42,7 @@ def test_two_results_of_one_root_are_duplicates() -> None:
 
 def test_what_died_too_often_is_given_up_and_not_lost() -> None:
     study = study_of((FAIL, []), (FAIL, [0]), died=True)
-    found = tally(study, 1, max_retry=1)
-    assert (found["lost"], found["given up"]) == (0, 1)
-    found = tally(study, 1, max_retry=2)
-    assert (found["lost"], found["given up"]) == (1, 0)
+    counts = tally(study, 1, max_retry=1)
+    assert (counts["lost"], counts["given up"]) == (0, 1)
+    counts = tally(study, 1, max_retry=2)
+    assert (counts["lost"], counts["given up"]) == (1, 0)

@@ -46,10 +46,10 @@ def opened(url: str) -> optuna.Study:
 
 def test_f40_of_launchers_with_different_setups_one_joins(urls: list[str], tmp_path: Path) -> None:
     inputs = [(urls, str(tmp_path / "files"), epochs) for epochs in (1, 2, 3, 4)]
-    for url, told in zip(urls, zip(*each(launchers.join, inputs), strict=True), strict=True):
-        refusals = [text for text in told if text]
-        assert len(refusals) == 3, told
-        joined = told.index("") + 1
+    for url, messages in zip(urls, zip(*each(launchers.join, inputs), strict=True), strict=True):
+        refusals = [text for text in messages if text]
+        assert len(refusals) == 3, messages
+        joined = messages.index("") + 1
         assert opened(url).user_attrs[SETUP_KEY]["epochs"] == joined
         for text in refusals:
             assert re.fullmatch(
@@ -96,11 +96,11 @@ def test_f40_a_launcher_that_was_taken_for_dead_does_not_overwrite(
     read, slow = optuna.Study.get_trials, threading.Event()
 
     def paused(self: optuna.Study, *args: Any, **kwargs: Any) -> Any:
-        found = read(self, *args, **kwargs)
+        record = read(self, *args, **kwargs)
         if self is first and not slow.is_set():
             slow.set()
             time.sleep(2.0)
-        return found
+        return record
 
     monkeypatch.setattr(optuna.Study, "get_trials", paused)
     setups = {"objectives": "value", "epochs": 1}, {"objectives": "value", "epochs": 2}

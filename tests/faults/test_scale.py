@@ -158,8 +158,8 @@ def test_f30_many_ids_and_many_parameters_fit(url: str) -> None:
     double(study, 1)
     assert [len(t.params) for t in study_of(url, **CALM).trials] == [2000, 2000]
     storage = open_storage_of(study)
-    found = storage._get_trials(1, None, set(range(6000)), 6000)
-    assert [len(t.params) for t in found] == [2000, 2000]
+    trials = storage._get_trials(1, None, set(range(6000)), 6000)
+    assert [len(t.params) for t in trials] == [2000, 2000]
 
 
 @pytest.mark.parametrize("url", SQLITE_FIRST, indirect=True)

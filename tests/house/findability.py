@@ -26,8 +26,8 @@ _DEFINITION = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 def words(text: str) -> frozenset[str]:
     """Return the stems of a text's words; ``under_score`` and ``CamelCase`` are two words each."""
-    found = (word.lower() for word in _WORD.findall(text))
-    return frozenset(stem(word) for word in found if word not in _STOP)
+    spelt = (word.lower() for word in _WORD.findall(text))
+    return frozenset(stem(word) for word in spelt if word not in _STOP)
 
 
 def stem(word: str) -> str:

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import optuna_de
+from tests.house.figures import function_lengths
 from tests.house.findability import Findability
 
 ROOT = Path(optuna_de.__file__).parent
@@ -47,6 +49,7 @@ TORCH = {
 }
 SLOW = {"torch", "plotly", "sklearn", "sqlalchemy", "scipy", "grpc"}
 MOST_FILES = 13  # "about a dozen modules", the folder's __init__ among them
+MOST_LINES = 40
 FOUND = 0.45
 FILES = sorted(ROOT.rglob("*.py"))
 FOLDERS = sorted({path.parent for path in FILES})
@@ -83,15 +86,15 @@ def imports_of(path: Path) -> set[str]:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
-    found = set()
+    names = set()
     for node in ast.walk(tree):
         if id(node) in types:
             continue
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
 
 
 def targets_of(path: Path) -> set[str]:
@@ -182,6 +185,26 @@ def test_module_docstrings_say_what_the_module_is() -> None:
         in ("What", "How", "Where", "Whether", "Which")
     ]
     assert Counter(riddles) == {}
+
+
+def test_no_function_is_long() -> None:
+    """At most 40 lines without the docstring, arguments included."""
+    assert max(function_lengths(ROOT, FILES)) <= MOST_LINES
+
+
+def test_no_variable_is_called_found_or_told() -> None:
+    """Such a name says that something was done, and not what the variable holds."""
+    for folder in (ROOT, ROOT.parent / "benchmarks", ROOT.parent / "tests"):
+        for path in folder.rglob("*.py"):
+            text = path.read_text()
+            if re.search(r"\b(found|told)\b", text):
+                nodes = ast.walk(ast.parse(text))
+                names = {
+                    n.id if isinstance(n, ast.Name) else n.arg
+                    for n in nodes
+                    if isinstance(n, ast.Name | ast.arg)
+                }
+                assert not names & {"found", "told"}, path
 
 
 def test_definitions_are_found_by_their_words() -> None:

@@ -218,8 +218,8 @@ def test_a_plan_notes_the_f_that_moved_its_child() -> None:
 
 def test_several_objectives_without_numbers_are_searched_as_before() -> None:
     def objective(trial: optuna.Trial) -> tuple[float, float]:
-        found = [len(trial.suggest_categorical(f"c{i}", ["a", "bb", "ccc"])) for i in range(6)]
-        return sum(found[:4]), -sum(found[2:])
+        lengths = [len(trial.suggest_categorical(f"c{i}", ["a", "bb", "ccc"])) for i in range(6)]
+        return sum(lengths[:4]), -sum(lengths[2:])
 
     studies = []
     for adaptive in (True, False):

@@ -333,21 +333,21 @@ def test_trials_that_failed_before_they_suggested_anything_bar_nothing() -> None
 
 def test_reseeding_changes_a_sampler_without_a_seed_alone() -> None:
     for seed, expected in ((None, 2), (0, 1)):
-        sampler, found = DESampler(seed=seed), set()
+        sampler, draws = DESampler(seed=seed), set()
         for _ in range(2):
             study = optuna.create_study(study_name="s", sampler=sampler)
-            found.add(study.ask().suggest_float("x", 0, 1))
+            draws.add(study.ask().suggest_float("x", 0, 1))
             sampler.reseed_rng()
-        assert len(found) == expected
+        assert len(draws) == expected
 
 
 def test_a_seed_repeats_a_study_that_nobody_named() -> None:
-    found = []
+    runs = []
     for _ in range(2):
         study = optuna.create_study(sampler=DESampler(seed=0))
         study.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=25)
-        found.append([t.params for t in study.trials])
-    assert found[0] == found[1]
+        runs.append([t.params for t in study.trials])
+    assert runs[0] == runs[1]
 
 
 def test_many_objectives_constraints_and_infinite_values() -> None:

@@ -80,12 +80,12 @@ def test_a_sequence_is_summed_up() -> None:
     first, last = (span.to_unit(w) for w in (200, 1))  # type: ignore[union-attr]
     networks = (units(200, None, 1), units(None), units(None, 200))
     sequences = [genome.sequences["s"] for genome in networks]
-    found = _summaries(UnitFeatureCache(alphabet).positions(sequences), 2)
+    sums = _summaries(UnitFeatureCache(alphabet).positions(sequences), 2)
     depth, shares, places = 1, (2 / 3, 1 / 3), (1 / 3, 1 / 3)  # of convolutions, of pools
     course = ((first + last) / 2, first, first, last)  # mean, largest, first, last
-    np.testing.assert_allclose(found[0], [depth, *shares, *places, *course])
-    np.testing.assert_allclose(found[1], [1 / 3, 0, 1 / 3, -0.5, 0, *[-0.5] * 4])
-    np.testing.assert_allclose(found[2], [2 / 3, 1 / 3, 1 / 3, 1 / 2, 0, *[first] * 4])
+    np.testing.assert_allclose(sums[0], [depth, *shares, *places, *course])
+    np.testing.assert_allclose(sums[1], [1 / 3, 0, 1 / 3, -0.5, 0, *[-0.5] * 4])
+    np.testing.assert_allclose(sums[2], [2 / 3, 1 / 3, 1 / 3, 1 / 2, 0, *[first] * 4])
 
 
 def test_a_missing_gene_is_a_value_of_its_own() -> None:
@@ -236,9 +236,11 @@ def test_only_losses_on_a_logarithmic_scale_are_stretched(monkeypatch: pytest.Mo
 def test_a_stretch_spreads_the_good_and_is_undone() -> None:
     losses = np.log([0.1, 0.11, 0.2, 1.0])
     stretch = Stretch.of(losses)
-    found = stretch.forward(losses)
-    np.testing.assert_allclose(found, np.log(np.exp(losses) - 0.07))  # seven tenths of the least
-    np.testing.assert_allclose(stretch.backward(found), losses)
+    stretched = stretch.forward(losses)
+    np.testing.assert_allclose(
+        stretched, np.log(np.exp(losses) - 0.07)
+    )  # seven tenths of the least
+    np.testing.assert_allclose(stretch.backward(stretched), losses)
     same = Stretch.of(np.array([-3.0, 0.0]), logarithmic=False)
     assert (same.backward(same.forward(losses)) == losses).all()
 

@@ -48,16 +48,16 @@ def surrogate(genomes: list[Genome], **changes: Any) -> Surrogate:
 def test_estimates_are_those_of_a_model_of_stretched_losses(logarithmic: bool) -> None:
     seen = surrogate(genomes(30), logarithmic=(logarithmic, True))
     rows = seen.rows(genomes(50)[30:], np.zeros((20, 0)))
-    found = seen.estimate(0, rows, running=8, optimism=1.0)
-    assert found is not None
+    estimates = seen.estimate(0, rows, running=8, optimism=1.0)
+    assert estimates is not None
     losses = seen.losses[:, 0]
     stretch = Stretch.of(losses, logarithmic)
     model = Model.fit(rows[:30], stretch.forward(losses), 1.5, seen._theta(0))
     smooth, waiting = model.predict(rows[:30])[0], model.predict(rows[30:38])[0]
     mean, deviation = model.believing(rows[30:38], waiting).predict(rows[38:])
-    for part, mine in zip(found, (smooth, waiting, mean - deviation), strict=True):
+    for part, mine in zip(estimates, (smooth, waiting, mean - deviation), strict=True):
         np.testing.assert_allclose(part, stretch.backward(mine))
-    np.testing.assert_allclose(found[0], losses, atol=0.3)
+    np.testing.assert_allclose(estimates[0], losses, atol=0.3)
 
 
 @pytest.mark.parametrize("smoothness", [0.5, 1.5, 2.5])
@@ -100,18 +100,18 @@ def test_losses_that_are_all_equal_are_expected_to_stay_so() -> None:
     constant = np.column_stack([logarithms(trained)[:, 0], np.full(30, np.log(0.3))])
     seen = Surrogate(trained, constant, (True, True), FLAT, (), 1.5, 300, {})
     rows = seen.rows(trained[:5], np.zeros((5, 0)))
-    found = seen.estimate(1, rows, running=2, optimism=1.0)
-    assert found is not None
-    assert [len(part) for part in found] == [30, 2, 3]
-    assert all((part == np.log(0.3)).all() for part in found)
+    estimates = seen.estimate(1, rows, running=2, optimism=1.0)
+    assert estimates is not None
+    assert [len(part) for part in estimates] == [30, 2, 3]
+    assert all((part == np.log(0.3)).all() for part in estimates)
 
 
 def test_a_kind_that_no_finished_trial_had_has_no_column() -> None:
     alphabet = Alphabet(Interval(1, 4, 1, integer=True), (("conv",),), {})
     shallow, deep = (Genome({}, {"s": tuple(map(Gene, ks))}) for ks in (["conv"], ["conv", "new"]))
-    found = features([shallow, deep], Catalog({}, {"s": alphabet}))
-    assert np.isfinite(found).all()
-    assert (found[0] != found[1]).any()
+    matrix = features([shallow, deep], Catalog({}, {"s": alphabet}))
+    assert np.isfinite(matrix).all()
+    assert (matrix[0] != matrix[1]).any()
 
 
 def test_losses_that_are_biased_by_their_rung_mislead_less_where_it_is_known() -> None:
@@ -122,7 +122,7 @@ def test_losses_that_are_biased_by_their_rung_mislead_less_where_it_is_known() -
     misses = []
     for unfinished in (None, stopped.astype(float)):
         seen = replace(surrogate(trained, unfinished=unfinished), losses=biased)
-        found = seen.estimate(0, seen.rows(asked, np.zeros((20, 0))), running=0, optimism=0.0)
-        assert found is not None
-        misses.append(np.abs(found[2] - logarithms(asked)[:, 0]).mean())
+        estimates = seen.estimate(0, seen.rows(asked, np.zeros((20, 0))), running=0, optimism=0.0)
+        assert estimates is not None
+        misses.append(np.abs(estimates[2] - logarithms(asked)[:, 0]).mean())
     assert misses[1] < 0.6 * misses[0]

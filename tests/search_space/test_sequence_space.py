@@ -169,9 +169,9 @@ def test_catalog_sorts_genes_and_merges_attributes_over_positions() -> None:
         "s.1.a.w": IntDistribution(4, 16),
         "s.1.b.act": CategoricalDistribution(("x", "y")),
     }
-    found = catalog(distributions, find_sequences(distributions))
-    assert found.flat == {"lr": Interval(1e-3, 1.0, None, True)}
-    alphabet = found.sequences["s"]
+    genes = catalog(distributions, find_sequences(distributions))
+    assert genes.flat == {"lr": Interval(1e-3, 1.0, None, True)}
+    alphabet = genes.sequences["s"]
     assert alphabet.lengths == Interval(1, 4, 1, False, True)
     assert [alphabet.allowed(i) for i in range(3)] == [("a",), ("a", "b"), ("a", "b")]
     assert alphabet.attributes == {

@@ -90,9 +90,9 @@ def test_a_journal_of_numbers_goes_on_as_it_would_have(tmp_path: Path) -> None:
     """By the rule of 0.1.0; the default rule of today draws other numbers."""
     study = flat_study(tmp_path, adaptive=False)
     optimize(study, flat_objective, total=30)
-    found = study.get_trials(deepcopy=False)[20:]
-    assert [t.params for t in found] == [row["params"] for row in FLAT["next"]]
-    assert [t.values for t in found] == [row["values"] for row in FLAT["next"]]
+    trials = study.get_trials(deepcopy=False)[20:]
+    assert [t.params for t in trials] == [row["params"] for row in FLAT["next"]]
+    assert [t.values for t in trials] == [row["values"] for row in FLAT["next"]]
 
 
 def test_a_journal_of_numbers_goes_on_by_the_rule_of_today(tmp_path: Path) -> None:

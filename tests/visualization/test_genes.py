@@ -99,6 +99,6 @@ def entries(counts: dict[int, int]) -> list[Entry]:
 def test_periods_hold_about_as_many_trials(
     counts: dict[int, int], limit: int, bounds: list[tuple[int, int]]
 ) -> None:
-    found = periods(entries(counts), limit)
-    assert [(p.first, p.last) for p in found] == bounds
-    assert sorted(n for p in found for n in p.numbers) == list(range(sum(counts.values())))
+    spans = periods(entries(counts), limit)
+    assert [(p.first, p.last) for p in spans] == bounds
+    assert sorted(n for p in spans for n in p.numbers) == list(range(sum(counts.values())))

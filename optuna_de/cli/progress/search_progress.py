@@ -163,8 +163,8 @@ def _line(trial: FrozenTrial, names: Sequence[str]) -> str:
     attributes = read_attributes(trial)
     architecture = attributes.text("architecture", absent="no network")
     if trial.state == TrialState.COMPLETE:
-        told = [objective_text(n, v) for n, v in zip(names, trial.values, strict=True)]
-        return f"{printable(', '.join(told))}, {architecture}"
+        losses = [objective_text(n, v) for n, v in zip(names, trial.values, strict=True)]
+        return f"{printable(', '.join(losses))}, {architecture}"
     if trial.state == TrialState.FAIL:
         return f"trial {trial.number} failed or was interrupted, {architecture}"
     return f"stopped ({attributes.text('reason', absent='no reason recorded')}), {architecture}"

@@ -37,9 +37,9 @@ class ClassCounts:
 
 def class_counts(data: ImageData, divided: DividedSource) -> ClassCounts:
     """Return the class counts of a contact sheet, without decoding the test split."""
-    n, found = len(data.classes), divided.source
-    test = found.train.labels[divided.test] if found.test is None else found.test_labels
-    unknown = found.test is not None and len(test) == 0
+    n, source = len(data.classes), divided.source
+    test = source.train.labels[divided.test] if source.test is None else source.test_labels
+    unknown = source.test is not None and len(test) == 0
     return ClassCounts(
         train=np.bincount(data.train.labels, minlength=n),
         validation=np.bincount(data.validation.labels, minlength=n),
@@ -66,8 +66,8 @@ def contact_sheet(data: ImageData, divided: DividedSource) -> Image.Image:
         _bar(draw, font, (left, top + _TILE // 2 - 8), counts[label], counts.max())
     top = rows * (_TILE + _GAP) + 2 * _GAP
     more = len(data.classes) - rows
-    told = f"and {more} more classes; " if more else ""
-    _write(draw, font, (_GAP, top), f"{told}training images above; sizes as found:", 99)
+    left_out = f"and {more} more classes; " if more else ""
+    _write(draw, font, (_GAP, top), f"{left_out}training images above; sizes as found:", 99)
     for i, (size, n) in enumerate(sizes):
         y = top + (i + 1) * (_TEXT + _GAP)
         _write(draw, font, (_GAP, y), size)

@@ -322,7 +322,7 @@ def _describe(
     ]
     channels = splits[0].images.shape[1]
     content = ["moments and fingerprint", classes, digests, rows]
-    return cached(content, lambda found: found["moments"].shape == (2, channels), make)[0]
+    return cached(content, lambda entry: entry["moments"].shape == (2, channels), make)[0]
 
 
 def moments(*parts: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:

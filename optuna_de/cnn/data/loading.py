@@ -67,17 +67,17 @@ def load_divided(
     chosen = _chosen(source, options, changes)
     with cache_in(chosen.cache_dir):
         divided = divide_source(open_source(chosen), chosen)
-        found, parts = divided.source, _parts(divided)
+        opened, parts = divided.source, _parts(divided)
         count = sum(len(indices) for _, indices in parts)
-        mapped = is_large(found.train, count, chosen.memory_share)
+        mapped = is_large(opened.train, count, chosen.memory_share)
         data = replace(
-            image_data(found.name, found.classes, parts, chosen.seed_of_splits, mapped),
+            image_data(opened.name, opened.classes, parts, chosen.seed_of_splits, mapped),
             resizing=chosen.resizing,
             metric=chosen.metric,
             weigh_classes=chosen.weigh_classes,
         )
-    told = summary(found, data, len(divided.test), _doubled(divided))
-    return replace(data, summary=told), divided
+    text = summary(opened, data, len(divided.test), _doubled(divided))
+    return replace(data, summary=text), divided
 
 
 def load_test(source: str | Path, options: DataOptions | None = None, **changes: Any) -> Split:
@@ -91,11 +91,11 @@ def load_test(source: str | Path, options: DataOptions | None = None, **changes:
     """
     chosen = _chosen(source, options, changes)
     with cache_in(chosen.cache_dir):
-        found = open_source(chosen)
-        if found.test is None:
-            test, held = found.train, _hold_out(found, chosen.seed_of_splits)[1]
+        opened = open_source(chosen)
+        if opened.test is None:
+            test, held = opened.train, _hold_out(opened, chosen.seed_of_splits)[1]
         else:
-            test = found.test()
+            test = opened.test()
             held = np.arange(len(test.labels))
     return make_split(test, held, is_large(test, len(held), chosen.memory_share))
 
@@ -112,79 +112,79 @@ def _chosen(
 
 
 def _parts(divided: DividedSource) -> list[tuple[Labelled, Indices]]:
-    found = divided.source
-    other = found.train if found.validation is None else found.validation
-    return [(found.train, divided.train), (other, divided.validation)]
+    source = divided.source
+    other = source.train if source.validation is None else source.validation
+    return [(source.train, divided.train), (other, divided.validation)]
 
 
 def _doubled(divided: DividedSource) -> tuple[str, ...]:
     """Return clauses about images that stand in two splits; none where hashes are unknown."""
-    found = divided.source
-    if len(found.train.digests) == 0:
+    source = divided.source
+    if len(source.train.digests) == 0:
         return ()
     train, validation = (labelled.digests[chosen] for labelled, chosen in _parts(divided))
-    held = found.train.digests[divided.test] if found.test is None else found.test_digests
+    held = source.train.digests[divided.test] if source.test is None else source.test_digests
     return duplicates(train, validation, held)
 
 
-def divide_source(found: Source, options: DataOptions) -> DividedSource:
+def divide_source(source: Source, options: DataOptions) -> DividedSource:
     """Divide a source into training, validation and test images.
 
     Raises:
         DataError: If a class is too small, or a number too large.
     """
-    pool, held = _hold_out(found, options.seed_of_splits)
-    if found.validation is not None:
-        train, validation = _official(found, pool, options)
+    pool, held = _hold_out(source, options.seed_of_splits)
+    if source.validation is not None:
+        train, validation = _official(source, pool, options)
     else:
-        train, validation = _drawn(found, pool, options)
-    return DividedSource(found, train, validation, held)
+        train, validation = _drawn(source, pool, options)
+    return DividedSource(source, train, validation, held)
 
 
-def _drawn(found: Source, pool: Indices, options: DataOptions) -> tuple[Indices, Indices]:
+def _drawn(source: Source, pool: Indices, options: DataOptions) -> tuple[Indices, Indices]:
     """Divide the pool into images for training and for validation."""
-    labels, seed, subset = found.train.labels, options.seed_of_splits, options.subset
+    labels, seed, subset = source.train.labels, options.seed_of_splits, options.subset
     if subset is not None:
         what = f"subset {subset}"
-        _, pool = divide(pool, labels, found.classes, subset, seed, what, least=2, keep=0)
+        _, pool = divide(pool, labels, source.classes, subset, seed, what, least=2, keep=0)
     fraction = options.validation_fraction
     what, taken = f"validation_fraction {fraction}", round(fraction * len(pool))
     try:
-        return divide(pool, labels, found.classes, taken, seed, what)
+        return divide(pool, labels, source.classes, taken, seed, what)
     except DataError as error:
-        least = math.ceil(100 * len(found.classes) / len(pool)) / 100
+        least = math.ceil(100 * len(source.classes) / len(pool)) / 100
         if fraction >= least or least > 0.5:
             raise
         hint = f"give validation_fraction (--validation-fraction) {least} or more"
         raise DataError(f"{str(error)[:-1]}; {hint}.") from error
 
 
-def _official(found: Source, pool: Indices, options: DataOptions) -> tuple[Indices, Indices]:
+def _official(source: Source, pool: Indices, options: DataOptions) -> tuple[Indices, Indices]:
     """Return the images for training, and those of the official validation split."""
-    assert found.validation is not None
-    every, subset = np.arange(len(found.validation.labels)), options.subset
+    assert source.validation is not None
+    every, subset = np.arange(len(source.validation.labels)), options.subset
     if subset is None:
         return pool, every
     total = len(pool) + len(every)
-    low = 2 * len(found.classes)
+    low = 2 * len(source.classes)
     if not low <= subset <= total:
         raise DataError(f"subset is {subset}, but must be {low} to {total}.")
-    taken = max(round(subset * len(pool) / total), len(found.classes))
-    what, classes, seed = f"subset {subset}", found.classes, options.seed_of_splits
-    _, train = divide(pool, found.train.labels, classes, taken, seed, what, keep=0)
-    labels, rest = found.validation.labels, subset - taken
+    taken = max(round(subset * len(pool) / total), len(source.classes))
+    what, classes, seed = f"subset {subset}", source.classes, options.seed_of_splits
+    _, train = divide(pool, source.train.labels, classes, taken, seed, what, keep=0)
+    labels, rest = source.validation.labels, subset - taken
     _, chosen = divide(every, labels, classes, rest, seed, what, least=0, keep=0)
     return train, chosen
 
 
-def _hold_out(found: Source, seed: int) -> tuple[Indices, Indices]:
+def _hold_out(source: Source, seed: int) -> tuple[Indices, Indices]:
     """Return the images for training and validation, and those for testing (none if official)."""
-    everything = np.arange(len(found.train.labels))
-    if found.test is not None:
+    everything = np.arange(len(source.train.labels))
+    if source.test is not None:
         return everything, everything[:0]
-    labels, classes = found.train.labels, found.classes
+    labels, classes = source.train.labels, source.classes
     taken = max(round(_TEST_FRACTION * len(everything)), len(classes))
-    keep = 2 if found.validation is None else 1
+    keep = 2 if source.validation is None else 1
     return divide(everything, labels, classes, taken, seed, "the test split", keep=keep)
 
 

@@ -70,9 +70,9 @@ def open_source(options: DataOptions) -> Source:
     if name is not None:
         return DATA_SETS[name](options)
     path = _existing(source)
-    found = list_splits(path, options.columns)
+    splits = list_splits(path, options.columns)
     stem = path.resolve().name if path.is_dir() else path.resolve().parent.name
-    return _loaded(stem, found, options)
+    return _loaded(stem, splits, options)
 
 
 def _existing(source: str | Path) -> Path:
@@ -87,31 +87,31 @@ def _existing(source: str | Path) -> Path:
     )
 
 
-def _loaded(name: str, found: FolderSplits, options: DataOptions) -> Source:
+def _loaded(name: str, splits: FolderSplits, options: DataOptions) -> Source:
     """Check the headers of all splits, then load the images of all but the test split."""
     bad = options.max_bad_images
-    headers = [load_headers(part, bad) for part in found.parts]
+    headers = [load_headers(part, bad) for part in splits.parts]
     resizing, note = _resizing(options, headers)
     shape = _shape(headers[0], resizing)
-    for part, header in zip(found.parts[1:], headers[1:], strict=True):
+    for part, header in zip(splits.parts[1:], headers[1:], strict=True):
         if shape[2] == 1 and (header.shapes[header.good, 2] == 3).any():
             raise coloured(part)
     loads = {
         id(part): partial(load_images, part, resizing, shape, header, bad)
-        for part, header in zip(found.parts, headers, strict=True)
+        for part, header in zip(splits.parts, headers, strict=True)
     }
-    train = loads[id(found.train)]()
-    validation = None if found.validation is None else loads[id(found.validation)]()
+    train = loads[id(splits.train)]()
+    validation = None if splits.validation is None else loads[id(splits.validation)]()
     return Source(
         name=name,
-        classes=found.train.classes,
+        classes=splits.train.classes,
         train=train,
-        test=None if found.test is None else loads[id(found.test)],
+        test=None if splits.test is None else loads[id(splits.test)],
         validation=validation,
-        layout=found.layout,
-        notes=(*note, *found.notes, *train.notes, *(validation.notes if validation else ())),
-        test_digests=headers[-1].digests if found.test is not None else headers[0].digests[:0],
-        test_labels=np.array(found.test.labels if found.test is not None else (), np.int64),
+        layout=splits.layout,
+        notes=(*note, *splits.notes, *train.notes, *(validation.notes if validation else ())),
+        test_digests=headers[-1].digests if splits.test is not None else headers[0].digests[:0],
+        test_labels=np.array(splits.test.labels if splits.test is not None else (), np.int64),
         sizes=headers[0].shapes[headers[0].good, :2],
     )
 
@@ -185,7 +185,7 @@ class TorchvisionSet:
             if split is not None:
                 parts[part] = self._open(split, options)
         classes = _classes(train)
-        listings = {part: _listed(self.name, found, classes) for part, found in parts.items()}
+        listings = {part: _listed(self.name, dataset, classes) for part, dataset in parts.items()}
         splits = listed_splits("", listings.pop("train"), listings)
         return _loaded(self.name, splits, options)
 
@@ -224,59 +224,61 @@ class TorchvisionSet:
 _FETCHED_BY_HAND = ("FER2013",)  # torchvision cannot download it
 
 
-def _classes(found: Any) -> tuple[str, ...]:
-    names = getattr(found, "classes", None) or getattr(found, "categories", None)
+def _classes(dataset: Any) -> tuple[str, ...]:
+    names = getattr(dataset, "classes", None) or getattr(dataset, "categories", None)
     if names:
         return tuple(" / ".join(map(str, n)) if isinstance(n, tuple) else str(n) for n in names)
-    return tuple(map(str, range(int(_labels(found).max()) + 1)))
+    return tuple(map(str, range(int(_labels(dataset).max()) + 1)))
 
 
-def _labels(found: Any) -> NDArray[np.int64]:
+def _labels(dataset: Any) -> NDArray[np.int64]:
     """Return the labels of a torchvision set, without decoding images where it keeps them."""
     for name in ("targets", "labels", "_labels", "y"):
-        values = getattr(found, name, None)
-        if values is not None and len(values) == len(found):
+        values = getattr(dataset, name, None)
+        if values is not None and len(values) == len(dataset):
             return np.asarray(values, np.int64)
-    samples = getattr(found, "_samples", getattr(found, "samples", None))
-    if samples is not None and len(samples) == len(found):
+    samples = getattr(dataset, "_samples", getattr(dataset, "samples", None))
+    if samples is not None and len(samples) == len(dataset):
         return np.array([sample[1] for sample in samples], np.int64)
-    return np.array([found[i][1] for i in range(len(found))], np.int64)
+    return np.array([dataset[i][1] for i in range(len(dataset))], np.int64)
 
 
-def _files(found: Any) -> list[Path] | None:
+def _files(dataset: Any) -> list[Path] | None:
     """Return the image files of a torchvision set where it keeps their paths."""
     for name in ("_image_files", "_images"):
-        values = getattr(found, name, None)
-        if values is not None and len(values) == len(found):
+        values = getattr(dataset, name, None)
+        if values is not None and len(values) == len(dataset):
             return [Path(value) for value in values]
-    samples = getattr(found, "_samples", getattr(found, "samples", None))
-    if samples and len(samples) == len(found) and isinstance(samples[0][0], str | Path):
+    samples = getattr(dataset, "_samples", getattr(dataset, "samples", None))
+    if samples and len(samples) == len(dataset) and isinstance(samples[0][0], str | Path):
         return [Path(sample[0]) for sample in samples]
     return None
 
 
-def _listed(name: str, found: Any, classes: tuple[str, ...]) -> Listing:
+def _listed(name: str, dataset: Any, classes: tuple[str, ...]) -> Listing:
     """Return a listing of the images of a torchvision set."""
-    files, labels = _files(found), _labels(found)
+    files, labels = _files(dataset), _labels(dataset)
     names = [classes[label] for label in labels]
     rows = [f"image {i}" for i in range(len(labels))] if files is None else list(map(str, files))
-    root = Path(str(getattr(found, "root", name)))
+    root = Path(str(getattr(dataset, "root", name)))
 
     def read(i: int) -> Any:
-        return found[i][0].copy() if files is None else files[i]
+        return dataset[i][0].copy() if files is None else files[i]
 
     return listing_of(root, rows, names, classes, (), read)
 
 
-def _labelled(found: Any) -> Labelled:
-    images = np.asarray(found.data)
+def _labelled(dataset: Any) -> Labelled:
+    images = np.asarray(dataset.data)
     if images.ndim == 3:  # MNIST: (n, h, w)
         images = images[..., None]
     elif images.shape[1] == 3:  # SVHN: (n, c, h, w)
         images = images.transpose(0, 2, 3, 1)
-    labels = found.labels if hasattr(found, "labels") else found.targets
+    labels = dataset.labels if hasattr(dataset, "labels") else dataset.targets
     if len(images) != len(labels):
-        raise DataError(f"{type(found).__name__} has {len(images)} images, {len(labels)} labels.")
+        raise DataError(
+            f"{type(dataset).__name__} has {len(images)} images, {len(labels)} labels."
+        )
     return Labelled.of(images, np.asarray(labels, np.int64))
 
 

@@ -16,7 +16,7 @@ FEW = 100
 """Images; fewer score so coarsely that it is said."""
 
 
-def summary(found: Source, data: ImageData, held: int, notes: tuple[str, ...] = ()) -> str:
+def summary(source: Source, data: ImageData, held: int, notes: tuple[str, ...] = ()) -> str:
     """Return a summary of a source and its splits, and of what a constant answer is worth.
 
     Args:
@@ -25,18 +25,18 @@ def summary(found: Source, data: ImageData, held: int, notes: tuple[str, ...] = 
         held: Images drawn for the test.
         notes: What is odd besides, a clause each.
     """
-    official = "drawn" if found.validation is None else "official"
+    official = "drawn" if source.validation is None else "official"
     mapped = "" if hasattr(data.train.images, "untyped_storage") else "read from the cache"
     parts = (
-        found.layout,
-        f"{len(found.classes):,} classes",
+        source.layout,
+        f"{len(source.classes):,} classes",
         f"{len(data.train.labels):,} images for training",
         f"{len(data.validation.labels):,} for validation ({official})",
-        f"{held:,} for the test (drawn)" if found.test is None else "an official test split",
+        f"{held:,} for the test (drawn)" if source.test is None else "an official test split",
         mapped,
     )
-    clauses = (", ".join(filter(None, parts)), *found.notes, *notes)
-    return f"{found.name}: {'; '.join(clauses)}. {constant_answer(data)}"
+    clauses = (", ".join(filter(None, parts)), *source.notes, *notes)
+    return f"{source.name}: {'; '.join(clauses)}. {constant_answer(data)}"
 
 
 def constant_answer(data: ImageData) -> str:

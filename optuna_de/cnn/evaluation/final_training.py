@@ -110,11 +110,11 @@ def run_final_training(
         on_epoch(epoch)
         return False
 
-    def told(epoch: Epoch) -> bool:
+    def report(epoch: Epoch) -> bool:
         on_epoch(epoch)
         return False
 
-    every = told if job.quantize_aware else after
+    every = report if job.quantize_aware else after
     result = _train(job, module, data, folder / CHECKPOINT, every, on_step)
     candidates = result.epochs
     if job.quantize_aware:

@@ -86,8 +86,8 @@ def _results(result: dict[str, Any], shipped: dict[str, Any]) -> list[str]:
 def _searched(setup: dict[str, Any]) -> list[str]:
     """Return what the search measured of the network of a model card; nothing without one."""
     objectives = setup.get("objectives", {})
-    told = [objective_text(name, value) for name, value in objectives.items()]
-    return [f"In the search: {escape(', '.join(told))} (validation images)."] if told else []
+    texts = [objective_text(name, value) for name, value in objectives.items()]
+    return [f"In the search: {escape(', '.join(texts))} (validation images)."] if texts else []
 
 
 def class_section(errors: dict[str, float]) -> list[str]:

@@ -250,8 +250,8 @@ class LatencyMeter:
             MeasurementError: If one cannot be measured.
         """
         chosen = (*_layer_networks(units, side, rows), *_whole_networks(units, side, networks))
-        found = [(text, shape, self.measure(parse(text), shape, 10)) for text, shape in chosen]
-        return LatencyTable(self.text, tuple(found))
+        times = [(text, shape, self.measure(parse(text), shape, 10)) for text, shape in chosen]
+        return LatencyTable(self.text, tuple(times))
 
 
 def _layer_networks(

@@ -98,8 +98,8 @@ def _validation_images(study: optuna.Study) -> int:
     """Return the number of validation images that a study records."""
     setup = study.user_attrs.get(SETUP_KEY)
     images = str(setup.get("images")) if isinstance(setup, Mapping) else ""
-    found = re.fullmatch(r"\d+ \+ (\d+)", images)
-    return max(1, int(found[1])) if found else _USUAL_IMAGES
+    match = re.fullmatch(r"\d+ \+ (\d+)", images)
+    return max(1, int(match[1])) if match else _USUAL_IMAGES
 
 
 def seconds_of_pass(trial: FrozenTrial) -> float | None:
@@ -308,11 +308,11 @@ def best_of_bands(study: optuna.Study, region: Region) -> list[FrozenTrial]:
     networks: dict[object, list[FrozenTrial]] = {}
     for trial in usable_trials(study):
         networks.setdefault(trial.user_attrs.get(PICK, trial.number), []).append(trial)
-    found = [(fmean(t.values[0] for t in seeds), seeds) for seeds in networks.values()]
+    means = [(fmean(t.values[0] for t in seeds), seeds) for seeds in networks.values()]
     best, least = [], math.inf
     for low, high in region.bands():
         last = high == region.max_parameters
-        band = [(e, s) for e, s in found if low <= s[0].values[1] < high + last]
+        band = [(e, s) for e, s in means if low <= s[0].values[1] < high + last]
         error, seeds = min(band, key=lambda p: (p[0], p[1][0].values[1]), default=(math.inf, []))
         if error < least:
             best.append(min(seeds, key=lambda t: (t.values[0], t.number)))

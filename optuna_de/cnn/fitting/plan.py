@@ -135,17 +135,17 @@ def plan_finals(compute: float, images: int, costs: list[float]) -> Finals:
 
 def read_plan(study: optuna.Study) -> FitPlan | None:
     """Return the plan that a study records; None if it has none that can be read."""
-    found = study.user_attrs.get(PLAN_KEY)
-    if not isinstance(found, dict):
+    record = study.user_attrs.get(PLAN_KEY)
+    if not isinstance(record, dict):
         return None
-    region = read_region(found.get("region"))
-    numbers = [read_number(found.get(name)) for name in ("compute", "pass_seconds")]
+    region = read_region(record.get("region"))
+    numbers = [read_number(record.get(name)) for name in ("compute", "pass_seconds")]
     names = ("images", "trials", "finals", "epochs", "seeds")
-    counts = [read_count({"seeds": 1, **found}.get(name)) for name in names]
+    counts = [read_count({"seeds": 1, **record}.get(name)) for name in names]
     if region is None or not all(numbers) or not all(counts):
         return None
     try:
-        ladder = tuple(Fidelity(**rung) for rung in found["ladder"])
+        ladder = tuple(Fidelity(**rung) for rung in record["ladder"])
     except (TypeError, KeyError, ValueError):
         return None
     (compute, cost), (images, *rest) = numbers, counts

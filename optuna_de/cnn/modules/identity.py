@@ -52,8 +52,8 @@ def make_identity(
         elif isinstance(layer, BatchNorm2d):
             marks[name] = passing >= 0
         elif isinstance(layer, Branches):
-            found, taken = _branches(layer, name, state, len(passing))
-            marks |= found
+            branch_marks, taken = _branches(layer, name, state, len(passing))
+            marks |= branch_marks
             passing = _pass(taken, passing)
     return marks, passing
 

@@ -122,12 +122,12 @@ def find_weights(
 ) -> dict[str, Tensor] | None:
     """Return the weights of a trial: at a rung, or at its last; None if they are missing."""
     names = [_name(n) for n in range(_RUNGS)] if rung is None else [_name(rung)]
-    found = read(trial, FileSystemArtifactStore(str(folder)), names)
-    if not found:
+    files = read(trial, FileSystemArtifactStore(str(folder)), names)
+    if not files:
         return None
     try:
         state: dict[str, Tensor] = torch.load(
-            io.BytesIO(found[max(found)]), map_location="cpu", weights_only=True
+            io.BytesIO(files[max(files)]), map_location="cpu", weights_only=True
         )
     except (pickle.UnpicklingError, RuntimeError, EOFError):
         return None

@@ -387,12 +387,12 @@ def epoch_teller(trial: optuna.Trial, place: str, epochs: int) -> Callable[[Epoc
         place: Words before the epoch.
         epochs: Epochs of the training.
     """
-    told = time.monotonic()
+    last_report = time.monotonic()
 
     def tell(epoch: Epoch) -> None:
-        nonlocal told
-        if time.monotonic() - told >= _TELLING:
-            told = time.monotonic()
+        nonlocal last_report
+        if time.monotonic() - last_report >= _TELLING:
+            last_report = time.monotonic()
             record(trial, progress=f"{place}epoch {epoch.number} of {epochs}")
 
     return tell

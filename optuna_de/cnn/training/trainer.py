@@ -26,6 +26,7 @@ from optuna_de.cnn.training.checkpoint import load_checkpoint, save_checkpoint, 
 from optuna_de.cnn.training.epochs import ChanceLevel, Epoch, EpochLoop
 from optuna_de.cnn.training.memory import micro_batch
 from optuna_de.cnn.training.state import (
+    TrainState,
     make_train_state,
     own_randomness,
     publish_weights,
@@ -123,34 +124,39 @@ def train(
         require(value >= 1, name, value, "at least 1")
     chance = ChanceLevel.of(data, recipe) if stop_dead else None
     pad = place.type == "cuda" if pad_channels is None else pad_channels
-
-    def scored(epoch: Epoch) -> bool:
-        asked = score_epochs is None or epoch.number in score_epochs
-        suspect = chance is not None and chance.suspects(epoch)
-        return asked or suspect or epoch.number == epochs
-
+    scored = _scoring(score_epochs, epochs, chance)
     with own_randomness(seed, place):
         computed = padded(model, data.image_shape[0]) if pad else model
         micro = micro_batch(computed.train(), data, recipe, batch, place)
         lengths = (epochs, *stretched_from)
         keys = [_key(model, data, recipe, n, batch, seed, teacher) for n in lengths]
         state = make_train_state(model, data, recipe, place, seed, batch_size=batch, pad=pad)
-        if teacher is not None:
-            teacher.to(place, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-            state = replace(state, teacher=teacher)
+        state = _taught(state, teacher, place)
         loop = EpochLoop(
-            state,
-            data,
-            epochs=epochs,
-            batch_size=batch,
-            micro=micro,
-            seed=seed,
-            on_step=on_step,
+            state, data, epochs=epochs, batch_size=batch, micro=micro, seed=seed, on_step=on_step
         )
         with stochastic_paths(state.model, recipe.stochastic_depth):
             status = _train_epochs(loop, epochs, scored, chance, on_epoch, checkpoint, keys)
         publish_weights(state)
     return _result(status, loop, data.scored_by.chance(len(data.classes)))
+
+
+def _scoring(
+    score_epochs: Container[int] | None, epochs: int, chance: ChanceLevel | None
+) -> Callable[[Epoch], bool]:
+    def scored(epoch: Epoch) -> bool:
+        asked = score_epochs is None or epoch.number in score_epochs
+        suspect = chance is not None and chance.suspects(epoch)
+        return asked or suspect or epoch.number == epochs
+
+    return scored
+
+
+def _taught(state: TrainState, teacher: nn.Module | None, place: torch.device) -> TrainState:
+    if teacher is None:
+        return state
+    teacher.to(place, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    return replace(state, teacher=teacher)
 
 
 def _train_epochs(

@@ -24,9 +24,9 @@ def test_recorded_options_find_and_read_the_same_images(tmp_path: Path) -> None:
 
 def test_ways_of_resizing_differ(tmp_path: Path) -> None:
     root = paint(tmp_path, part="set") / "set"
-    found = [load_data(root, image_size=(8, 8), resize=r) for r in ("crop", "pad", "squash")]
-    assert len({data.fingerprint for data in found}) == 3
-    padded = found[1].train.images
+    resized = [load_data(root, image_size=(8, 8), resize=r) for r in ("crop", "pad", "squash")]
+    assert len({data.fingerprint for data in resized}) == 3
+    padded = resized[1].train.images
     assert (padded[:, :, 0] == 255).all()  # 6x4 in 8x8 leaves a row above and below
     black = load_data(root, image_size=(8, 8), resize="pad", background="black")
     assert (black.train.images[:, :, 0] == 0).all()

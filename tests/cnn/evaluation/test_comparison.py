@@ -81,7 +81,7 @@ def test_the_test_split_is_opened_once_after_the_last_training(tmp_path: Path) -
 
 @pytest.mark.parametrize(("stop_after", "told"), [(1, 8), (4, 6), (8, 4)])
 def test_one_stopped_anywhere_ends_as_one_never_stopped(
-    tmp_path: Path, stop_after: int, told: int
+    tmp_path: Path, stop_after: int, epochs_told: int
 ) -> None:
     whole, stopped, resumed = Log(), Log(stop_after), Log()
     expected = run_comparison(pair(), whole.test, tmp_path / "whole", whole.watch)
@@ -90,7 +90,7 @@ def test_one_stopped_anywhere_ends_as_one_never_stopped(
     assert "test" not in stopped.events
     result = run_comparison(pair(), resumed.test, tmp_path / "pieces", resumed.watch)
     assert alike(result) == alike(expected)
-    assert resumed.events == ["epoch"] * told + ["test"]  # the last of each is told again
+    assert resumed.events == ["epoch"] * epochs_told + ["test"]  # the last of each is told again
 
 
 def test_one_stopped_while_scoring_scores_the_rest(

@@ -66,12 +66,12 @@ def save(folder: Path, text: str, shape: ImageShape = SHAPE, classes: int = 10) 
 def logits(folder: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return what torch answers, and see that it depends on the images."""
     with torch.no_grad():
-        found: NDArray[np.float32] = load_model(folder).module.eval()(normalised(images)).numpy()
-    assert found.std(0).mean() > 1
-    return found
+        values: NDArray[np.float32] = load_model(folder).module.eval()(normalised(images)).numpy()
+    assert values.std(0).mean() > 1
+    return values
 
 
-def agree(found: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+def agree(actual: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
     """Assert that logits differ by rounding alone."""
-    assert found.shape == expected.shape
-    assert np.abs(found - expected).max() <= 1e-5 * max(1, np.abs(expected).max())
+    assert actual.shape == expected.shape
+    assert np.abs(actual - expected).max() <= 1e-5 * max(1, np.abs(expected).max())

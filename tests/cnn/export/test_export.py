@@ -41,8 +41,8 @@ def exported(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def agrees(place: Path, found: NDArray[np.float32], images: NDArray[np.uint8]) -> None:
-    agree(found, logits(place / "model", IMAGES)[: len(images)])
+def agrees(place: Path, actual: NDArray[np.float32], images: NDArray[np.uint8]) -> None:
+    agree(actual, logits(place / "model", IMAGES)[: len(images)])
 
 
 @pytest.mark.parametrize("n", [1, 5, 30])
@@ -61,8 +61,8 @@ def test_onnx_answers_as_torch_for_any_batch(exported: Path, n: int) -> None:
 @pytest.mark.parametrize("n", [1, 5, 30])
 def test_torch_export_answers_as_torch_for_any_batch(exported: Path, n: int) -> None:
     program = torch.export.load(exported / "out.pt2")
-    found = program.module()(torch.from_numpy(IMAGES[:n]))
-    agrees(exported, found.detach().numpy(), IMAGES[:n])
+    actual = program.module()(torch.from_numpy(IMAGES[:n]))
+    agrees(exported, actual.detach().numpy(), IMAGES[:n])
 
 
 def test_the_state_dict_and_safetensors_hold_all_there_is(exported: Path) -> None:
@@ -103,8 +103,8 @@ def test_random_genomes_answer_as_torch(tmp_path: Path) -> None:
         names: dict[str, Any] = {"__name__": "n", "__file__": str(tmp_path / f"{i}.py")}
         exec((tmp_path / f"{i}.py").read_text(), names)
         with torch.no_grad():
-            found = names["load"]()(torch.from_numpy(real_images(shape))).numpy()
-        agree(found, expected)
+            actual = names["load"]()(torch.from_numpy(real_images(shape))).numpy()
+        agree(actual, expected)
 
 
 @pytest.fixture

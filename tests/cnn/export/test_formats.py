@@ -164,8 +164,8 @@ def test_images_reach_the_network_as_they_are(place: Path) -> None:
 def test_a_folder_that_describes_no_network_is_refused(
     place: Path, tmp_path: Path, key: str, value: object
 ) -> None:
-    told = json.loads((place / "model" / "model.json").read_text())
-    (tmp_path / "model.json").write_text(json.dumps({**told, key: value}))
+    metadata = json.loads((place / "model" / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps({**metadata, key: value}))
     (tmp_path / "model.pt").write_bytes((place / "model" / "model.pt").read_bytes())
     with pytest.raises(ValueError, match=r"^.+$"):
         open_model(tmp_path)

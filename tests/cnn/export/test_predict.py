@@ -34,9 +34,9 @@ def model(tmp_path: Path) -> Path:
 def test_a_folder_answers_as_torch(model: Path, tmp_path: Path) -> None:
     files = digits(tmp_path)
     expected = probabilities(logits(model, np.stack([read_image(f, SHAPE) for f in files])))
-    found = predict(open_model(model), files, top=20)
-    assert [one.file for one in found] == list(map(str, files))
-    for one, chances in zip(found, expected, strict=True):
+    predictions = predict(open_model(model), files, top=20)
+    assert [one.file for one in predictions] == list(map(str, files))
+    for one, chances in zip(predictions, expected, strict=True):
         assert {name for name, _ in one.likely} == set(CLASSES)
         got = [chance for _, chance in one.likely]
         assert got == sorted(got, reverse=True)
@@ -60,8 +60,8 @@ def test_images_are_read_as_those_of_a_training(tmp_path: Path, mode: str) -> No
     headers = load_headers(listing, 0.0)
     trained = load_images(listing, Resizing((8, 8)), square, headers).store.images
     shape = (trained.shape[3], 8, 8)
-    found = [read_image(listing.folder / file, shape) for file in listing.files]
-    np.testing.assert_array_equal(np.stack(found), trained.transpose(0, 3, 1, 2))
+    arrays = [read_image(listing.folder / file, shape) for file in listing.files]
+    np.testing.assert_array_equal(np.stack(arrays), trained.transpose(0, 3, 1, 2))
 
 
 def test_a_grey_network_sees_grey_and_a_colour_network_three_channels(tmp_path: Path) -> None:

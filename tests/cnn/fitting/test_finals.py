@@ -74,8 +74,8 @@ def test_each_pick_is_queued_once_for_each_seed_the_largest_first() -> None:
     study, small, large = bare_study(), pick(1), pick(2, "B16k3-MP-GAP")
     assert queue_finals(study, SPACE, [small, large], 9, [4, 5]) == 2
     assert queue_finals(study, SPACE, [small], 9, [6]) == 0
-    found = [tuple(t.user_attrs[k] for k in (PICK, SEED, EPOCHS)) for t in study.trials]
-    assert found == [(2, 4, 9), (2, 5, 9), (1, 4, 9), (1, 5, 9)]
+    queued = [tuple(t.user_attrs[k] for k in (PICK, SEED, EPOCHS)) for t in study.trials]
+    assert queued == [(2, 4, 9), (2, 5, 9), (1, 4, 9), (1, 5, 9)]
 
 
 def spent(seconds: float, **attributes: Any) -> FrozenTrial:

@@ -71,11 +71,11 @@ def test_published_models_have_their_published_size(text: str, size: int) -> Non
 
 def test_torchinfo_agrees() -> None:
     genome = parse("C7k3-MP-C12k5-AP-FC64")
-    found = torchinfo.summary(build(genome, (3, 33, 47), 4), (1, 3, 33, 47), verbose=0)
+    summary = torchinfo.summary(build(genome, (3, 33, 47), 4), (1, 3, 33, 47), verbose=0)
     biases = sum(row.macs for row in trace(genome, (3, 33, 47), 4))
-    assert found.total_params == count_parameters(genome, (3, 33, 47), 4)
+    assert summary.total_params == count_parameters(genome, (3, 33, 47), 4)
     # torchinfo also counts one operation for each bias: per pixel, and per neuron.
-    assert found.total_mult_adds - biases == 7 * 33 * 47 + 12 * 16 * 23 + 64 + 4
+    assert summary.total_mult_adds - biases == 7 * 33 * 47 + 12 * 16 * 23 + 64 + 4
 
 
 @pytest.mark.parametrize(("image_shape", "classes"), TASKS[:3])
@@ -273,8 +273,8 @@ def test_a_whitening_unit_holds_every_number_of_a_window_in_both_signs() -> None
 def test_a_switch_chooses_the_activations_behind_it(switch: str, kind: type[nn.Module]) -> None:
     every = {nn.ReLU, nn.SiLU, nn.GELU, nn.Hardswish}
     model = build(parse(f"B4k3-{switch}-R4k3-I8k3s2-M8-C3k3-FC5"), (3, 8, 8), 4)
-    found = [type(m) for m in model.modules() if type(m) in every]
-    assert found == [nn.ReLU, *[kind] * 8]
+    activations = [type(m) for m in model.modules() if type(m) in every]
+    assert activations == [nn.ReLU, *[kind] * 8]
     plain = parse("B4k3-R4k3-I8k3s2-M8-C3k3-FC5")
     assert parameters(model) == count_parameters(plain, (3, 8, 8), 4)
 

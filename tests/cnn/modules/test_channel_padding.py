@@ -132,12 +132,12 @@ def test_a_checkpoint_serves_both_ways(first: bool, tmp_path: Path) -> None:
 @pytest.mark.parametrize("pad", [True, False])
 def test_a_callback_sees_the_weights_that_were_scored(pad: bool) -> None:
     data, model = digits(128, 64), network(NETWORKS[1])
-    found: list[object] = []
+    scores: list[object] = []
 
     def look(epoch: Epoch) -> bool:
         error, loss = evaluate(model, data.validation, data.mean, data.std)
-        found.append((error, pytest.approx(loss, rel=1e-5)))
+        scores.append((error, pytest.approx(loss, rel=1e-5)))
         return False
 
     result = train(model, data, MEAN, epochs=3, on_epoch=look, pad_channels=pad)
-    assert [(e.validation_error, e.validation_loss) for e in result.epochs] == found
+    assert [(e.validation_error, e.validation_loss) for e in result.epochs] == scores

@@ -18,13 +18,13 @@ EPOCHS, DRAWN = 5, 150
 @cache
 def _drawn() -> list[tuple[int, dict[str, Any], dict[str, Any]]]:
     """Return networks that the modern space draws: parameters, their trial, its attributes."""
-    space, rng, found = CNNSpace((1, 8, 8), 10), np.random.default_rng(0), []
+    space, rng, networks = CNNSpace((1, 8, 8), 10), np.random.default_rng(0), []
     for _ in range(DRAWN):
         params = space.initial(rng)
         trial = {"params": params, "distributions": space.distributions(params)}
         attrs = {"architecture": render(space.decode(params)), "macs": space.count_macs(params)}
-        found.append((space.count_parameters(params), trial, attrs))
-    return found
+        networks.append((space.count_parameters(params), trial, attrs))
+    return networks
 
 
 def networks(n: int, *, study_name: str = "digits-modern") -> optuna.Study:

@@ -164,11 +164,11 @@ def test_the_password_is_left_out(study: optuna.Study, fmt: str) -> None:
 
 
 def test_hostile_text_is_text(page: Skeleton) -> None:
-    found = Skeleton(render_report(hostile_study(), storage=f"sqlite:///{HOSTILE}"))
-    assert found.tags["script"] == page.tags["script"]
-    assert found.tags["img"] == 0
-    assert not [name for _, name, _ in found.attributes if name.startswith("on")]
-    assert HOSTILE in " ".join(found.words)
+    hostile = Skeleton(render_report(hostile_study(), storage=f"sqlite:///{HOSTILE}"))
+    assert hostile.tags["script"] == page.tags["script"]
+    assert hostile.tags["img"] == 0
+    assert not [name for _, name, _ in hostile.attributes if name.startswith("on")]
+    assert HOSTILE in " ".join(hostile.words)
 
 
 def test_hostile_text_is_text_in_markdown() -> None:
@@ -220,8 +220,8 @@ def test_one_objective_has_a_report() -> None:
     study = kit.study(["maximize"])
     for i in range(5):
         kit.add(study, float(i), attrs={"architecture": "C9k3"})
-    found = Skeleton(render_report(study))
-    assert "figure-hypervolume" not in found.json
+    page = Skeleton(render_report(study))
+    assert "figure-hypervolume" not in page.json
     assert [n.number for n in read_content(study).front] == [4]
 
 

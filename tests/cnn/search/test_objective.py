@@ -82,12 +82,12 @@ def test_files_are_left_of_every_network(tmp_path: Path, monkeypatch: pytest.Mon
     cap = count_parameters(parse(SMALL), (1, 8, 8), 10) - 1
     whole, full, large = run(make(artifacts=tmp_path, space=limited(PARAMETERS, cap)), *texts)
     files = [read(trial, open_store(tmp_path)) for trial in (whole, full, large)]
-    assert [sorted(found) for found in files] == [
+    assert [sorted(names) for names in files] == [
         ["curve.csv", "drawing.svg", "layers.csv"],
         *[["drawing.svg", "layers.csv"]] * 2,
     ]
     assert all(
-        text in found["drawing.svg"].decode() for text, found in zip(texts, files, strict=True)
+        text in names["drawing.svg"].decode() for text, names in zip(texts, files, strict=True)
     )
     assert files[0]["curve.csv"].decode().splitlines()[1].startswith("1,")
     assert [t.user_attrs["feasible"] for t in (whole, full, large)] == [True, False, False]

@@ -77,10 +77,10 @@ def test_f4_another_machine_goes_on_from_the_checkpoint_of_a_killed_one(
     monkeypatch.setattr(sys, "argv", ["-c", url, str(shared)])
     torch.set_num_threads(1)
     exec(MACHINE, {})
-    told = [int(line) for line in capsys.readouterr().out.split()]
+    epochs = [int(line) for line in capsys.readouterr().out.split()]
     # The kill may have come after an epoch was saved and before it was told.
-    assert told[0] in (max([2, *left]), max([2, *left]) + 1)
-    assert told == list(range(told[0], EPOCHS + 1))
+    assert epochs[0] in (max([2, *left]), max([2, *left]) + 1)
+    assert epochs == list(range(epochs[0], EPOCHS + 1))
     assert [t.state for t in study.trials] == [TrialState.FAIL, TrialState.COMPLETE]
     assert not list((shared / "checkpoints").iterdir())
     assert not list((tmp_path / "one").iterdir())

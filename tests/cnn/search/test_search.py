@@ -53,7 +53,7 @@ def go(search: Search, total: int) -> list[FrozenTrial]:
     return study.trials
 
 
-def told(trials: list[FrozenTrial]) -> list[Any]:
+def record_of(trials: list[FrozenTrial]) -> list[Any]:
     return [(t.number, t.state, t.values, t.params, t.user_attrs["architecture"]) for t in trials]
 
 
@@ -61,12 +61,12 @@ CAP = {"max_parameters": 12_000}
 
 
 def test_a_study_killed_after_any_trial_ends_as_one_never_killed(tmp_path: Path) -> None:
-    whole = told(go(make(f"sqlite:///{tmp_path}/whole.db", **CAP), 8))
+    whole = record_of(go(make(f"sqlite:///{tmp_path}/whole.db", **CAP), 8))
     assert len({row[-1] for row in whole}) == 8
     pieces = make(f"sqlite:///{tmp_path}/pieces.db", **CAP)
     for total in range(1, 8):
         go(dataclasses.replace(pieces), total)
-    assert told(go(pieces, 8)) == whole
+    assert record_of(go(pieces, 8)) == whole
 
 
 def test_trials_leave_files_and_columns(url: str) -> None:

@@ -158,13 +158,13 @@ def _lives(pid: int) -> bool:
 
 def _children(parent: int) -> list[int]:
     """Return the workers of a search."""
-    found = subprocess.run(
+    listing = subprocess.run(
         ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(parent)],
         capture_output=True,
         check=False,
         text=True,
     )
-    lines = (line.split(None, 1) for line in found.stdout.splitlines())
+    lines = (line.split(None, 1) for line in listing.stdout.splitlines())
     return [int(pid) for pid, arguments in lines if "spawn_main" in arguments]
 
 

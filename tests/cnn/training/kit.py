@@ -50,7 +50,7 @@ def study(url: str, folder: Path, **changes: Any) -> optuna.Study:
     return made
 
 
-def told(folder: Path) -> Any:
+def result_of(folder: Path) -> Any:
     """Return all of a result that has to be the same after a resumption."""
     result = json.loads((folder / "result.json").read_text())
     curve = json.loads((folder / "curve.json").read_text())

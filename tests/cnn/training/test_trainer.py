@@ -146,10 +146,10 @@ def deaf() -> nn.Module:
 def test_validation_error_is_the_metric_of_the_data(metric: str) -> None:
     data = replace(digits(), metric=metric)
     model = network()
-    found = train(model, data, SEARCH, epochs=1).epochs[0].validation_error
+    scored = train(model, data, SEARCH, epochs=1).epochs[0].validation_error
     counts = confusion_counts(10, "cpu")
     error, _ = evaluate(model, data.validation, data.mean, data.std, confusion=counts)
-    assert found == METRICS[metric].of(counts.numpy()) != error
+    assert scored == METRICS[metric].of(counts.numpy()) != error
     wild = replace(SEARCH, learning_rate=1e8)
     assert train(network(norm=False), data, wild, epochs=1).error == METRICS[metric].chance(10)
 

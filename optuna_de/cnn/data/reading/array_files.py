@@ -46,8 +46,8 @@ def array_files(root: Path, columns: Columns) -> FolderSplits | None:
 
 def _listed(root: Path, files: list[Path]) -> FolderSplits | None:
     arrays = _open(files)
-    found = {part: _pair(arrays, part) for part in SPLITS}
-    whole = found["train"] or _pair(arrays, "")
+    pairs = {part: _pair(arrays, part) for part in SPLITS}
+    whole = pairs["train"] or _pair(arrays, "")
     if whole is None:
         known = ", ".join(arrays)
         raise DataError(
@@ -59,7 +59,7 @@ def _listed(root: Path, files: list[Path]) -> FolderSplits | None:
     classes = _texts(arrays[names[0]]()) if names else None
     listings = {
         part: _rows(files[0] if len(files) == 1 else root, pair, classes, stamps)
-        for part, pair in {**found, "train": whole}.items()
+        for part, pair in {**pairs, "train": whole}.items()
         if pair is not None
     }
     kind = "an .npz file" if files[0].suffix.lower() == ".npz" else ".npy files"

@@ -159,13 +159,13 @@ def _is_number(value: Any) -> bool:
     return type(value) is int or getattr(value, "ndim", None) == 0
 
 
-def _only(what: str, given: str | None, found: list[str], every: list[str]) -> str:
+def _only(what: str, given: str | None, columns: list[str], every: list[str]) -> str:
     if given is not None and given in every:
         return given
-    if given is None and len(found) == 1:
-        return found[0]
+    if given is None and len(columns) == 1:
+        return columns[0]
     raise DataError(
-        f"{what}_column is {given!r}, but must be one of {', '.join(map(repr, found or every))}."
+        f"{what}_column is {given!r}, but must be one of {', '.join(map(repr, columns or every))}."
     )
 
 

@@ -31,11 +31,13 @@ def split_folders(root: Path) -> FolderSplits | None:
     train = folders.pop("train")
     if train is None:
         return None
-    found = {part: list_images(folder) for part, folder in folders.items() if folder is not None}
-    parts = {part: listing for part, listing in found.items() if listing.files}
+    listings = {
+        part: list_images(folder) for part, folder in folders.items() if folder is not None
+    }
+    parts = {part: listing for part, listing in listings.items() if listing.files}
     empty = [
         f"{listing.folder.name}/ ignored, as it has no folders of images"
-        for listing in found.values()
+        for listing in listings.values()
         if not listing.files
     ]
     names = ", ".join([f"{train.name}/", *(f"{part.folder.name}/" for part in parts.values())])
@@ -59,16 +61,16 @@ def class_folders(root: Path) -> FolderSplits | None:
 
 def folder_of(root: Path, part: str) -> Path | None:
     """Return the folder of images of a split, if there is one."""
-    found = [
+    names = [
         entry.name
         for entry in _visible(root)
         if entry.name.lower() in SPLITS[part] and _is_folder(entry)
     ]
-    if len(found) > 1:
+    if len(names) > 1:
         raise DataError(
-            f"{root} holds {' and '.join(map(repr, found))}, but must hold one folder for {part}."
+            f"{root} holds {' and '.join(map(repr, names))}, but must hold one folder for {part}."
         )
-    return root / found[0] if found else None
+    return root / names[0] if names else None
 
 
 def list_images(folder: Path) -> Listing:
@@ -134,8 +136,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_dev, found.st_ino
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _visible(folder: Path) -> list[os.DirEntry[str]]:

@@ -43,9 +43,9 @@ def list_splits(root: Path, columns: Columns) -> FolderSplits:
     """
     check_name(root.resolve().name, root.resolve().parent)
     for layout in LAYOUTS.values():
-        found = layout(root, columns)
-        if found is not None:
-            return _checked(found)
+        splits = layout(root, columns)
+        if splits is not None:
+            return _checked(splits)
     if not root.is_dir():
         known = ", ".join((*TABLE_SUFFIXES, ".npz", ".tar"))
         raise DataError(f"{root} is a file, but must be a folder of images, or one of {known}.")
@@ -55,18 +55,18 @@ def list_splits(root: Path, columns: Columns) -> FolderSplits:
     )
 
 
-def _checked(found: FolderSplits) -> FolderSplits:
-    classes = found.train.classes
+def _checked(splits: FolderSplits) -> FolderSplits:
+    classes = splits.train.classes
     if len(classes) < 2:
         what = f"only the class {classes[0]!r}" if classes else "no folders of images"
         raise DataError(
-            f"{found.train.folder} holds {what}, but there must be two classes or more, each a "
+            f"{splits.train.folder} holds {what}, but there must be two classes or more, each a "
             f"folder of images ({', '.join(sorted(suffix[1:] for suffix in SUFFIXES))})."
         )
     ignored = [
-        repr(file.rstrip("/").rpartition("/")[2]) for p in found.parts for file in p.ignored
+        repr(file.rstrip("/").rpartition("/")[2]) for p in splits.parts for file in p.ignored
     ]
     if not ignored:
-        return found
+        return splits
     note = f"{count(len(ignored), 'other file')} ignored ({shown(ignored)})"
-    return replace(found, notes=(*found.notes, note))
+    return replace(splits, notes=(*splits.notes, note))

@@ -41,8 +41,8 @@ class Listing:
         """Return an image, not yet decoded."""
         if self.read is None:
             return self.folder / self.files[i]
-        found = self.read(i)
-        return NamedBytes(self.name(i), found) if isinstance(found, bytes) else found
+        item = self.read(i)
+        return NamedBytes(self.name(i), item) if isinstance(item, bytes) else item
 
     def name(self, i: int) -> str:
         """Return an image's name for messages."""
@@ -102,11 +102,11 @@ def listed_splits(
     Raises:
         DataError: If a split has no class of the training images.
     """
-    known, told = {}, list(notes)
+    known, every_note = {}, list(notes)
     for part, listing in parts.items():
         known[part], note = with_classes(listing, train.classes)
-        told += note
-    return FolderSplits(layout, train, **known, notes=tuple(told))
+        every_note += note
+    return FolderSplits(layout, train, **known, notes=tuple(every_note))
 
 
 def with_classes(listing: Listing, classes: tuple[str, ...]) -> tuple[Listing, list[str]]:
@@ -146,10 +146,10 @@ def shown(names: Sequence[str]) -> str:
 def stamp_of(path: Path) -> tuple[int, int]:
     """Return the stamp of a listing: bytes and time in nanoseconds, -1 where it has none."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return -1, -1
-    return found.st_size, found.st_mtime_ns
+    return status.st_size, status.st_mtime_ns
 
 
 def check_name(name: str, folder: Path) -> None:

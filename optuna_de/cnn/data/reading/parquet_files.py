@@ -65,10 +65,10 @@ def by_split(files: Sequence[Path]) -> dict[str, list[Path]]:
 
 
 def _listed(parts: Mapping[str, Sequence[Path]], columns: Columns) -> FolderSplits | None:
-    found = {part: _rows(files, columns) for part, files in parts.items()}
-    if None in found.values():
+    listed = {part: _rows(files, columns) for part, files in parts.items()}
+    if None in listed.values():
         return None
-    listings = {part: listing for part, listing in found.items() if listing is not None}
+    listings = {part: listing for part, listing in listed.items() if listing is not None}
     files = sum(map(len, parts.values()))
     what = f"{files} Parquet {'file' if files == 1 else 'files'} of images"
     return listed_splits(what, listings.pop("train"), listings)
@@ -102,18 +102,18 @@ def _place(files: Sequence[Path]) -> Path:
 
 
 def _bytes_column(path: Path, schema: Any, given: str | None) -> str | None:
-    found = [f.name for f in schema if "binary" in str(f.type) and f.name == (given or f.name)]
+    columns = [f.name for f in schema if "binary" in str(f.type) and f.name == (given or f.name)]
     if given is not None and given not in schema.names:
         raise DataError(
             f"image_column is {given!r}, but {path} has the columns "
             f"{', '.join(map(repr, schema.names))} (see --image-column)."
         )
-    if len(found) > 1:
+    if len(columns) > 1:
         raise DataError(
             f"{path} has several columns that could be the image: "
-            f"{', '.join(map(repr, found))}; give one of them as image_column (--image-column)."
+            f"{', '.join(map(repr, columns))}; give one of them as image_column (--image-column)."
         )
-    return found[0] if found else None
+    return columns[0] if columns else None
 
 
 def _names(schema: Any, label: str) -> tuple[str, ...] | None:
@@ -182,8 +182,8 @@ class _RowGroups:
                     self._kept.popitem(last=False)
             rows = self._kept[group]
         value = rows[i - self._starts[group]]
-        found = value.get("bytes") if isinstance(value, dict) else value
-        return found if isinstance(found, bytes) else b""
+        content = value.get("bytes") if isinstance(value, dict) else value
+        return content if isinstance(content, bytes) else b""
 
 
 def saved_dataset(root: Path, columns: Columns) -> FolderSplits | None:
@@ -198,11 +198,11 @@ def saved_dataset(root: Path, columns: Columns) -> FolderSplits | None:
         opened = datasets.load_from_disk(str(root))
     except Exception as error:  # the library raises anything of a damaged folder
         raise DataError(f"The data set {root} cannot be read: {error}.") from error
-    found = dict(opened) if isinstance(opened, Mapping) else {"train": opened}
+    splits = dict(opened) if isinstance(opened, Mapping) else {"train": opened}
     words = {name: part for part, names in SPLITS.items() for name in names}
-    parts = {words[n.lower()]: part for n, part in found.items() if n.lower() in words}
+    parts = {words[n.lower()]: part for n, part in splits.items() if n.lower() in words}
     if "train" not in parts:
-        raise DataError(f"{root} holds the splits {', '.join(found)}, of which none is train.")
+        raise DataError(f"{root} holds the splits {', '.join(splits)}, of which none is train.")
     stamps = tuple(stamp_of(file) for file in sorted(root.rglob("*.arrow")))
     listings = {n: hugging_face_rows(root, part, columns, stamps) for n, part in parts.items()}
     return listed_splits("a data set of Hugging Face", listings.pop("train"), listings)
@@ -216,12 +216,12 @@ def hugging_face_rows(path: Path, rows: Any, columns: Columns, stamps: Stamps) -
     """
     import datasets
 
-    found = [n for n, f in rows.features.items() if isinstance(f, datasets.Image)]
-    image = columns.image or (found[0] if len(found) == 1 else None)
-    if image not in found:
+    image_columns = [n for n, f in rows.features.items() if isinstance(f, datasets.Image)]
+    image = columns.image or (image_columns[0] if len(image_columns) == 1 else None)
+    if image not in image_columns:
         raise DataError(
             f"image_column is {columns.image!r}, but {path} has the columns of images "
-            f"{', '.join(map(repr, found)) or 'none'} (see --image-column)."
+            f"{', '.join(map(repr, image_columns)) or 'none'} (see --image-column)."
         )
     label = label_column(path, rows.features, columns.label, (str(image),))
     names = getattr(rows.features[label], "names", None)

@@ -92,9 +92,9 @@ def tables(root: Path, columns: Columns) -> FolderSplits | None:
     if root.is_file():
         whole = [root] if root.suffix.lower() in _READERS else []
         return _one_table(whole[0], columns) if whole else None
-    found = _table_in(root, _STEMS)
-    if found is not None:
-        return _one_table(found, columns)
+    table_file = _table_in(root, _STEMS)
+    if table_file is not None:
+        return _one_table(table_file, columns)
     parts = {part: _table_of_split(root, part) for part in SPLITS}
     if parts["train"] is None:
         return None
@@ -114,15 +114,15 @@ def _table_of_split(root: Path, part: str) -> Path | None:
 
 def _table_in(folder: Path, stems: Sequence[str]) -> Path | None:
     """Return the table of one of these stems in a folder, if there is one."""
-    found = [
+    table_files = [
         path
         for path in sorted(folder.iterdir())
         if path.stem.lower() in stems and path.suffix.lower() in _READERS and path.is_file()
     ]
-    if len(found) > 1:
-        names = " and ".join(repr(path.name) for path in found)
+    if len(table_files) > 1:
+        names = " and ".join(repr(path.name) for path in table_files)
         raise DataError(f"{folder} holds the tables {names}; give one of them as --data.")
-    return found[0] if found else None
+    return table_files[0] if table_files else None
 
 
 def _one_table(path: Path, columns: Columns) -> FolderSplits | None:
@@ -213,8 +213,8 @@ def _inside(path: Path, file: object) -> str:
 def _image_column(path: Path, table: Table, given: str | None) -> str | None:
     if given is not None:
         return _known(path, table, given, "image")
-    found = [name for name, values in table.items() if _are_files(values[:_LOOKED_AT])]
-    named = [name for name in found if name.lower() in _IMAGE_NAMES] or found
+    file_columns = [name for name, values in table.items() if _are_files(values[:_LOOKED_AT])]
+    named = [name for name in file_columns if name.lower() in _IMAGE_NAMES] or file_columns
     if len(named) > 1:
         raise _several(path, named, "image")
     return named[0] if named else None
@@ -242,12 +242,12 @@ def label_column(
         return _known(path, table, given, "label")
     rest = [n for n in table if n not in taken and n.lower() not in _SPLIT_NAMES]
     named = [name for name in rest if name.lower() in _LABEL_NAMES]
-    found = named or rest
-    if not found:
+    candidates = named or rest
+    if not candidates:
         raise DataError(f"{path} has no column for the classes, only {', '.join(table)}.")
-    if len(found) > 1:
-        raise _several(path, found, "label")
-    return found[0]
+    if len(candidates) > 1:
+        raise _several(path, candidates, "label")
+    return candidates[0]
 
 
 def _known(path: Path, table: Mapping[str, Any], given: str, what: str) -> str:

@@ -81,10 +81,10 @@ def _index(shard: Path) -> list[tuple[Path, str, int, int, str]]:
                 elif member.isfile() and suffix in _LABELS:
                     content = archive.extractfile(member)
                     text = b"" if content is None else content.read()
-                    found = _label(text, suffix)
+                    label = _label(text, suffix)
                     rank = _LABELS.index(suffix)
-                    if found is not None and rank <= labels.get(key, (rank, ""))[0]:
-                        labels[key] = rank, found
+                    if label is not None and rank <= labels.get(key, (rank, ""))[0]:
+                        labels[key] = rank, label
     except (tarfile.TarError, OSError, ValueError) as error:
         raise DataError(f"The shard {shard} cannot be read: {error}.") from error
     missing = next((key for key in images if key not in labels), None)

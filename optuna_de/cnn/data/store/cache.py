@@ -149,11 +149,11 @@ def prune_cache(kept: Path) -> None:
 
 def _entries(folder: Path) -> dict[str, list[Path]]:
     """Return the files of each entry; an entry's files share their stem."""
-    found: dict[str, list[Path]] = {}
+    files_by_stem: dict[str, list[Path]] = {}
     for path in folder.glob("*") if folder.is_dir() else ():
         if _ENTRY.fullmatch(path.name) and not path.is_dir():
-            found.setdefault(path.stem, []).append(path)
-    return found
+            files_by_stem.setdefault(path.stem, []).append(path)
+    return files_by_stem
 
 
 def _size(path: Path) -> int:

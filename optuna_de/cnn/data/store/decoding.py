@@ -171,8 +171,8 @@ def load_headers(listing: Listing, max_bad_images: float) -> Headers:
             ) as bar,
         ):
             rows, bad = _each(one, n, bar.update)
-        found = np.array([row or (0, 0, 0, 0) for row in rows], np.int64).reshape(n, 4)
-        return {"headers": found, "bad": np.array(json.dumps(bad))}
+        table = np.array([row or (0, 0, 0, 0) for row in rows], np.int64).reshape(n, 4)
+        return {"headers": table, "bad": np.array(json.dumps(bad))}
 
     def right(arrays: Arrays) -> bool:
         json.loads(str(arrays["bad"]))

@@ -34,5 +34,5 @@ def test_lifetimes_by_hand(name: str) -> None:
 def test_it_is_what_lives_in_a_run(tmp_path: Path) -> None:
     genome = parse("B7k3-R9k3-M12-I12k3s2-MP-G24k3-A8k5-S8k3-R8k3-D9k7-P10k3-AP-GAP")
     file = export_untrained(genome, (3, 32, 32), tmp_path / "net.onnx")
-    found = peak_alive(steps_of_run(file, (3, 32, 32)))
-    assert count_activations(genome, (3, 32, 32), 10) == found
+    peak = peak_alive(steps_of_run(file, (3, 32, 32)))
+    assert count_activations(genome, (3, 32, 32), 10) == peak

@@ -214,8 +214,8 @@ def test_a_flat_test_folder_has_no_labels(tmp_path: Path) -> None:
 def test_classes_that_train_lacks_are_left_out_of_the_test(tmp_path: Path) -> None:
     folder = paint(paint(tmp_path), ["bee", "cow"], part="test")
     assert load_test(folder).labels.tolist() == [1] * 10
-    told = "10 images of test/ left out, as train lacks 'cow'"
-    assert told in load_data(folder).summary
+    note = "10 images of test/ left out, as train lacks 'cow'"
+    assert note in load_data(folder).summary
     with pytest.raises(DataError, match="test holds no class of the training images"):
         load_data(paint(paint(tmp_path / "b"), ["cow"], part="test"))
 
@@ -308,8 +308,8 @@ def test_few_images_are_told_a_fraction_that_works(tmp_path: Path) -> None:
 
 def test_an_unbalanced_set_is_told_what_a_constant_answer_is_worth(tmp_path: Path) -> None:
     folder = paint(paint(tmp_path, ["cat"], n=10), ["dog"], n=110)
-    told = load_data(folder).summary.partition(". ")[2]
-    assert told == (
+    sentence = load_data(folder).summary.partition(". ")[2]
+    assert sentence == (
         "Always answering 'dog' has a validation error of 10.0%, with a standard error of 9.5%: "
         "10 validation images are few, so give more (--validation-fraction). Classes have 7 to 79 "
         "training images: --metric balanced-error counts classes alike."

@@ -124,8 +124,8 @@ def npz(root: Path, rows: Rows) -> Path:
 
 def npy(root: Path, rows: Rows) -> Path:
     (root / "arrays").mkdir()
-    found = arrays(rows)
-    np.save(root / "arrays/train_images.npy", found["x"].transpose(0, 3, 1, 2))
+    images = arrays(rows)
+    np.save(root / "arrays/train_images.npy", images["x"].transpose(0, 3, 1, 2))
     np.save(root / "arrays/train_labels.npy", np.array([name for _, name in rows]))
     return root / "arrays"
 
@@ -171,10 +171,10 @@ def test_every_layout_of_the_same_images_has_the_same_fingerprint(
 ) -> None:
     root = paint(tmp_path, part="set") / "set"
     expected = load_data(root)
-    found = load_data(way(root, pictures(root)))
-    assert found.fingerprint == expected.fingerprint
-    assert found.classes == ("ant", "bee")
-    assert found.summary.count(". ") == 1
+    data = load_data(way(root, pictures(root)))
+    assert data.fingerprint == expected.fingerprint
+    assert data.classes == ("ant", "bee")
+    assert data.summary.count(". ") == 1
 
 
 def test_a_column_divides_a_table(tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_a_missing_column_ends_the_command_with_2(
     root = paint(tmp_path, part="set") / "set"
     labels_csv(root, pictures(root))
     assert run(["search", "--data", str(root), "--label-column", "breed"]) == 2
-    told = capsys.readouterr().err
-    assert "label_column is 'breed', but" in told
-    assert "has the columns 'path', 'label'" in told
+    message = capsys.readouterr().err
+    assert "label_column is 'breed', but" in message
+    assert "has the columns 'path', 'label'" in message
     assert not os.path.exists("optuna_de.db")
