@@ -188,12 +188,13 @@ class Search:
         """Return the child of a pool that a local model expects to add the most volume."""
         pool = self.unit(self.placed(self._children(POOL)[0]))
         recent = range(max(0, len(self.points) - RECENT), len(self.points))
-        known, members = (list(map(self._known, part)) for part in (recent, self.members))
+        known, members = map(self._known, (recent, self.members))
         return np.asarray(pool[prefer(pool, known, members, pool[:0], self.rng)[0]])
 
-    def _known(self, i: int) -> Known:
-        values = np.append(self.losses[i], self.limits[i])
-        return Known(self.points[i], values, len(self.losses[i]))
+    def _known(self, numbers: Sequence[int]) -> Known:
+        values = [np.append(self.losses[i], self.limits[i]) for i in numbers]
+        points = [self.points[i] for i in numbers]
+        return Known(np.array(points), np.array(values), len(self.losses[0]))
 
     def tell(self, point: Array, losses: Array, limits: Array) -> None:
         """Take in an evaluated point."""

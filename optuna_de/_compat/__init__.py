@@ -42,12 +42,17 @@ except (ImportError, AttributeError) as _error:
 def trials_of(study: optuna.Study) -> Sequence[FrozenTrial]:
     """Return all trials of a study by number, without copies, by one storage read per ask.
 
+    Those in memory are the storage's own list, which grows while it is read.
+
     Hyperband hands samplers a view of the study; the view's own cache would read anew each time.
     """
     whole = getattr(study, "_study", study)
+    storage, study_id = study_key(whole)
+    if isinstance(storage, optuna.storages.InMemoryStorage):
+        return storage._studies[study_id].trials  # a copy would touch every trial at every ask
     local = whole._thread_local
     if local.cached_all_trials is None:
-        local.cached_all_trials = _read_by_ask(*study_key(whole))
+        local.cached_all_trials = _read_by_ask(storage, study_id)
     return whole._get_trials(deepcopy=False, use_cache=True)
 
 

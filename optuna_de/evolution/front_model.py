@@ -9,7 +9,6 @@ Pure; NumPy only, as SciPy, whose ``RBFInterpolator`` would serve, is not needed
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,28 +29,25 @@ LARGEST = 1e150  # losses and constraints are cut there, so that no difference o
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A finished trial: a point of the unit cube and what was measured there.
+    """Finished trials: points of the unit cube and what was measured there.
 
     Args:
-        place: Shape ``(d,)``.
-        values: Its losses, minimised, then its constraints, feasible where 0 or less; between
-            -``LARGEST`` and ``LARGEST``, shape ``(m + c,)``.
+        places: Shape ``(n, d)``.
+        values: Their losses, minimised, then their constraints, feasible where 0 or less; between
+            -``LARGEST`` and ``LARGEST``, shape ``(n, m + c)``.
         objectives: The number m of losses.
     """
 
-    place: Array
+    places: Array
     values: Array
     objectives: int
 
     @property
-    def losses(self) -> Array:
-        """The losses, shape ``(m,)``."""
-        return self.values[: self.objectives]
-
-    @property
-    def is_feasible(self) -> bool:
-        """Whether no constraint is violated."""
-        return bool((self.values[self.objectives :] <= 0).all())
+    def front(self) -> Array:
+        """The losses of those that violate no constraint, shape ``(f, m)``."""
+        m = self.objectives
+        losses, constraints = self.values[:, :m], self.values[:, m:]
+        return losses[(constraints <= 0).all(axis=1)] if constraints.size else losses
 
 
 def pool_of_children(
@@ -105,16 +101,17 @@ def interpolate(places: Array, values: Array, wanted: Array) -> Array:
     k = 1 + d * linear
     low, span = values.min(axis=0), np.ptp(values, axis=0)
     span = np.where(span > 1 / LARGEST, span, 1.0)
+    basis = _basis(np.concatenate([places, wanted]), places, linear)
+    tail = np.ones((len(basis), k))
+    tail[:n, 1:], tail[n:, 1:] = places[:, : k - 1], wanted[:, : k - 1]
     system, right = np.zeros((n + k, n + k)), np.zeros((n + k, len(span)))
-    system[:n, :n] = _basis(places, places, linear)
-    system[:n, n], system[n, :n] = 1.0, 1.0
-    if linear:
-        system[:n, n + 1 :], system[n + 1 :, :n] = places, places.T
-    system[range(n + k), range(n + k)] += np.repeat([NUGGET, -NUGGET], [n, k])
+    system[:n, :n], system[:n, n:], system[n:, :n] = basis[:n], tail[:n], tail[:n].T
+    diagonal = np.einsum("ii->i", system)
+    diagonal[:n] += NUGGET
+    diagonal[n:] -= NUGGET
     right[:n] = (values - low) / span
     weights = np.linalg.solve(system, right)
-    smooth = _basis(wanted, places, linear) @ weights[:n] + weights[n]
-    return np.asarray(low + span * (smooth + wanted @ weights[n + 1 :] if linear else smooth))
+    return np.asarray(low + span * (basis[n:] @ weights[:n] + tail[n:] @ weights[n:]))
 
 
 def _basis(a: Array, b: Array, linear: bool) -> Array:
@@ -124,11 +121,7 @@ def _basis(a: Array, b: Array, linear: bool) -> Array:
 
 
 def prefer(
-    pool: Array,
-    known: Sequence[Known],
-    members: Sequence[Known],
-    running: Array,
-    rng: np.random.Generator,
+    pool: Array, known: Known, members: Known, running: Array, rng: np.random.Generator
 ) -> list[int]:
     """Return the indices of a pool, the child that is expected to improve the front most first.
 
@@ -144,18 +137,16 @@ def prefer(
     Raises:
         numpy.linalg.LinAlgError: Where no model can be fitted.
     """
-    middle = members[int(rng.integers(len(members)))].place
-    places = np.array([trial.place for trial in known])
-    near = np.argsort(((places - middle) ** 2).sum(axis=1), kind="stable")[:NEAR]
-    values = np.array([known[i].values for i in near.tolist()])
-    predicted = interpolate(places[near], values, np.concatenate([pool, running]))
-    m = members[0].objectives
+    middle = members.places[int(rng.integers(len(members.places)))]
+    steps = known.places - middle
+    near = np.argsort(np.einsum("ij,ij->i", steps, steps), kind="stable")[:NEAR]
+    wanted = np.concatenate([pool, running])
+    predicted = interpolate(known.places[near], known.values[near], wanted)
+    m, p = members.objectives, len(pool)
     losses, violations = predicted[:, :m], np.maximum(predicted[:, m:], 0.0).sum(axis=1)
-    front = [trial.losses for trial in members if trial.is_feasible]
-    front += [*losses[len(pool) :][violations[len(pool) :] == 0]]
-    losses, violations = losses[: len(pool)], violations[: len(pool)]
-    gains = expected_gains(np.array(front), losses) if front else np.zeros(len(pool))
-    order: list[int] = np.lexsort((-gains, violations)).tolist()
+    front = np.concatenate([members.front, losses[p:][violations[p:] == 0]])
+    gains = expected_gains(front, losses[:p]) if len(front) else np.zeros(p)
+    order: list[int] = np.lexsort((-gains, violations[:p])).tolist()
     return order
 
 

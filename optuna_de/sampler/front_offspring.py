@@ -41,13 +41,12 @@ def plan_front(history: History, key: Key, settings: Settings) -> Candidate | No
     if key[-1] % EVERY or not _serves(history, settings):
         return None
     space = history.numeric_space
-    members = [] if space is None else _known(history, space, history.population)
-    if space is None or len(members) <= MIN_PARENTS:
+    members = None if space is None else _known(history, space, history.population)
+    if space is None or members is None or len(members.places) <= MIN_PARENTS:
         return None
     known = _known(history, space, history.fold.finished[-RECENT:])
     rng = np.random.default_rng((*key, 4))
-    places = np.array([trial.place for trial in members])
-    pool = pool_of_children(places, settings.n_best, settings.variation, space.cells, rng)
+    pool = pool_of_children(members.places, settings.n_best, settings.variation, space.cells, rng)
     try:
         order = prefer(pool, known, members, _running(history, space), rng)
     except np.linalg.LinAlgError:
@@ -76,29 +75,63 @@ def _first_free(
     return None
 
 
-def _known(history: History, space: NumericSpace, trials: Sequence[Finished]) -> list[Known]:
+class _Archive:
+    """Finished trials as rows of one table: point, losses, constraints. Each is read once.
+
+    Args:
+        width: Numbers in a row.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._places: dict[int, int] = {}  # number of a trial -> its row, -1 where it has none
+        self._table, self._size = np.empty((256, width)), 0
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._places
+
+    def add(self, number: int, row: Array | None) -> None:
+        """Take in a trial; one without a row, or of another width, has none."""
+        fits = row is not None and len(row) == self._table.shape[1]
+        self._places[number] = self._size if fits else -1
+        if fits:
+            if self._size == len(self._table):
+                self._table = np.concatenate([self._table, np.empty_like(self._table)])
+            self._table[self._size] = row
+            self._size += 1
+
+    def rows(self, trials: Sequence[Finished]) -> Array:
+        """Return the rows of those trials that have one, shape ``(n, width)``."""
+        places = self._places
+        return self._table[[p for trial in trials if (p := places[trial.number]) >= 0]]
+
+
+def _known(history: History, space: NumericSpace, trials: Sequence[Finished]) -> Known:
     """Return the trials that a model can use, by their points of the unit cube.
 
     Those whose losses or constraints are not finite, or whose constraints are not those of the
     last trial, are left out.
     """
-    kept: dict[int, Known | None] = history.memo.setdefault(("front", *space.spans.items()), {})
+    d, m = len(space.spans), len(history.signs)
+    last = next((t.number for t in reversed(trials) if t.losses is not None), None)
+    width = d + m + (0 if last is None else len(history.constraints(last)))
+    key = ("front", width, *space.spans.items())
+    archive: _Archive = history.memo.get(key) or history.memo.setdefault(key, _Archive(width))
     for trial in trials:
-        if trial.number not in kept:
-            kept[trial.number] = _as_known(history, space, trial)
-    evaluations = [known for trial in trials if (known := kept[trial.number]) is not None]
-    width = len(evaluations[-1].values) if evaluations else 0
-    return [known for known in evaluations if len(known.values) == width]
+        if trial.number not in archive:
+            archive.add(trial.number, _row(history, space, trial))
+    rows = archive.rows(trials)
+    return Known(rows[:, :d], rows[:, d:], m)
 
 
-def _as_known(history: History, space: NumericSpace, trial: Finished) -> Known | None:
+def _row(history: History, space: NumericSpace, trial: Finished) -> Array | None:
+    """Return a trial's point, losses and constraints, shape ``(d + m + c,)``."""
     params = history.params(trial.number)
     if trial.losses is None or not params.keys() >= space.spans.keys():
         return None
     values = np.array([*trial.losses, *history.constraints(trial.number)], dtype=float)
     if not np.isfinite(values).all():
         return None
-    return Known(space.point(params), np.clip(values, -LARGEST, LARGEST), len(trial.losses))
+    return np.append(space.point(params), np.clip(values, -LARGEST, LARGEST))
 
 
 def _running(history: History, space: NumericSpace) -> Array:

@@ -82,7 +82,6 @@ class History:
         self._named: object = None  # the last of these that a name set was taken from
         self._names: dict[str, BaseDistribution] = {}  # those of running trials, too
         self._ids: list[int] = []
-        self._seen: Sequence[FrozenTrial] | None = None
         self._finished: dict[int, FrozenTrial] = {}
         self._open: dict[int, tuple[int, Genome]] = {}  # index -> parameters known, genome
         self.plans: dict[int, Any] = {}  # number of a running trial -> its stored plan
@@ -110,16 +109,15 @@ class History:
     def update(self, trials: Sequence[FrozenTrial]) -> None:
         """Take in what is new; ``trials`` are all trials of the study, by number.
 
-        A list that is older than one seen before, as another thread may hold it, changes nothing.
+        The list may grow meanwhile. One that is older than one seen before, as another thread may
+        hold it, changes nothing.
         """
-        if trials is self._seen:
-            return
         if not self._continues(trials):
             self._reset()
+        fresh = range(len(self._ids), len(trials))
         if len(trials) < len(self._ids):
             return
-        fresh = range(len(self._ids), len(trials))
-        self._ids += map(_compat.trial_id, trials[fresh.start :])
+        self._ids += map(_compat.trial_id, trials[fresh.start : fresh.stop])
         changed = [*(i for i in self._open if self._has_changed(i, trials[i])), *fresh]
         if self._finds_sequences(trials[i].distributions for i in changed):
             changed = [*self._open, *fresh]
@@ -131,7 +129,6 @@ class History:
             else:
                 self._watch(i, trials[i])
         self.fold.run()
-        self._seen = trials
 
     def _continues(self, trials: Sequence[FrozenTrial]) -> bool:
         """Return whether this is the study seen so far, and not one that replaced it."""

@@ -5,6 +5,7 @@ import pytest
 
 from optuna_de.evolution.front_model import (
     NEAR,
+    Array,
     Known,
     expected_gains,
     interpolate,
@@ -18,8 +19,14 @@ RNG = np.random.default_rng(0)
 PLAIN = Variation(scale=0.7, crossover=0.5, mutation=0.5)
 
 
-def known(place: list[float], losses: list[float], *constraints: float) -> Known:
-    return Known(np.array(place), np.array([*losses, *constraints]), len(losses))
+def known(xs: Array, ys: tuple[float, ...], *, bound: bool = False) -> Known:
+    """Losses are (x, 1 - x + y): the lower y the better; feasible where x is at least .5."""
+    x, y = np.repeat(xs, len(ys)), np.tile(ys, len(xs))
+    constraints = [0.5 - x] if bound else []
+    return Known(np.c_[x, y], np.column_stack([x, 1 - x + y, *constraints]), 2)
+
+
+XS = np.linspace(0, 1, 11)
 
 
 @pytest.mark.parametrize("d", [2, NEAR + 1])
@@ -67,20 +74,18 @@ def test_a_dominating_child_gains_most(m: int, best: int) -> None:
 
 
 def test_the_child_that_improves_the_front_is_preferred_and_feasible_ones_come_first() -> None:
-    """Losses are (x, 1 - x + y): the lower y the better; feasible where x is at least .5."""
-    xs = np.linspace(0, 1, 11)
-    free = [known([x, y], [x, 1 - x + y]) for x in xs for y in (0.5, 1.0)]
     pool = np.array([[0.4, 0.9], [0.45, 0.0], [0.6, 0.4]])
     rng, none = np.random.default_rng(0), np.zeros((0, 2))
-    assert prefer(pool, free, free[::2], none, rng)[0] == 1
-    bound = [known([x, y], [x, 1 - x + y], 0.5 - x) for x in xs for y in (0.5, 1.0)]
-    assert prefer(pool, bound, bound[::2], none, rng)[0] == 2
-    assert prefer(pool, bound, bound[:4], none, rng) == [2, 1, 0]  # no member is feasible
+    assert prefer(pool, known(XS, (0.5, 1.0)), known(XS, (0.5,)), none, rng)[0] == 1
+    bound = known(XS, (0.5, 1.0), bound=True)
+    assert prefer(pool, bound, known(XS, (0.5,), bound=True), none, rng)[0] == 2
+    outside = known(XS[:4], (0.5,), bound=True)
+    assert prefer(pool, bound, outside, none, rng) == [2, 1, 0]  # no member is feasible
 
 
 def test_a_running_trial_is_not_repeated() -> None:
-    free = [known([x, y], [x, 1 - x + y]) for x in np.linspace(0, 1, 11) for y in (0.5, 1.0)]
+    free, members = known(XS, (0.5, 1.0)), known(XS, (0.5,))
     pool, none = np.array([[0.45, 0.0], [0.9, 0.1]]), np.zeros((0, 2))
-    assert prefer(pool, free, free[::2], none, np.random.default_rng(0))[0] == 0
+    assert prefer(pool, free, members, none, np.random.default_rng(0))[0] == 0
     running = np.array([[0.45, 0.0]])
-    assert prefer(pool, free, free[::2], running, np.random.default_rng(0))[0] == 1
+    assert prefer(pool, free, members, running, np.random.default_rng(0))[0] == 1

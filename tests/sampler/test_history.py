@@ -175,6 +175,25 @@ def test_a_study_that_was_replaced_is_read_anew() -> None:
     assert numbers(history) == replay(other, Rules(4, 1))
 
 
+def test_a_list_may_grow_while_it_is_read() -> None:
+    """As that of a study in memory does, where other threads ask."""
+
+    class Growing(list[FrozenTrial]):
+        def __len__(self) -> int:
+            size = super().__len__()
+            if size < 12:
+                self.append(trial(size, (float(size), 0.0)))
+            return size
+
+    history = History(Rules(4, 1), "s", MIN)
+    trials = Growing(study_of(5))
+    for _ in range(6):
+        history.update(trials)
+    assert [t.number for t in sorted(history.fold.finished, key=lambda t: t.number)] == [
+        *range(12)
+    ]
+
+
 def test_weights_must_match_the_objectives() -> None:
     with pytest.raises(ValueError, match="2, but the study has 1 objectives"):
         History(Rules(4, 1, (0.7, 0.3)), "s", [StudyDirection.MINIMIZE])
