@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from benchmarks.cifar10 import (
     equal_cost_tables,
-    few_images,
     fidelity,
     finals,
     heirs,
@@ -17,7 +16,6 @@ SECTIONS: page.Sections = {
     "cifar10": ("CIFAR-10: a search and what became of its front", search_table.table),
     "finals": ("Final trainings of small networks", finals.table),
     "equal_cost": ("Searches at equal cost on CIFAR-10", equal_cost_tables.tables),
-    "few_images": ("A fit of ten minutes on 600 images of 64x64", few_images.table),
     "inheritance": ("Inherited weights at equal cost on CIFAR-10", inheritance.table),
     "heirs": ("One epoch of inherited weights, on digits", heirs.table),
     "fidelity": ("Cheap trainings against a long one on CIFAR-10", fidelity.table),

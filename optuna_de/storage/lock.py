@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import random
 import secrets
 import time
@@ -24,6 +25,18 @@ STALE = 30.0
 PREFIX = "optuna_de:lock:"
 """How the names of lock studies begin."""
 _HOLDER = "optuna_de:holder"
+_OPTUNA_LOGGERS = (
+    *("optuna.storages._rdb.storage", "optuna.storages.journal._storage"),
+    "optuna.storages._in_memory",
+)
+
+
+def _is_no_lock(record: logging.LogRecord) -> bool:
+    return PREFIX not in record.getMessage()
+
+
+for _name in _OPTUNA_LOGGERS:  # which announce each study; a lock is none that a user began
+    logging.getLogger(_name).addFilter(_is_no_lock)
 
 
 @contextlib.contextmanager

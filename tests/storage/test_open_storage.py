@@ -13,6 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 from optuna_de.storage import StorageError, backoff, requeue_stale, schemes
+from optuna_de.storage.lock import locked
 from optuna_de.storage.open_storage import open_storage
 from optuna_de.storage.stale_trials import Watch
 from optuna_de.worker.optimize import TooManyFailuresError, optimize
@@ -195,3 +196,15 @@ def test_a_new_scheme_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
         open_storage("cloud://h", pool_size=2)
     with pytest.raises(StorageError, match=r"is none of sqlite:///file.db, .*, cloud://host\."):
         open_storage("redis://h")
+
+
+def test_optuna_announces_studies_but_no_locks(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    optuna.logging.enable_propagation()
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    storage = open_storage(url)
+    optuna.create_study(storage=storage, study_name="ours")
+    with locked(storage, "ours"):
+        pass
+    optuna.logging.disable_propagation()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    assert {r.getMessage().rsplit(": ")[-1] for r in caplog.records} == {"ours"}

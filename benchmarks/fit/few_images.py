@@ -1,6 +1,6 @@
 """A fit of ten minutes on 600 images of 64x64 in three classes, against five zoo networks.
 
-Run ``python -m benchmarks.cifar10.few_images make --folder FOLDER --place PLACE``, a folder with
+Run ``python -m benchmarks.fit.few_images make --folder FOLDER --place PLACE``, a folder with
 ``train/<class>/`` and ``test/<class>/`` of CIFAR-10, then ``fit``, ``zoo`` and ``collect --save``
 with the same place. Images are the first 200 of three classes for training and all of the test
 split, enlarged by bicubic interpolation. The five networks get a fifth each of the processor time

@@ -1,0 +1,1 @@
+"""Benchmarks of whole fits: time in, trained networks out."""
