@@ -119,11 +119,12 @@ class _Walk:
         seen.add(own)
         for entry in _visible(self.folder / inside):
             path = f"{inside}/{entry.name}"
-            if _is_folder(entry) and entry.name not in _JUNK:
+            folder = _is_folder(entry)
+            if folder and entry.name not in _JUNK:
                 yield from self._below(path, above | {own}, seen)
-            elif Path(entry.name).suffix.lower() in SUFFIXES and not _is_folder(entry):
+            elif not folder and os.path.splitext(entry.name)[1].lower() in SUFFIXES:
                 check_name(path, self.folder)
-                yield path, stamp_of(Path(entry.path))
+                yield path, stamp_of(entry)
             else:
                 self.ignored.append(path)
 

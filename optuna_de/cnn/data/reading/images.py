@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from optuna_de.cnn.architecture.layers import ImageShape
+from optuna_de.cnn.data.reading.jpeg import decode_jpeg, jpeg_shape
 from optuna_de.cnn.data.reading.resizing import Resizing
 
 try:
@@ -102,11 +103,25 @@ def open_image(item: Path | NamedBytes) -> Iterator[Image.Image]:
 def _file_of(item: Path | NamedBytes) -> Any:
     if isinstance(item, NamedBytes):
         return BytesIO(item.data)
-    if not item.exists():
-        raise DataError(f"{item} leads to no file.")
     if not item.is_file():
-        raise DataError(f"{item} is not a regular file, so it is not opened.")
+        if item.exists():
+            raise DataError(f"{item} is not a regular file, so it is not opened.")
+        raise DataError(f"{item} leads to no file.")
     return item
+
+
+def loaded(item: ImageItem) -> ImageItem:
+    """Return an image whose bytes are in memory, if it is a file; its pixels not decoded.
+
+    Raises:
+        DataError: If the file is not regular or cannot be read.
+    """
+    if not isinstance(item, Path):
+        return item
+    try:
+        return NamedBytes(str(item), _file_of(item).read_bytes())
+    except OSError as error:
+        raise DataError(f"{item} cannot be read ({type(error).__name__}).") from error
 
 
 def decode(item: ImageItem, resizing: Resizing) -> NDArray[np.uint8]:
@@ -124,9 +139,15 @@ def decode(item: ImageItem, resizing: Resizing) -> NDArray[np.uint8]:
         return resizing.fit(Image.fromarray(item[..., 0] if item.shape[2] == 1 else item))
     if isinstance(item, Image.Image):
         return resizing.fit(plain(item, resizing.background))
-    with open_image(item) as image:
-        if resizing.size is not None:
-            image.draft(None, (2 * resizing.size[1], 2 * resizing.size[0]))
+    content = loaded(item)
+    assert isinstance(content, NamedBytes)
+    twice = None if resizing.size is None else (2 * resizing.size[0], 2 * resizing.size[1])
+    pixels = decode_jpeg(content.data, twice)
+    if pixels is not None:
+        return pixels if pixels.shape[:2] == resizing.size else decode(pixels, resizing)
+    with open_image(content) as image:
+        if twice is not None:
+            image.draft(None, twice[::-1])
         return resizing.fit(plain(image, resizing.background))
 
 
@@ -140,6 +161,8 @@ def read_header(item: ImageItem) -> tuple[int, int, int]:
         return item.shape[0], item.shape[1], item.shape[2]
     if isinstance(item, Image.Image):
         return item.height, item.width, 1 if _is_grey(item) else 3
+    if isinstance(item, NamedBytes) and (shape := jpeg_shape(item.data)):
+        return shape
     with open_image(item) as image:
         width, height = image.size
         # Pillow decodes a whole PNG to find an Exif chunk behind the pixels.
@@ -155,13 +178,8 @@ def digest(item: ImageItem) -> int:
     Raises:
         DataError: If the file cannot be read.
     """
-    if isinstance(item, Path):
-        try:
-            content = _file_of(item).read_bytes()
-        except OSError as error:
-            raise DataError(f"{item} cannot be read ({type(error).__name__}).") from error
-    else:
-        content = item.data if isinstance(item, NamedBytes) else np.asarray(item).tobytes()
+    item = loaded(item)
+    content = item.data if isinstance(item, NamedBytes) else np.asarray(item).tobytes()
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big") >> 1
 
 
@@ -181,7 +199,8 @@ def plain(image: Image.Image, background: tuple[int, int, int] = (255, 255, 255)
         image = Image.alpha_composite(Image.new("RGBA", image.size, background), image)
     elif image.mode == "P":
         image = image.convert("RGBA")
-    return image.convert("L" if grey else "RGB")
+    mode = "L" if grey else "RGB"
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _has_16_bits(image: Image.Image) -> bool:

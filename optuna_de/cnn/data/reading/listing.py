@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -143,7 +144,7 @@ def shown(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 
-def stamp_of(path: Path) -> tuple[int, int]:
+def stamp_of(path: Path | os.DirEntry[str]) -> tuple[int, int]:
     """Return the stamp of a listing: bytes and time in nanoseconds, -1 where it has none."""
     try:
         status = path.stat()

@@ -56,6 +56,8 @@ class Resizing:
         return pixels[..., None] if pixels.ndim == 2 else pixels
 
     def _fitted(self, image: Image.Image, size: Size) -> Image.Image:
+        if image.size == size:
+            return image
         smooth = Image.Resampling.BILINEAR
         if self.mode == "crop":
             return ImageOps.fit(image, size, smooth)

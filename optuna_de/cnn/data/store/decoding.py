@@ -18,6 +18,7 @@ from optuna_de.cnn.data.reading.images import (
     DataError,
     decode,
     digest,
+    loaded,
     quiet_pillow,
     read_header,
 )
@@ -131,7 +132,6 @@ def _fill(
     progress: Callable[[int], object],
 ) -> Shard:
     """Decode images from an index on into rows (b, h, w, c)."""
-    flat: list[int] = []
 
     def one(i: int) -> None:
         pixels = decode(listing.item(start + i), resizing)
@@ -143,12 +143,12 @@ def _fill(
         if pixels.shape[2] > rows.shape[3]:
             raise coloured(listing)
         rows[i] = pixels
-        if (pixels == pixels[0, 0]).all():
-            flat.append(start + i)
 
     with quiet_pillow():
         _, bad = _each(one, len(rows), progress)
-    return Shard({start + i: why for i, why in bad.items()}, tuple(sorted(flat)))
+    flat = np.flatnonzero((rows == rows[:, :1, :1]).all(axis=(1, 2, 3)))
+    flat = start + np.setdiff1d(flat, list(bad))
+    return Shard({start + i: why for i, why in bad.items()}, tuple(flat.tolist()))
 
 
 def load_headers(listing: Listing, max_bad_images: float) -> Headers:
@@ -161,7 +161,7 @@ def load_headers(listing: Listing, max_bad_images: float) -> Headers:
 
     def make() -> Arrays:
         def one(i: int) -> tuple[int, ...]:
-            item = listing.item(i)
+            item = loaded(listing.item(i))
             return (*read_header(item), digest(item))
 
         with (
