@@ -14,16 +14,18 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -34,6 +36,7 @@ from benchmarks.common.results import Row, header, markdown, read, results_of
 from optuna_de.cnn import parse
 from optuna_de.cnn.data import load_data
 from optuna_de.cnn.data.dataset import ImageData, image_data
+from optuna_de.cnn.data.reading import jpeg
 from optuna_de.cnn.data.reading.images import decode
 from optuna_de.cnn.data.reading.resizing import Resizing
 from optuna_de.cnn.data.store.cache import cache_in
@@ -48,7 +51,12 @@ RESULTS = results_of(__file__)
 SIDE = 96
 NETWORK = "B8k3-MP-B16k3-MP-B32k3-GAP"
 CASES = [(count, way) for count in (10_000, 100_000) for way in ("in memory", "mapped")]
-PHOTOS = 8
+PHOTOS = {
+    "640x427 to 64x64": (640, 427, 100),
+    "4096x3072 to 64x64": (4096, 3072, 24),
+}
+"""Width, height and number of the photos of each kind of files."""
+REPEATS = 5
 Reader = Callable[[Path, int], int]
 
 
@@ -63,6 +71,12 @@ def ours(folder: Path, side: int) -> int:
     with tempfile.TemporaryDirectory() as cache:
         load_data(folder, image_size=side, cache_dir=Path(cache))
     return sum(1 for _ in (folder / "train").rglob("*.jpg"))  # those for the test are decoded, too
+
+
+def ours_by_pillow(folder: Path, side: int) -> int:
+    """Read a folder as a search does, without the extra "data"."""
+    with patch.object(jpeg, "simplejpeg", None):
+        return ours(folder, side)
 
 
 def torchvision_folder(folder: Path, side: int) -> int:
@@ -90,15 +104,22 @@ def hugging_face(folder: Path, side: int) -> int:
 
 
 READERS: dict[str, Reader] = {
-    "optuna-de, with its cache": ours,
+    "optuna-de, extra `data`": ours,
+    "optuna-de": ours_by_pillow,
     "torchvision's ImageFolder": torchvision_folder,
     "Hugging Face datasets": hugging_face,
 }
 
 
-def pillow(file: Path, side: int) -> None:
-    """Decode as the package does: Pillow, small JPEGs at once (draft mode)."""
+def package(file: Path, side: int) -> None:
+    """Decode as the package does: simplejpeg, or Pillow where it decodes a part of the size."""
     decode(file, Resizing((side, side)))
+
+
+def pillow(file: Path, side: int) -> None:
+    """Decode as the package does without the extra "data"."""
+    with patch.object(jpeg, "simplejpeg", None):
+        decode(file, Resizing((side, side)))
 
 
 def torchvision_decoder(file: Path, side: int) -> None:
@@ -112,30 +133,31 @@ def torchvision_decoder(file: Path, side: int) -> None:
 
 
 DECODERS: dict[str, Callable[[Path, int], None]] = {
-    "Pillow, draft mode": pillow,
+    "simplejpeg, or Pillow in draft mode": package,
+    "Pillow in draft mode": pillow,
     "torchvision.io.decode_jpeg": torchvision_decoder,
 }
 
 
-def photos(folder: Path) -> Path:
-    """Write two real photos of 12 megapixels, repeated, as JPEG in two classes."""
+def photos(folder: Path, width: int, height: int, count: int) -> Path:
+    """Write two real photos, resized and repeated, as JPEG in two classes."""
     for name, pixels in zip(("a", "b"), load_sample_images().images, strict=True):
         place = folder / "train" / name
         place.mkdir(parents=True)
-        large = Image.fromarray(pixels).resize((4096, 3072), Image.Resampling.BICUBIC)
-        large.save(place / "0.jpg", quality=90)
-        for i in range(1, PHOTOS // 2):
-            (place / f"{i}.jpg").write_bytes((place / "0.jpg").read_bytes())
+        resized = Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
+        resized.save(place / "0.jpg", quality=90)
+        for i in range(1, count // 2):
+            shutil.copy(place / "0.jpg", place / f"{i}.jpg")
     return folder
 
 
 def few(source: Path, folder: Path, each: int) -> Path:
-    """Link some images of each class."""
+    """Copy some images of each class."""
     for kind in sorted((source / "train").iterdir()):
         place = folder / "train" / kind.name
         place.mkdir(parents=True)
         for file in sorted(kind.iterdir())[:each]:
-            (place / file.name).symlink_to(file.resolve())
+            shutil.copy(file, place / file.name)
     return folder
 
 
@@ -149,17 +171,16 @@ def per_core_second(work: Callable[[], int]) -> tuple[int, float]:
 def decoding(source: Path, done: set[tuple[str, ...]]) -> Any:
     """Yield a row for each reader and decoder and each kind of files that is not done."""
     with tempfile.TemporaryDirectory() as place:
-        kinds = {
-            "32x32 JPEG": (few(source, Path(place, "small"), 300), 32, 3),
-            "12 megapixels to 64x64": (photos(Path(place, "large")), 64, 1),
-        }
-        for kind, (folder, side, repeats) in kinds.items():
+        small, counts = few(source, Path(place, "small"), 300), PHOTOS.items()
+        kinds = {"32x32": (small, 32)}
+        kinds |= {name: (photos(Path(place, name), *sizes), 64) for name, sizes in counts}
+        for kind, (folder, side) in kinds.items():
             files = sorted((folder / "train").rglob("*.jpg"))
             for name, reader in READERS.items():
-                yield from _rate(done, (kind, name), repeats, partial(reader, folder, side))
+                yield from _rate(done, (kind, name), partial(reader, folder, side))
             for name, decoder in DECODERS.items():
                 work = partial(decode_all, decoder, files, side)
-                yield from _rate(done, (kind, name), repeats, work)
+                yield from _rate(done, (kind, name), work)
 
 
 def decode_all(decoder: Callable[[Path, int], None], files: Sequence[Path], side: int) -> int:
@@ -170,12 +191,12 @@ def decode_all(decoder: Callable[[Path, int], None], files: Sequence[Path], side
 
 
 def _rate(
-    done: set[tuple[str, ...]], case: tuple[str, str], repeats: int, work: Callable[[], int]
-) -> Any:
+    done: set[tuple[str, ...]], case: tuple[str, str], work: Callable[[], int]
+) -> Iterator[Row]:
     if case in done:
         return
-    work() if repeats > 1 else None  # imports
-    rates = [per_core_second(work) for _ in range(repeats)]
+    work()  # imports
+    rates = [per_core_second(work) for _ in range(REPEATS)]
     yield {
         "files": case[0],
         "reader": case[1],
@@ -314,11 +335,11 @@ def main() -> None:
 
 
 def training(args: argparse.Namespace, done: set[tuple[int, str]]) -> Any:
-    """Yield a row for each case that is not done: a first start, then one that finds the cache."""
-    with tempfile.TemporaryDirectory() as cache:
-        for count, way in CASES:
-            if (count, way) in done:
-                continue
+    """Yield a row for each case that is not done: a first start, then one that finds its cache."""
+    for count, way in CASES:
+        if (count, way) in done:
+            continue
+        with tempfile.TemporaryDirectory() as cache:
             command = [sys.executable, "-m", "benchmarks.data.data_path", "case"]
             command += ["--folder", str(args.folder), "--images", str(count), "--way", way]
             command += ["--cache", cache, "--seconds", str(args.seconds)]
@@ -326,12 +347,13 @@ def training(args: argparse.Namespace, done: set[tuple[int, str]]) -> Any:
                 json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
                 for _ in range(2)
             ]
-            yield {
-                **runs[1],
-                "start seconds": runs[0]["start seconds"],
-                "again seconds": runs[1]["start seconds"],
-                "start MB": max(run["start MB"] for run in runs),
-            }
+        yield {
+            **runs[1],
+            "start seconds": runs[0]["start seconds"],
+            "again seconds": runs[1]["start seconds"],
+            "start MB": max(run["start MB"] for run in runs),
+            "rates": [run["rate"] for run in runs],
+        }
 
 
 if __name__ == "__main__":

@@ -44,17 +44,14 @@ def pad(images: Tensor, padding: int, *, reflect: bool = False) -> PaddedImages:
     It is 0, or mirrors the image about its outermost pixels, which are not repeated.
     """
     bordered = F.pad(images, [padding] * 4) if padding else images
-    if reflect:
-        bordered = images[:, :, _mirrored(images.shape[2], padding, images.device)]
-        bordered = bordered[:, :, :, _mirrored(images.shape[3], padding, images.device)]
+    for k in range(1, padding + 1) if reflect else ():  # lines of a border, not an index: fast
+        for axis in (2, 3):
+            side = images.shape[axis]
+            lines = bordered.movedim(axis, 0)
+            lines[padding - k] = lines[padding + k]
+            lines[padding + side - 1 + k] = lines[padding + side - 1 - k]
     pixels = bordered.permute(0, 2, 3, 1).reshape(-1, images.shape[1])
     return PaddedImages(pixels, (images.shape[2], images.shape[3]), padding)
-
-
-def _mirrored(side: int, padding: int, device: torch.device) -> Tensor:
-    """Return the places (side + 2 padding,) of a side that a mirrored border shows."""
-    places = torch.arange(-padding, side + padding, device=device).abs()
-    return side - 1 - (side - 1 - places).abs()
 
 
 def draw_augmentations(
