@@ -82,6 +82,7 @@ class Fold:
         self._populations: list[Population] = []
         self._incumbents: _Incumbents | None = None
         self._ranked: tuple[Population, list[int] | None] = (), None  # selected last
+        self._entries: dict[int, list[int]] = {}  # by block: who entered
         self._reached: list[Point] = []  # the reference point, once the first block is full
 
     def add(self, trial: Finished) -> int:
@@ -138,6 +139,20 @@ class Fold:
             return None
         return self._reached[0]
 
+    def entered(self, blocks: int) -> list[int]:
+        """Return the numbers of the trials of the last blocks that entered a full population."""
+        known, recent = self._entries, range(max(1, self.generation - blocks), self.generation)
+        self._entries = {b: known[b] if b in known else self._entry(b) for b in recent}
+        return [number for entry in self._entries.values() for number in entry]
+
+    def _entry(self, block: int) -> list[int]:
+        before, after = self._populations[block - 1 : block + 1]
+        if after is before or len(before) < self.rules.population_size:
+            return []
+        members = {member.number for member in after}
+        new = self.finished[self.start_of(block) : self.start_of(block + 1)]
+        return [trial.number for trial in new if trial.number in members]
+
     @property
     def under_way(self) -> Sequence[Finished]:
         """The finished trials of the block that is not full."""
@@ -153,6 +168,7 @@ class Fold:
         first, offspring = self.rules.first, self.rules.offspring
         block = 0 if position < first else 1 + (position - first) // offspring
         del self._populations[block:]
+        self._entries.clear()
         del self._reached[block:]
 
     def _judged(self, trial: Finished) -> Finished:

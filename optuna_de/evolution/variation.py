@@ -25,6 +25,7 @@ from optuna_de.evolution.genome import (
     combine,
     difference,
 )
+from optuna_de.evolution.rates import Rates
 
 SCALE_LIMIT = 0.9  # F of a child with a base is uniform below it
 INDEX = 20.0  # of the distribution of a polynomial mutation
@@ -65,6 +66,8 @@ class Variation:
         scale: Factor F on numeric differences, ``>= 0``; 0 inherits numeric genes whole.
         crossover: Probability CR in ``[0, 1]`` that a gene takes part in the mutation.
         mutation: Expected number of genes of a child that are edited at random, ``>= 0``.
+        categories: Rates of flat categories, where they differ from those of numbers.
+        units: Rates of the units of sequences, where they differ.
 
     Raises:
         ValueError: Where one is out of its range.
@@ -73,11 +76,23 @@ class Variation:
     scale: float
     crossover: float
     mutation: float
+    categories: Rates | None = None
+    units: Rates | None = None
 
     def __post_init__(self) -> None:
         require(self.scale >= 0, "scale", self.scale, "at least 0")
         require(0 <= self.crossover <= 1, "crossover", self.crossover, "in [0, 1]")
         require(self.mutation >= 0, "mutation", self.mutation, "at least 0")
+
+    @property
+    def rates(self) -> Rates:
+        """The rates of numbers, and of all genes that have none of their own."""
+        return Rates(self.crossover, self.mutation)
+
+    def rates_of(self, span: Range | None) -> Rates:
+        """Return the rates of a flat gene, by its range."""
+        own = self.categories if isinstance(span, Choices) else None
+        return own or self.rates
 
 
 def draw(span: Range, rng: np.random.Generator) -> Value:
@@ -115,25 +130,28 @@ def vary(
     best, a, b = parents
     moved = (best, variation.scale) if base is None else (base, SCALE_LIMIT * rng.random())
     names = list({**best.flat, **a.flat, **b.flat})
-    sizes = [len(names), *(len(units) for units in best.sequences.values())]
-    edits = iter(_choose_edits(sum(sizes), variation.mutation, forced, rng))
+    rates = [variation.rates_of(catalog.flat.get(name)) for name in names]
+    units = variation.units or variation.rates
+    unit_count = sum(map(len, best.sequences.values()))
+    expected = [*(r.mutation for r in rates), *[units.mutation] * unit_count]
+    edits = iter(_choose_edits(expected, forced, rng))
     flat = {
         name: draw(catalog.flat[name], rng)
         if next(edits) and name in catalog.flat
-        else _vary_value(name, parents, moved, catalog, variation.crossover, rng)
-        for name in names
+        else _vary_value(name, parents, moved, catalog, own.crossover, rng)
+        for name, own in zip(names, rates, strict=True)
     }
     if index is not None:
-        flat = _moved_a_little(flat, catalog, variation.mutation / sum(sizes), index, rng)
+        flat = _moved_a_little(flat, catalog, variation.mutation / len(expected), index, rng)
     sequences = {
         name: _vary_sequence(
-            (units, a.sequences.get(name, ()), b.sequences.get(name, ())),
+            (genes, a.sequences.get(name, ()), b.sequences.get(name, ())),
             catalog.sequences[name],
-            variation,
-            [next(edits) for _ in units],
+            (units.crossover, variation.scale),
+            [next(edits) for _ in genes],
             rng,
         )
-        for name, units in best.sequences.items()
+        for name, genes in best.sequences.items()
     }
     return Genome(flat, sequences)
 
@@ -167,9 +185,16 @@ def polynomial_steps(uniform: NDArray[np.float64], index: float = INDEX) -> NDAr
     return np.copysign(length, uniform - 0.5)
 
 
-def _choose_edits(size: int, expected: float, forced: int, rng: np.random.Generator) -> list[bool]:
-    """Choose which of ``size`` genes are edited: ``expected`` on average, and ``forced`` more."""
-    chosen: list[bool] = (rng.random(size) * size < expected).tolist()
+def _choose_edits(expected: Sequence[float], forced: int, rng: np.random.Generator) -> list[bool]:
+    """Choose which genes are edited, each with its expected number a child, and some more.
+
+    Args:
+        expected: Of each gene, edits of a child if all genes were of its kind.
+        forced: Edits more.
+        rng: The generator of the child.
+    """
+    size = len(expected)
+    chosen: list[bool] = (rng.random(size) * size < np.array(expected)).tolist()
     for position in (rng.random(forced) * size).astype(int):
         chosen[position] = True
     return chosen
@@ -199,16 +224,17 @@ def _vary_value(
 def _vary_sequence(
     parents: tuple[tuple[Gene, ...], tuple[Gene, ...], tuple[Gene, ...]],
     alphabet: Alphabet,
-    variation: Variation,
+    moving: tuple[float, float],
     edits: Sequence[bool],
     rng: np.random.Generator,
 ) -> tuple[Gene, ...]:
-    best, a, b = parents
+    """Vary a sequence; ``moving`` are the crossover rate CR and the factor F."""
+    (best, a, b), (crossover, scale) = parents, moving
     child: list[Gene] = []
     delta = difference(a, b)[: len(best)]
     for i, (unit, d, edit) in enumerate(zip_longest(best, delta, edits)):
-        crossed = rng.random() < variation.crossover
-        moved = d or _move(unit, a[i:], b[i:], alphabet, variation.scale) if crossed else unit
+        crossed = rng.random() < crossover
+        moved = d or _move(unit, a[i:], b[i:], alphabet, scale) if crossed else unit
         child += _edit(moved, len(child), alphabet, rng) if edit else (moved,)
     return _fit(child, alphabet) or best
 

@@ -26,7 +26,7 @@ from optuna_de.evolution.variation import Catalog
 from optuna_de.halving import rungs_of
 from optuna_de.sampler.duplicates import FinishedGenomes, RunningGenomes, is_part
 from optuna_de.sampler.numeric_space import NumericSpace
-from optuna_de.sampler.plan import PLAN_KEY, Candidate, stored_plan
+from optuna_de.sampler.plan import PLAN_KEY, Candidate, Plan, stored_plan
 from optuna_de.search_space.distributions import Distributions, Params, hull, is_same
 from optuna_de.search_space.encoding import (
     Sequences,
@@ -282,6 +282,10 @@ class History:
     def params(self, number: int) -> Params:
         """Return a finished trial's parameters as they are stored."""
         return self._finished[number].params
+
+    def plan(self, number: int) -> Plan | None:
+        """Return the plan that a finished trial stores; None if it has none."""
+        return stored_plan(self._finished[number])
 
     def constraints(self, number: int) -> list[float]:
         """Return a finished trial's constraints in the order of their names."""

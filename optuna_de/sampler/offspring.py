@@ -16,6 +16,7 @@ from optuna_de.evolution.genome import Genome, Interval
 from optuna_de.evolution.population import Finished
 from optuna_de.evolution.variation import INDEX, SCALE_LIMIT, Variation, draw, vary
 from optuna_de.sampler.history import History
+from optuna_de.sampler.learned_rates import draw_rates, with_rates
 from optuna_de.sampler.plan import Candidate, Plan, read_plan
 from optuna_de.sampler.settings import Settings
 from optuna_de.screening.acquisition import Array
@@ -220,14 +221,20 @@ def _with_prices(child: Candidate, settings: Settings) -> Candidate | None:
 
 
 def _attempt(
-    history: History, key: Key, attempt: int, operator: str, settings: Settings
+    history: History,
+    key: Key,
+    attempt: int,
+    operator: str,
+    settings: Settings,
+    rates: Mapping[str, float] | None = None,
 ) -> Candidate:
     rng = np.random.default_rng((*key, attempt, 1))
     parents = _choose(history.population, settings.n_best, rng)
     if _has_base(history, settings):
         parents = (*parents, _another(history.population, parents, rng))
     numbers = tuple(member.number for member in parents)
-    plan = _noted(Plan(history.generation, operator, numbers, (*key, attempt)), settings)
+    plan = Plan(history.generation, operator, numbers, (*key, attempt), parameters=rates or {})
+    plan = _noted(plan, settings)
     genomes = [genome for n in numbers if (genome := history.genome(n)) is not None]
     return _make_child(plan, genomes, history, settings.variation)
 
@@ -236,8 +243,9 @@ def _noted(plan: Plan, settings: Settings) -> Plan:
     """Return a plan with its F and CR; an F that is drawn is its generator's first number."""
     drawn, variation = len(plan.parents) > MIN_PARENTS, settings.variation
     scale = SCALE_LIMIT * plan.rng().random() if drawn else variation.scale
-    noted = {"scale": scale, "crossover": variation.crossover}
-    return replace(plan, parameters=noted | ({"index": INDEX} if drawn else {}))
+    noted = {"scale": scale, "crossover": variation.crossover, **plan.parameters}
+    noted |= {"index": INDEX} if drawn else {}
+    return replace(plan, parameters=noted)
 
 
 def _breed_one(history: History, key: Key, settings: Settings) -> Candidate:
@@ -247,10 +255,11 @@ def _breed_one(history: History, key: Key, settings: Settings) -> Candidate:
     more genes are edited at random in the second half of the attempts. The last child is
     returned even if it is taken: a finite space may hold no other.
     """
+    rates = draw_rates(history, key, settings)
     for attempt in range(ATTEMPTS):
         late = settings.deduplicate is True and attempt >= ATTEMPTS // 2
         operator = "edit" if late else "difference"
-        child = _attempt(history, key, attempt, operator, settings)
+        child = _attempt(history, key, attempt, operator, settings, rates)
         if not settings.is_taken(child.genome, history) and not settings.refuses(child.params):
             break
     return child
@@ -276,7 +285,7 @@ def _make_child(
     child = vary(
         (best, a, b),
         history.catalog,
-        variation,
+        with_rates(variation, plan),
         plan.rng(),
         base=base,
         forced=forced,
