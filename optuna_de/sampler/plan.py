@@ -35,8 +35,9 @@ class Plan:
         sampled: Of ``"cma"`` and ``"model"``, each parameter before it was rounded to its grid:
             the distribution that it was drawn from may change where a trial arrives late.
         run: The number of the run of CMA-ES that was under way, where the study has one.
-        parameters: Control parameters of the operator by name, for readers: ``scale`` (F) and
-            ``crossover`` (CR) of a difference, ``index`` of its polynomial mutation,
+        parameters: Control parameters of the operator by name: ``scale`` (F) and
+            ``crossover`` (CR) of a difference, ``index`` of its polynomial mutation, ``mutation``
+            and those with ``category_`` and ``unit_`` before them where they are learned,
             ``step_size`` (sigma, in the unit cube) of CMA-ES. Empty in studies stored before they
             were noted.
     """

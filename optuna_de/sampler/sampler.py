@@ -69,7 +69,9 @@ class DESampler(BaseSampler):
     from the first infeasible trial on. A study of one objective and numbers only, in
     which no trial was infeasible, is searched by CMA-ES (Hansen, 2016, arXiv:1604.00772), and
     every fourth child is the minimum of a quadratic model (after Hansen, 2019); on a grid 30 % of
-    the children stay differences. All
+    the children stay differences. In a study with categories or sequences the rates of crossover
+    and mutation are learned, for numbers, categories and units apart, from the children that
+    entered the population (after Zhang and Sanderson, 2009). All
     of it is read back from the stored trials. Survivors are chosen by Pareto rank and crowding
     distance, or by a weighted sum. Any number of workers may share a study: every finished trial
     enters the selection and none is waited for.
@@ -84,9 +86,11 @@ class DESampler(BaseSampler):
         n_best: ``best`` is drawn from this many best members, at least 1.
         scale: Factor F on numeric differences, ``>= 0``; 0 inherits numbers whole. With several
             objectives F is drawn unless it is 0.
-        crossover: Probability CR, in ``[0, 1]``, that a gene takes part in the difference.
+        crossover: Probability CR, in ``[0, 1]``, that a gene takes part in the difference; where
+            rates are learned, the first one. 0 stays 0.
         mutation: Expected number of genes of a child edited at random, ``>= 0``; with several
-            objectives as many flat numbers are moved by polynomial mutation, too.
+            objectives as many flat numbers are moved by polynomial mutation, too. Where rates are
+            learned, the first one. 0 stays 0.
         space: Any object with ``initial``, ``repair``, ``accept`` and ``prices``
             (:class:`optuna_de.sampler.space.Space`), such as ``CNNSpace``. Each of the four
             arguments of these names overrides it.
@@ -109,9 +113,9 @@ class DESampler(BaseSampler):
             :class:`optuna_de.screening.screening.Screening` sets how. ``None``: on if an
             objective is known before the evaluation and scikit-learn is installed; the choice is
             logged once.
-        adaptive: Whether CMA-ES, the models, the drawn F and polynomial mutation are used;
-            ``False`` is the rule of 1997 in every study. Screening takes the place of CMA-ES and
-            the models.
+        adaptive: Whether CMA-ES, the models, the drawn F, polynomial mutation and learned rates
+            are used; ``False`` is the rule of 1997 in every study. Screening takes the place of
+            CMA-ES, the models and learned rates.
         reference: One value per objective, in the study's direction: the worst that is of use.
             Members beyond it come after all others, and a child that is expected there adds no
             hypervolume. A value that fewer than three of four of the first trials reach moves to

@@ -18,7 +18,21 @@ from optuna_de.visualization.trials.finished_trials import Entry
 TITLE = "Operators"
 _MOMENTS = 60
 _MOST = 8  # operators with a band of their own
-_LABELS = {"scale": "F", "crossover": "CR", "step_size": "step size"}
+_LABELS = {
+    "scale": "F",
+    "crossover": "CR",
+    "category_crossover": "CR of categories",
+    "unit_crossover": "CR of units",
+    "step_size": "step size",
+    "mutation": "edits",
+    "category_mutation": "edits of categories",
+    "unit_mutation": "edits of units",
+}
+_PANELS = {
+    "F, CR": ("scale", "crossover", "category_crossover", "unit_crossover"),
+    "Edits a child": ("mutation", "category_mutation", "unit_mutation"),
+    "Step size": ("step_size",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +65,9 @@ def plot_operators(study: optuna.Study, *, window: int = 40) -> go.Figure:
     """Plot which operators made the most recent trials, and by which control parameters.
 
     The left panel shows the share of each operator. The right ones show the scale F and the
-    crossover CR of differences (Storn and Price, 1997), and the step size of CMA-ES (Hansen,
-    2016), in the unit cube. Studies stored by version 0.1.0 have shares alone.
+    crossover CR of differences (Storn and Price, 1997), how many genes of a child are edited at
+    random where that is learned, and the step size of CMA-ES (Hansen, 2016), in the unit cube.
+    Studies stored by version 0.1.0 have shares alone.
 
     Args:
         study: Any study; trials that no sampler of this package planned are ``added``.
@@ -90,19 +105,19 @@ def _moment(finished: int, recent: Sequence[Entry]) -> Moment:
 
 
 def figure(info: Info) -> go.Figure:
-    """Draw the operators plot: a panel of shares, one of F and CR, one of the step size."""
+    """Draw the operators plot: a panel of shares, and panels of control parameters."""
     if info.excuse:
         return style.sentence_figure(info.excuse, TITLE)
     held = {name for moment in info.moments for name in moment.parameters}
-    rates = [name for name in ("scale", "crossover") if name in held]
-    groups = [group for group in (rates, ["step_size"]) if held.intersection(group)]
-    result = make_subplots(cols=1 + len(groups), horizontal_spacing=0.1)
+    panels = {title: [n for n in names if n in held] for title, names in _PANELS.items()}
+    panels = {title: names for title, names in panels.items() if names}
+    result = make_subplots(cols=1 + len(panels), horizontal_spacing=0.1)
     for index, name in enumerate(info.operators):
         result.add_trace(_band(info, name, index), row=1, col=1)
-    for column, group in enumerate(groups, start=2):
-        for name in group:
+    for column, (title, names) in enumerate(panels.items(), start=2):
+        for name in names:
             result.add_trace(_line(info, name), row=1, col=column)
-        _name_axis(result, group, column)
+        _name_axis(result, title, column)
     result.update_xaxes(title=f"Finished trials (means of {info.window})")
     result.update_yaxes(title="Share", range=[0, 1], col=1)
     return style.style(result, TITLE, legend_above=True)
@@ -121,7 +136,8 @@ def _band(info: Info, name: str, index: int) -> go.Scatter:
 def _line(info: Info, name: str) -> go.Scatter:
     held = [moment for moment in info.moments if name in moment.parameters]
     index = list(_LABELS).index(name)
-    line = {"color": style.class_colour(4 + index), "width": 2.5, "dash": style.DASHES[index]}
+    dash = style.DASHES[index % len(style.DASHES)]
+    line = {"color": style.class_colour(4 + index), "width": 2.5, "dash": dash}
     return go.Scatter(
         x=[moment.finished for moment in held],
         y=[moment.parameters[name] for moment in held],
@@ -129,8 +145,10 @@ def _line(info: Info, name: str) -> go.Scatter:
     )
 
 
-def _name_axis(result: go.Figure, group: Sequence[str], column: int) -> None:
-    if group == ["step_size"]:
-        result.update_yaxes(title="Step size", type="log", exponentformat="power", col=column)
+def _name_axis(result: go.Figure, title: str, column: int) -> None:
+    if title == "Step size":
+        result.update_yaxes(title=title, type="log", exponentformat="power", col=column)
+    elif title == "F, CR":
+        result.update_yaxes(title=title, range=[0, 1.03], col=column)
     else:
-        result.update_yaxes(title="F, CR", range=[0, 1.03], col=column)
+        result.update_yaxes(title=title, rangemode="tozero", col=column)

@@ -1,4 +1,4 @@
-"""Categories and sequences: rates of their own, learned from the children that survived."""
+"""Numbers, categories and units: rates of their own, learned from the children that survived."""
 
 from typing import Any
 
@@ -12,6 +12,7 @@ from optuna_de.evolution.rates import RECENT, Rates, memory
 from optuna_de.sampler.history import History
 from optuna_de.sampler.plan import PLAN_KEY, Plan
 
+NUMBER = {"crossover", "mutation"}
 CATEGORY = {"category_crossover", "category_mutation"}
 UNIT = {"unit_crossover", "unit_mutation"}
 
@@ -50,14 +51,24 @@ def test_each_kind_of_genes_has_rates_that_differ_from_child_to_child(
     objective: Any, names: set[str]
 ) -> None:
     rates = noted(run(objective, 40))
-    assert all(parameters.keys() & (CATEGORY | UNIT) == names for parameters in rates)
+    names = names | NUMBER
+    assert all(parameters.keys() - {"scale"} == names for parameters in rates)
     assert all(len({parameters[name] for parameters in rates}) > 20 for name in names)
-    assert len({parameters["crossover"] for parameters in rates}) == 1  # of numbers
 
 
 @pytest.mark.parametrize("options", [{"adaptive": False}, {"prices": {0: lambda params: 1.0}}])
 def test_other_rules_learn_no_rates(options: dict[str, Any]) -> None:
-    assert not any(parameters.keys() & CATEGORY for parameters in noted(run(mixed, 16, **options)))
+    rates = noted(run(mixed, 16, **options))
+    assert all(parameters.keys() == {"scale", "crossover"} for parameters in rates)
+
+
+def test_a_study_of_numbers_has_rules_of_its_own() -> None:
+    def gridded(trial: optuna.Trial) -> float:
+        return float(trial.suggest_int("n", 0, 99) + trial.suggest_int("m", 0, 99))
+
+    rates = noted(run(gridded, 40))
+    assert rates
+    assert all(parameters.keys() == {"scale", "crossover"} for parameters in rates)
 
 
 def test_rates_of_0_stay_0() -> None:

@@ -39,6 +39,16 @@ def test_two_objectives_have_rates() -> None:
     assert all(0 < scale < 0.9 for scale in drawn)
 
 
+def test_learned_rates_have_a_panel_of_edits() -> None:
+    study = optuna.create_study(sampler=DESampler(seed=0))
+    for _ in range(40):
+        trial = study.ask()
+        study.tell(trial, float(trial.suggest_categorical("c", range(100))))
+    figure = plot_operators(study, window=10)
+    assert figure.layout.yaxis3.title.text == "Edits a child"
+    assert {"CR of categories", "edits of categories"} <= {trace.name for trace in figure.data}
+
+
 def test_studies_without_parameters_have_shares_alone() -> None:
     assert "yaxis2" not in plot_operators(kit.family()).layout
 
