@@ -10,12 +10,14 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 _LONGEST = 100  # characters of a name that its drafts repeat; file systems allow 255 bytes
+_REFUSALS, _PAUSE = (60 if os.name == "nt" else 0), 0.05  # times that are borne; seconds
 _logger = logging.getLogger(__name__)
 
 
@@ -70,10 +72,26 @@ def replacing(path: Path) -> Iterator[Path]:
     draft = path.with_name(f"{_draft_prefix(path)}{uuid4().hex}.part")
     try:
         yield draft
-        os.replace(draft, path)
+        replace_file(draft, path)
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def replace_file(draft: Path, path: Path) -> None:
+    """Put a draft in a file's place in one step; Windows refuses while a reader has the file open.
+
+    Raises:
+        OSError: If that is impossible, on Windows after three seconds.
+    """
+    for _ in range(_REFUSALS):
+        try:
+            os.replace(draft, path)
+        except PermissionError:
+            time.sleep(_PAUSE)
+        else:
+            return
+    os.replace(draft, path)
 
 
 def _draft_prefix(path: Path) -> str:

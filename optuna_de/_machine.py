@@ -31,7 +31,7 @@ def versions() -> str:
 
 def _processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(models, "") or platform.processor() or "an unknown processor"
 
@@ -48,7 +48,7 @@ def machine_memory() -> tuple[int, int] | None:
     """Return the (free, total) bytes of this machine, or None if the system does not tell."""
     if not _MEMORY_INFO.exists():
         return None
-    lines = (line.split() for line in _MEMORY_INFO.read_text().splitlines())
+    lines = (line.split() for line in _MEMORY_INFO.read_text(encoding="utf-8").splitlines())
     kib = {words[0]: int(words[1]) for words in lines}
     limits = [(kib["MemAvailable:"] * 1024, kib["MemTotal:"] * 1024), *control_group_memory()]
     return min(free for free, _ in limits), min(total for _, total in limits)
@@ -75,7 +75,7 @@ def control_group_memory(
 
 
 def _lines(file: Path) -> list[str]:
-    return file.read_text().splitlines() if file.exists() else []
+    return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
 
 def _version(package: str) -> str:

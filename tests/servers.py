@@ -80,10 +80,10 @@ class Server:
 def _children(pid: int) -> list[int]:
     """Return the servers under `runuser`, which does not pass SIGKILL on."""
     try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8")
     except OSError:
         return []
-    wrapped = Path(f"/proc/{pid}/comm").read_text().strip() == "runuser"
+    wrapped = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() == "runuser"
     return [int(child) for child in text.split()] if wrapped else []
 
 

@@ -78,7 +78,7 @@ def measure(folder: Path, networks: int, seed: int, rows: Path) -> None:
             if (name, fidelity.text) in done:
                 continue
             row = _row(genome, space, data, fidelity)
-            with rows.open("a") as file:
+            with rows.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
 
 
@@ -125,7 +125,11 @@ def _first(split: Split, n: int) -> Split:
 
 def read(rows: Path) -> list[Row]:
     """Return what was measured so far."""
-    return [json.loads(line) for line in rows.read_text().splitlines()] if rows.exists() else []
+    return (
+        [json.loads(line) for line in rows.read_text(encoding="utf-8").splitlines()]
+        if rows.exists()
+        else []
+    )
 
 
 def correlations(rows: Sequence[Row]) -> Iterator[Row]:

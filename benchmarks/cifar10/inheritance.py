@@ -78,7 +78,7 @@ def run(folder: Path, place: Path, seeds: int, seconds: float) -> None:
 
 def _judge(search: Search, study: optuna.Study, file: Path) -> None:
     """Train the picks of a search from scratch, those that the file lacks."""
-    known = json.loads(file.read_text()) if file.exists() else {}
+    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     data, space = search.image_data, search.space
     recipe = fit_recipe(get_recipe("fast"), data, LONG)
     for trial in pick_finals(study, REGION, 2):
@@ -89,7 +89,7 @@ def _judge(search: Search, study: optuna.Study, file: Path) -> None:
         whole = reduced(data, IMAGES)
         error = train(model, whole, recipe, epochs=LONG, score_epochs=()).error
         known[str(trial.number)] = [trial.values[1], trial.values[0], error]
-        file.write_text(json.dumps(known))
+        file.write_text(json.dumps(known), encoding="utf-8")
 
 
 def rows_of(place: Path) -> Iterator[Row]:

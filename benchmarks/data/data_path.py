@@ -226,7 +226,9 @@ def made_set(source: Path, count: int, cache: Path, *, mapped: bool) -> ImageDat
 
 def resident() -> int:
     """Return the resident bytes of this process, mapped pages of files among them."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * os.sysconf(
+        "SC_PAGE_SIZE"
+    )
 
 
 class Peak:

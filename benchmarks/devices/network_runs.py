@@ -91,7 +91,7 @@ def steps_of_run(path: Path, shape: ImageShape) -> list[Step]:
         options.profile_file_prefix = str(Path(folder, "run"))
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         session.run(None, {"images": np.zeros((1, *shape), np.uint8)})
-        events = json.loads(Path(session.end_profiling()).read_text())
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     graph = onnx.load(path).graph
     nodes = {node.name: node for node in graph.node}
     swishes = iter([node for node in graph.node if node.op_type == "HardSwish"])

@@ -87,7 +87,7 @@ class Outcome:
 
 
 def load(path: Path) -> Curves:
-    head, *rows = (json.loads(line) for line in path.read_text().splitlines())
+    head, *rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
     errors, sizes, seconds = (
         np.array([row[key] for row in rows], dtype=float)
         for key in ("errors", "parameters", "seconds")

@@ -80,7 +80,7 @@ def loaded(file: Path) -> optuna.Study:
 
 def peak() -> float:
     """Return the MiB that this process has held at most; ``ru_maxrss`` inherits its parent's."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
 

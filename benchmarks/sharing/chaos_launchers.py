@@ -56,7 +56,7 @@ WARM = "B8k3-MP-GAP,B9k3-MP-GAP"
 def children(pid: int) -> list[int]:
     """Return the workers of a launcher."""
     try:
-        pids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        pids = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
         return [int(c) for c in pids if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
     except OSError:
         return []
@@ -147,7 +147,10 @@ class Drill:
 def alive(pid: int) -> bool:
     """Return whether a process lives; one that nobody has waited for yet does not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+            != "Z"
+        )
     except OSError:
         return False
 

@@ -49,7 +49,7 @@ _ended = [0]
 
 def resident() -> float:
     """Return this process's resident memory in MiB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
@@ -86,7 +86,7 @@ def watching(path: Path, every: float) -> Iterator[list[Row]]:
         row = {"seconds": round(time.monotonic() - began, 1), "trials": _ended[0]}
         row |= {"cpu": round(time.process_time(), 2), "rss": round(resident(), 2)}
         rows.append(row)
-        with path.open("a") as file:
+        with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
     def run() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from optuna.storages import BaseStorage, JournalStorage
@@ -12,6 +13,9 @@ from optuna_de.storage.journal_repair import cut_damaged_line
 from optuna_de.storage.stale_trials import quietly_experimental
 from optuna_de.storage.url import StorageError, check_file, parse, redact
 
+_DRIVE = re.compile("/[A-Za-z]:[/\\\\]")
+"""The beginning of a file on a drive of Windows, as in ``journal:///C:/file.log``."""
+
 
 def file_of(url: str) -> Path:
     """Return the path of a journal's URL.
@@ -21,7 +25,8 @@ def file_of(url: str) -> Path:
     """
     if parse(url).query:
         raise StorageError(f"The storage URL {redact(url)!r} has options, but a journal has none.")
-    return Path(url.removeprefix("journal://"))
+    path = url.removeprefix("journal://")
+    return Path(path[1:] if _DRIVE.match(path) else path)
 
 
 def open_journal(url: str, *, repair: bool = False) -> BaseStorage:

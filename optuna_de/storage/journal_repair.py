@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from optuna_de import _compat
+from optuna_de._files import replace_file
 from optuna_de.storage.journal_file import (
     Record,
     ResilientJournalBackend,
@@ -99,4 +100,4 @@ def _replace(file: Path, content: bytes) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     part.chmod(file.stat().st_mode)
-    os.replace(part, file)
+    replace_file(part, file)

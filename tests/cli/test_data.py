@@ -28,7 +28,7 @@ def test_a_folder_is_shown_without_a_search(
     with Image.open("sheet.png") as image:
         assert min(image.size) > 100
         assert len(image.getcolors(10**6) or []) > 50
-    assert "data:image/png;base64," in Path("sheet.html").read_text()
+    assert "data:image/png;base64," in Path("sheet.html").read_text(encoding="utf-8")
     assert not Path("optuna_de.db").exists()
     assert run(["data", "--clear-cache"]) == 0
     assert "Deleted 0.0 MB of the cache" in " ".join(capsys.readouterr().out.split())

@@ -142,7 +142,7 @@ def test_a_trial_is_trained_on_the_data_of_its_study(url: str, tmp_path: Path) -
     for name, seed in (("found", 0), ("small", 7)):
         from_study = ["train", "--storage", url, "--study-name", name, "--trial", "1"]
         assert run([*from_study, *QUICK, "--out", name]) == 0
-        setup = json.loads(Path(name, "setup.json").read_text())
+        setup = json.loads(Path(name, "setup.json").read_text(encoding="utf-8"))
         assert (setup["architecture"], setup["split seed"]) == (OTHER, seed)
         assert setup["train images"] + setup["validation images"] == 1438
         assert setup["origin"] == f"trial 1 of study {name}"
@@ -201,17 +201,18 @@ def test_more_epochs_go_on_by_a_stretched_schedule(
 ) -> None:
     longer = [*TEXT[:-1], "3", *options, "--out", "out"]
     assert run([*TEXT, *options, "--out", "out"]) == 0
-    before = json.loads(Path("out/curve.json").read_text())
+    before = json.loads(Path("out/curve.json").read_text(encoding="utf-8"))
     capsys.readouterr()
     assert run(longer) == 0
     assert events == ["epoch", "epoch", "test", "epoch", "test"]
     assert "from a training of 2 epochs: the schedule is stretched to 3" in capsys.readouterr().out
-    after = json.loads(Path("out/curve.json").read_text())
+    after = json.loads(Path("out/curve.json").read_text(encoding="utf-8"))
     assert after[:2] == before
-    result = json.loads(Path("out/result.json").read_text())
+    result = json.loads(Path("out/result.json").read_text(encoding="utf-8"))
     assert (result["setup"]["epochs"], result["setup"]["stretched from epochs"]) == (3, [2])
-    assert "planned for 2 epochs first" in Path("out/model_card.md").read_text()
-    assert json.loads(Path("out/result-2-epochs.json").read_text())["setup"]["epochs"] == 2
+    assert "planned for 2 epochs first" in Path("out/model_card.md").read_text(encoding="utf-8")
+    shorter = json.loads(Path("out/result-2-epochs.json").read_text(encoding="utf-8"))
+    assert shorter["setup"]["epochs"] == 2
     assert run(longer) == 0
     assert len(events) == 5
     capsys.readouterr()
@@ -237,7 +238,7 @@ def test_picks_and_baselines_are_compared(
     assert run([*command, *options]) == 0
     assert events == ["epoch"] * 10 + ["test"]
     out = capsys.readouterr().out
-    result = json.loads(Path("out", "compare.json").read_text())
+    result = json.loads(Path("out", "compare.json").read_text(encoding="utf-8"))
     assert [row["network"] for row in result["rows"]] == [
         *(f"trial {number} of study found" for number in range(3)),
         "C4k3-MP",

@@ -157,7 +157,7 @@ def test_f45_a_report_shows_unreadable(
         capsys, "report", "--storage", url, "--format", fmt, "--out", "r", "--to-dashboard"
     )
     assert code == 0, output
-    text = Path("r").read_text()
+    text = Path("r").read_text(encoding="utf-8")
     assert "unreadable" in text
     assert not STEERS.search(SCRIPTS.sub("", text))
 

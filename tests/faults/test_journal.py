@@ -368,7 +368,7 @@ def test_f38_records_without_sense_are_one_sentence(
 ) -> None:
     trial = study.ask()
     assert trial.number == 2
-    with file.open("a") as stream:
+    with file.open("a", encoding="utf-8") as stream:
         stream.write(line + "\n")
     with pytest.raises(StorageError, match="cannot be read") as error:
         open_storage(f"journal://{file}")

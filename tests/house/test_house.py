@@ -79,7 +79,7 @@ def level_of(room: str) -> int:
 
 def imports_of(path: Path) -> set[str]:
     """Return the dotted names a file imports, in functions too; those for types are left out."""
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     types = {
         id(inner)
         for node in ast.walk(tree)
@@ -150,7 +150,7 @@ def test_no_folder_is_crowded(folder: Path) -> None:
 def test_private_names_of_optuna_are_in_one_file(path: Path) -> None:
     if "_compat" in path.parts:
         return
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             owner = node.value.id
             private = node.attr.startswith("_") and not node.attr.startswith("__")

@@ -5,7 +5,6 @@ Each file is written to a temporary folder, opened again and checked, then moved
 
 from __future__ import annotations
 
-import os
 import tempfile
 from dataclasses import dataclass, replace
 from math import inf, isfinite
@@ -16,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from optuna_de._files import replace_file
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.data import augmentation
 from optuna_de.cnn.data.reading.images import fit_to, read_image
@@ -93,7 +93,7 @@ def export_model(
         logits = _written(model, fmt, draft)
         difference, largest = _compare(logits, real, expected, fmt)
         for file in sorted(draft.parent.iterdir(), key=lambda f: f.suffix == out.suffix):
-            os.replace(file, out.parent / file.name)
+            replace_file(file, out.parent / file.name)
     return Exported(out, source, difference, largest)
 
 

@@ -119,6 +119,8 @@ def _catch_up(received: list[int], processes: list[BaseProcess]) -> None:
 
 
 def _pass_on(number: int, processes: list[BaseProcess]) -> None:
+    if number == signal.SIGINT and not hasattr(os, "setpgrp"):
+        return  # Windows: Ctrl-C reaches all processes of a console, and os.kill would end them
     for process in processes:
         if process.is_alive() and process.pid is not None:
             os.kill(process.pid, number)

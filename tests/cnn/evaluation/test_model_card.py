@@ -51,7 +51,7 @@ def finish(training: TrainingJob, folder: Path) -> dict[str, Any]:
 
 
 def table(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
+    with path.open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

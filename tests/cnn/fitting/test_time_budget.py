@@ -55,10 +55,12 @@ def test_a_fit_ships_tested_models_and_goes_on(
         assert {"model.pt", "model_card.md"} <= set(model.files)
         result = json.loads((model.folder / "result.json").read_text())
         assert result["figures"]["last"]["test error"] == model.test_error
-        assert f"{100 * model.validation_error:.2f} %" in Path("models/index.html").read_text()
+        assert f"{100 * model.validation_error:.2f} %" in Path("models/index.html").read_text(
+            encoding="utf-8"
+        )
         assert len(model.class_errors) == 10
         assert "## Classes" in (model.folder / "model_card.md").read_text()
-    page = Path("models/index.html").read_text()
+    page = Path("models/index.html").read_text(encoding="utf-8")
     assert all(f"{model.folder.name}/model_card.md" in page for model in done.models)
     assert Path("models/plotly.min.js").is_file()
 

@@ -216,7 +216,7 @@ def test_a_giant_costs_no_memory(cap: int | None, state: TrialState, names: set[
 
 
 def _peak() -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 

@@ -151,7 +151,10 @@ def test_f43_workers_leave_within_seconds_of_their_launcher(
 def _lives(pid: int) -> bool:
     """Return whether a process lives; an orphan that init has not waited for does not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+            != "Z"
+        )
     except OSError:
         return False
 

@@ -54,7 +54,7 @@ def _samples(place: Path, shards: Sequence[Path]) -> Listing:
     names = [name for *_, name in rows]
     whole = all(name.isdecimal() for name in names)
     classes = sorted(set(names), key=int) if whole else sorted(set(names))
-    files = [f"{shard.relative_to(place)}: {member}" for shard, member, *_ in rows]
+    files = [f"{shard.relative_to(place).as_posix()}: {member}" for shard, member, *_ in rows]
 
     def read(i: int) -> bytes:
         shard, _, start, size, _ = rows[i]

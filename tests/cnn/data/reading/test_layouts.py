@@ -26,7 +26,7 @@ def pictures(folder: Path) -> Rows:
 
 
 def write_csv(file: Path, head: Iterable[str], rows: Iterable[Iterable[Any]], tab: bool) -> None:
-    with file.open("w", newline="") as out:
+    with file.open("w", encoding="utf-8", newline="") as out:
         csv.writer(out, delimiter="\t" if tab else ",").writerows([head, *rows])
 
 
@@ -36,7 +36,7 @@ def table(file: Path, rows: Rows, *head: str, last: str = "") -> Path:
     cells = [(*pair, last) if last else pair for pair in cells]  # type: ignore[misc]
     if file.suffix == ".jsonl":
         lines = [json.dumps(dict(zip(head, row, strict=True))) for row in cells]
-        file.write_text("\n".join(lines))
+        file.write_text("\n".join(lines), encoding="utf-8")
     elif file.suffix == ".parquet":
         pa = pytest.importorskip("pyarrow")
         columns = dict(zip(head, map(list, zip(*cells, strict=True)), strict=True))
