@@ -31,7 +31,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.cifar10.equal_cost_tables import POINTS, tables
 from benchmarks.common.caps import NEVER, Caps
-from benchmarks.common.peers import quiet
+from benchmarks.common.peers import PEERS, quiet
 from benchmarks.common.results import Row, header, results_of, versions, write
 from benchmarks.halving.replay import hypervolume
 from optuna_de import DESampler, open_storage
@@ -95,6 +95,8 @@ def sampler(arm: str, space: CNNSpace, seed: int) -> BaseSampler:
         "ours": lambda: DESampler(space=space, screening=True, seed=seed),
         "seed-exact": lambda: DESampler.seed_exact(space, seed=seed),
         "nsga2": lambda: NSGAIISampler(population_size=STARTUP, seed=seed),
+        "tpe": lambda: PEERS["tpe"](seed),
+        "auto": lambda: PEERS["auto"](seed),
         "random": lambda: DESampler(
             space=space, n_startup_trials=NEVER, screening=False, seed=seed
         ),

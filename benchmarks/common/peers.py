@@ -154,12 +154,12 @@ def botorch(seed: int) -> BaseSampler:
     return sampler
 
 
-def hub_differential(seed: int) -> BaseSampler:
-    """Return OptunaHub's sampler; it is downloaded, so this needs a network."""
+def from_hub(package: str, name: str, seed: int) -> BaseSampler:
+    """Return a sampler of OptunaHub; needs a network, or a copy in optunahub's cache."""
     import optunahub
 
-    module = optunahub.load_module("samplers/differential_evolution")
-    sampler: BaseSampler = module.DESampler(seed=seed)
+    module = optunahub.load_module(f"samplers/{package}")
+    sampler: BaseSampler = getattr(module, name)(seed=seed)
     return sampler
 
 
@@ -172,7 +172,8 @@ PEERS: dict[str, MakeSampler] = {
     "tpe": lambda seed: TPESampler(seed=seed),
     "regevo": lambda seed: RegularizedEvolution(seed=seed),
     "seed-rules": lambda seed: SeedRules(seed),
-    "hub-de": hub_differential,
+    "hub-de": lambda seed: from_hub("differential_evolution", "DESampler", seed),
+    "auto": lambda seed: from_hub("auto_sampler", "AutoSampler", seed),
     "gp": gaussian,
     "botorch": botorch,
 }

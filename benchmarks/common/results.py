@@ -35,7 +35,7 @@ PACKAGES = (
 
 def machine() -> str:
     """Return the processor, its architecture and the memory in words."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return f"{os.cpu_count()} cores of {model}, {platform.machine()}, {gib:.0f} GiB"
@@ -65,7 +65,7 @@ def results_of(script: str) -> Path:
 def write(path: Path, head: Row, rows: Iterable[Mapping[str, Any]]) -> Path:
     """Write a result file ``name.jsonl``: the header, then one row a line."""
     path.parent.mkdir(exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in [head, *rows]))
+    path.write_text("".join(json.dumps(row) + "\n" for row in [head, *rows]), encoding="utf-8")
     return path
 
 
@@ -86,14 +86,30 @@ def resumed(
     for job in jobs:
         if not any(job.items() <= row.items() for row in rows):
             rows.append({**job, **measure(job)})
-            with path.open("a") as file:
+            with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(rows[-1]) + "\n")
     return rows
 
 
+def added(path: Path, head: Row, rows: Sequence[Row], by: str) -> tuple[Row, list[Row]]:
+    """Add rows to those of a result file; rows with the same value of ``by`` take their place.
+
+    Raises:
+        SystemExit: If the file was measured on another machine, with other versions, seeds or
+            budget.
+    """
+    old, kept = read(path)
+    alike = all(old[key] == head[key] for key in ("machine", "n", "budget"))
+    if not alike or not old["versions"].items() <= head["versions"].items():
+        raise SystemExit(f"{path.name} has another budget, n, machine or versions.")
+    measured = {row[by] for row in rows}
+    head = {**head, "command": f"{old['command']}; {head['command']}"}
+    return head, [*(row for row in kept if row[by] not in measured), *rows]
+
+
 def read(path: Path) -> tuple[Row, list[Row]]:
     """Return the header and the rows of a result file."""
-    head, *rows = (json.loads(line) for line in path.read_text().splitlines())
+    head, *rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
     return head, rows
 
 

@@ -50,7 +50,7 @@ NAMES = (
         for price in ("params", "latency", "error", "device")
     ),
     *(f"graph-{data}-{price}" for data in ("cora", "arxiv") for price in ("params", "latency")),
-    *(f"hpolib-{data}-params" for data in HPOLIB_SETS),
+    *(f"hpolib-{data}-{price}" for data in HPOLIB_SETS for price in ("params", "error")),
 )
 
 
@@ -59,8 +59,8 @@ class Table:
     """A search space and the losses of all its points.
 
     ``losses`` has the shape (size of each parameter ..., objectives); all are positive and
-    minimised. A name that ends in ``-error`` has one objective, one in ``-device`` three: error,
-    parameters and latency.
+    minimised. A name that ends in ``-error`` has one objective (HPOLib's: log10 of the loss, in
+    per cent of the table's range), one in ``-device`` three: error, parameters and latency.
     """
 
     name: str
@@ -148,6 +148,9 @@ def _nasbench201(data: str, price: str) -> tuple[dict[str, BaseDistribution], Ar
 def _hpolib(data: str, price: str) -> tuple[dict[str, BaseDistribution], Array]:
     shape = [2, 2, 4, 3, 3, 6, 2, 6, 6]
     column = _means(_pickled("hpolib", HPOLIB_SETS[data]), shape)
+    if price == "error":
+        logs = np.log10(column("val_loss"))
+        return dict(HPOLIB), 100 * (logs[..., None] - logs.min()) / np.ptp(logs)
     return dict(HPOLIB), np.stack([column("val_loss"), column("model_size")], axis=-1)
 
 

@@ -247,6 +247,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--dimension", type=int, default=5)
     parser.add_argument("--budget", type=int, default=500, choices=CHECKPOINTS)
+    parser.add_argument("--every", type=int, default=1, help="take each so many-th function")
     parser.add_argument("--save", action="store_true", help="write benchmarks/results")
     parser.add_argument("--suffix", default="", help="end of the result file's name")
     args = parser.parse_args()
@@ -256,7 +257,7 @@ def main() -> None:
     jobs = [
         (args.kind, name, number, args.dimension, seed, args.budget)
         for name in names
-        for number in range(55 if biobj else len(CLASSIC))
+        for number in range(0, 55 if biobj else len(CLASSIC), args.every)
         for seed in range(seeds)
     ]
     with Pool(2) as pool:

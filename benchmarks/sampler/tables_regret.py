@@ -4,7 +4,7 @@ Run ``python benchmarks/sampler/tables_regret.py --table nb201-cifar10-params --
 de,nsga2,random --seeds 30 --budget 500``. Options of DESampler are compared by ``--de '{"n_best":
 5}'``, given as often as wanted. The regret is the best hypervolume minus that of all evaluated
 points: log10 of both objectives, scaled by the table's minimum and maximum, reference (1, 1). With
-one objective it is the least loss found minus the table's least. ``de-screened`` is told the
+one objective it is the least loss found minus the least of the table. ``de-screened`` is told the
 parameters, which follow from the genome, as exact; latency was measured, so it has to predict it.
 """
 
@@ -24,7 +24,16 @@ from optuna.study import StudyDirection
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks.common.peers import MakeSampler, maker, quiet
-from benchmarks.common.results import Array, Row, cell, header, markdown, results_of, write
+from benchmarks.common.results import (
+    Array,
+    Row,
+    added,
+    cell,
+    header,
+    markdown,
+    results_of,
+    write,
+)
 from benchmarks.common.tabular import NAMES, Table, load
 from optuna_de.sampler.space import Prices
 
@@ -106,6 +115,7 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="write benchmarks/results")
     parser.add_argument("--suffix", default="", help="end of the result file's name")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--into", type=Path, help="result file to add the rows to, with --save")
     args = parser.parse_args()
     samplers = [*filter(None, args.samplers.split(",")), *(f"de{text}" for text in args.de)]
     seeds = range(args.first, args.first + args.seeds)
@@ -116,13 +126,11 @@ def main() -> None:
     print(markdown(["sampler", *map(str, points)], lines))
     if args.save:
         head = header(args.seeds, table=args.table, budget=args.budget)
-        print(
-            write(
-                RESULTS / f"search-{args.table}{args.suffix}.jsonl",
-                head,
-                rows(args.table, regrets, args.first),
-            )
-        )
+        measured = rows(args.table, regrets, args.first)
+        if args.into:
+            head, measured = added(args.into, head, measured, "sampler")
+        name = f"search-{args.table}{args.suffix}.jsonl"
+        print(write(args.into or RESULTS / name, head, measured))
 
 
 if __name__ == "__main__":

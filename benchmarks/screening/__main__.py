@@ -19,7 +19,9 @@ SECTIONS: page.Sections = {
     ),
     "screening-halved": (
         "Screening with early stopping",
-        lambda head, rows: real_training.table(rows, head["budget"]),
+        lambda head, rows: real_training.table(
+            [*rows, *real_training.unstopped(rows)], head["budget"]
+        ),
     ),
     "screening-ablation": ("One option changed at a time", _REGRET),
     "screening_library": (

@@ -63,6 +63,13 @@ def table(measured: Sequence[Row], budget: int) -> str:
     return markdown(["arm", *map(str, points), *leads], lines)
 
 
+def unstopped(rows: Sequence[Row]) -> list[Row]:
+    """Return the saved rows of the same seeds without early stopping, screened and not."""
+    seeds = {row["seed"] for row in rows}
+    saved = read(RESULTS / "screening-digits.jsonl")[1]
+    return [row for row in saved if row["arm"] in ARMS[:2] and row["seed"] in seeds]
+
+
 def at(row: Row, n: int) -> float:
     """Return the hypervolume when as many epochs were spent as n whole trainings take."""
     spent = np.cumsum(row["costs"])
