@@ -71,6 +71,15 @@ def test_a_new_unit_begins_as_the_identity(unit: str) -> None:
     torch.testing.assert_close(own, old, atol=1e-4, rtol=1e-4)
 
 
+def test_a_new_norm_undoes_itself_in_training_too() -> None:
+    parent, child = "B8k3-MP-B16k3-GAP", "B8k3-B8k3-MP-B16k3-GAP"
+    old, own = trained(parent), fresh(child)
+    inherit(own, parse(child), Parent(parse(parent), old.state_dict()), SHAPE, CLASSES, images())
+    for model in (old, own):
+        model.train().get_submodule("1").eval()  # so the new norm reads what calibrated it
+    torch.testing.assert_close(own(images()), old(images()), atol=1e-3, rtol=1e-3)
+
+
 def test_what_shrinks_keeps_its_first_channels_and_the_middle_of_its_kernels() -> None:
     old, own = trained("B8k5-MP-B16k3-GAP"), fresh("B6k3-MP-B16k3-GAP")
     parent = Parent(parse("B8k5-MP-B16k3-GAP"), old.state_dict())

@@ -86,6 +86,7 @@ def test_each_rung_goes_on_from_the_one_below(tmp_path: Path) -> None:
     assert below is not None
     assert above is not None
     assert not torch.equal(below["0.weight"], above["0.weight"])
+    assert study.trials[0].user_attrs["inherited"].startswith("its rung below, ")
     alone = optuna.create_study(directions=["minimize"] * 2)
     alone.enqueue_trial(study.trials[0].params)
     optimize(alone, replace(objective(tmp_path, ladder=ladder), inheritance=False), total=1)
