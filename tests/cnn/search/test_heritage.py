@@ -11,9 +11,10 @@ import torch
 from optuna.trial import FrozenTrial
 
 from optuna_de import DESampler
-from optuna_de.cnn import CNNSpace, get_recipe
+from optuna_de.cnn import CNNSpace, get_recipe, parse
+from optuna_de.cnn.modules.build import build
 from optuna_de.cnn.search.fidelity import Fidelity
-from optuna_de.cnn.search.heritage import find_weights
+from optuna_de.cnn.search.heritage import find_weights, heritage_of, store_weights
 from optuna_de.cnn.search.objective import CNNObjective
 from optuna_de.sampler.plan import stored_plan
 from optuna_de.worker.optimize import optimize
@@ -86,11 +87,22 @@ def test_each_rung_goes_on_from_the_one_below(tmp_path: Path) -> None:
     assert below is not None
     assert above is not None
     assert not torch.equal(below["0.weight"], above["0.weight"])
-    assert study.trials[0].user_attrs["inherited"].startswith("its rung below, ")
     alone = optuna.create_study(directions=["minimize"] * 2)
     alone.enqueue_trial(study.trials[0].params)
     optimize(alone, replace(objective(tmp_path, ladder=ladder), inheritance=False), total=1)
     assert study.trials[0].values[0] <= alone.trials[0].values[0]
+
+
+def test_a_rung_starts_from_the_weights_of_the_one_below(tmp_path: Path) -> None:
+    trial, genome = optuna.create_study(directions=["minimize"] * 2).ask(), parse("B4k3-GAP")
+    model = build(genome, SPACE.image_shape, SPACE.classes)
+    store_weights(trial, model, tmp_path, 1)
+    assert heritage_of(trial, genome, tmp_path, 1).parent is None
+    heritage = heritage_of(trial, genome, tmp_path, 2)
+    assert heritage.text == "its rung below"
+    assert heritage.parent is not None
+    stored = heritage.parent.state["0.weight"]
+    assert torch.equal(stored, model.state_dict()["0.weight"].to(torch.bfloat16))
 
 
 def test_inheritance_needs_a_folder() -> None:
