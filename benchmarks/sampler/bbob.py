@@ -49,11 +49,12 @@ BOUND = 5.0
 
 @dataclass(frozen=True)
 class Child:
-    """A point of the box, the run it was planned in, and whether it was drawn for that run."""
+    """A point of the box, the run it was planned in, whether for that run, and for its start."""
 
     values: tuple[float, ...]
     run: int | None = None
     own: bool = False
+    random: bool = False
 
 
 class Search(Protocol):
@@ -143,7 +144,7 @@ class Adaptive:
         rng = np.random.default_rng((*name, 0))
         if run.normal is None:
             units = [rng.random() for _ in self.names]
-            return Child(tuple(map(self.span.from_unit, units)), run.number, True)
+            return Child(tuple(map(self.span.from_unit, units)), run.number, True, True)
         ball = ball_of(number, under_way) if self.models and not attempt else None
         point = model_minimum(run, self.fold.trials, ball) if ball else None
         point = sample(run, rng, wider=WIDER**attempt) if point is None else point
@@ -154,7 +155,7 @@ class Adaptive:
     def tell(self, child: Child, loss: float) -> None:
         """Take in an evaluated child."""
         point = self.space.point(dict(zip(self.names, child.values, strict=True)))
-        evaluation = Evaluation(point, point, loss, 0.0, child.run, child.own)
+        evaluation = Evaluation(point, point, loss, 0.0, child.run, child.own, child.random)
         self.fold.insert(len(self.fold.trials), evaluation)
 
 

@@ -33,7 +33,8 @@ RESULTS = results_of(__file__)
 
 BIOBJ = "random,nsga2,nsga2-50,gde3"
 SINGLE = "random,nsga2,cma,scipy-de,scipy-de-20"
-CHECKPOINTS = (100, 200, 500, 1000)
+CHECKPOINTS = (100, 200, 500, 1000, 3000)
+LEAST = 500  # evaluations from which on fronts are compared
 
 
 @dataclass(frozen=True)
@@ -211,15 +212,27 @@ def _job(job: tuple[str, str, int, int, int, int]) -> Row:
 def table(rows: Sequence[Row], budget: int) -> str:
     """Return the results as Markdown: per problem for one objective, over all for two."""
     solvers = list(dict.fromkeys(row["solver"] for row in rows))
-    values: dict[tuple[str, str], list[float]] = {}
-    for row in rows:
-        quality = row["quality"][str(budget)]
-        values.setdefault((row["problem"], row["solver"]), []).append(quality)
-    problems = list(dict.fromkeys(name for name, _ in values))
+    problems = list(dict.fromkeys(row["problem"] for row in rows))
     if len(problems) <= len(CLASSIC):
+        values = _by_problem(rows, budget)
         lines = [[p, *(_short(values[p, s]) for s in solvers)] for p in problems]
         return markdown(["function", *solvers], lines)
-    return _volumes(np.array([[values[p, s] for s in solvers] for p in problems]), solvers)
+    lines = []
+    for n in (n for n in CHECKPOINTS if LEAST <= n <= budget):
+        values = _by_problem(rows, n)
+        volumes = np.array([[values[p, s] for s in solvers] for p in problems])
+        lines += [[n, *line] for line in _volumes(volumes, solvers)]
+    base = solvers[_base(solvers)]
+    columns = ["evaluations", "solver", "hypervolume", "mean rank", f"above {base}"]
+    return markdown(columns, lines)
+
+
+def _by_problem(rows: Sequence[Row], evaluations: int) -> dict[tuple[str, str], list[float]]:
+    values: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        quality = row["quality"][str(evaluations)]
+        values.setdefault((row["problem"], row["solver"]), []).append(quality)
+    return values
 
 
 def _short(values: Sequence[float]) -> str:
@@ -227,17 +240,19 @@ def _short(values: Sequence[float]) -> str:
     return f"{middle:.2g} [{low:.2g}, {high:.2g}]"
 
 
-def _volumes(volumes: Array, solvers: Sequence[str]) -> str:
-    """Return the table of hypervolumes (problems, solvers, seeds): size, rank, wins."""
+def _volumes(volumes: Array, solvers: Sequence[str]) -> list[list[str]]:
+    """Return the lines of hypervolumes (problems, solvers, seeds): size, rank, wins."""
     medians = np.median(volumes, axis=2)
     ranks = 1 + np.sum(medians[:, None, :] > medians[:, :, None], axis=2)
-    base = solvers.index("nsga2") if "nsga2" in solvers else 0
-    wins = np.mean(medians > medians[:, [base]], axis=0)
-    lines = [
+    wins = np.mean(medians > medians[:, [_base(solvers)]], axis=0)
+    return [
         [name, cell(medians[:, i], 3), f"{ranks[:, i].mean():.2f}", f"{wins[i]:.0%}"]
         for i, name in enumerate(solvers)
     ]
-    return markdown(["solver", "hypervolume", "mean rank", f"above {solvers[base]}"], lines)
+
+
+def _base(solvers: Sequence[str]) -> int:
+    return solvers.index("nsga2") if "nsga2" in solvers else 0
 
 
 def main() -> None:
@@ -248,6 +263,7 @@ def main() -> None:
     parser.add_argument("--dimension", type=int, default=5)
     parser.add_argument("--budget", type=int, default=500, choices=CHECKPOINTS)
     parser.add_argument("--every", type=int, default=1, help="take each so many-th function")
+    parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--save", action="store_true", help="write benchmarks/results")
     parser.add_argument("--suffix", default="", help="end of the result file's name")
     args = parser.parse_args()
@@ -260,7 +276,7 @@ def main() -> None:
         for number in range(0, 55 if biobj else len(CLASSIC), args.every)
         for seed in range(seeds)
     ]
-    with Pool(2) as pool:
+    with Pool(args.processes) as pool:
         rows = pool.map(_job, jobs, chunksize=1)
     print(f"{args.kind}, dimension {args.dimension}, {args.budget} evaluations, n = {seeds} seeds")
     print(table(rows, args.budget))

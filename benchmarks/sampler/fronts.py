@@ -31,7 +31,7 @@ from benchmarks.common.peers import maker, quiet
 from benchmarks.common.results import Array, Row, header, markdown, results_of, resumed
 
 RESULTS = results_of(__file__)
-CHECKPOINTS = (250, 1000)
+CHECKPOINTS = (250, 1000, 3000)
 SOLVERS = "de,gde3,nsde,nsga2,nsga2-50,nsga3,tpe"
 PLAIN = ("zdt1", "zdt2", "zdt3", "zdt4", "zdt6", *(f"wfg{i}" for i in range(1, 10)))
 BOUND = ("mw1", "mw2", "mw3", "mw6", "bnh", "osy", "tnk", "truss2d", "welded_beam")
@@ -210,6 +210,7 @@ def main() -> None:
     parser.add_argument("--problems", default=",".join((*TWO, *THREE)), help="comma separated")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", type=int, default=1000, choices=CHECKPOINTS)
+    parser.add_argument("--suffix", default="", help="end of the result file's name")
     args = parser.parse_args()
     quiet()
     warnings.simplefilter("ignore")  # Optuna's experimental features
@@ -222,7 +223,8 @@ def main() -> None:
     def measure(job: Row) -> Row:
         return run(job["problem"], job["solver"], job["seed"], args.budget)
 
-    print(table(resumed(RESULTS / "fronts.jsonl", header(args.seeds), jobs, measure)))
+    path = RESULTS / f"fronts{args.suffix}.jsonl"
+    print(table(resumed(path, header(args.seeds), jobs, measure)))
 
 
 if __name__ == "__main__":

@@ -29,13 +29,14 @@ from numpy.typing import NDArray
 
 from benchmarks.common.results import Array, Row, header, markdown, read, results_of, resumed
 from benchmarks.sampler import fronts
-from benchmarks.sampler.fronts import CHECKPOINTS, TUNING, Problem, problem
+from benchmarks.sampler.fronts import TUNING, Problem, problem
 from optuna_de.evolution.front_model import POOL, RECENT, Known, prefer
 from optuna_de.evolution.selection import order
 from optuna_de.evolution.variation import SCALE_LIMIT
 
 RESULTS = results_of(__file__)
 STARTUP, SIZE = 10, 20
+CHECKPOINTS = (250, 1000)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """The sampler's own cost: ask, suggest ten numbers and tell, by the number of finished trials.
 
-Run ``python -m benchmarks.sampler.overhead``. Studies of two objectives are filled with
+Run ``python -m benchmarks.sampler.overhead``. Studies of one and of two objectives are filled with
 ``add_trials``, then the samplers' trials are timed in turns, so that a busy machine slows all
 alike; it is processor time. The first trial is reported apart: it reads the whole history. The
-ratio is of means, as every third trial of DESampler costs more. NSGA-II finds the filled trials
-marked as its generations of 50, as if it had made them.
+ratio is of means, as every third or fourth trial of DESampler costs more. NSGA-II finds the
+filled trials marked as its generations of 50, as if it had made them.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ COLUMNS = {
 PATIENCE = 60.0  # seconds after which a slow sampler's trials are no longer timed
 
 
-def finished(count: int, start: int) -> list[FrozenTrial]:
+def finished(count: int, start: int, objectives: int = 2) -> list[FrozenTrial]:
     """Return random finished trials number ``start`` to ``count``, marked for NSGA-II."""
     rng = np.random.default_rng(start)
     return [
         create_trial(
             params=dict(zip(NAMES, map(float, rng.random(10)), strict=True)),
             distributions=dict.fromkeys(NAMES, BOX),
-            values=list(map(float, rng.random(2))),
+            values=list(map(float, rng.random(objectives))),
             system_attrs={"NSGAIISampler:generation": number // GENERATION},
         )
         for number in range(start, count)
@@ -64,7 +64,8 @@ def finished(count: int, start: int) -> list[FrozenTrial]:
 
 def fill(study: Study, size: int) -> None:
     """Grow a study to ``size`` trials; NSGA-II's last parents are its last but one generation."""
-    study.add_trials(finished(size, len(study.get_trials(deepcopy=False))))
+    known, objectives = len(study.get_trials(deepcopy=False)), len(study.directions)
+    study.add_trials(finished(size, known, objectives))
     last = size // GENERATION - 1
     trials = study.get_trials(deepcopy=False)[(last - 1) * GENERATION : last * GENERATION]
     ids = [trial._trial_id for trial in trials]
@@ -72,12 +73,12 @@ def fill(study: Study, size: int) -> None:
     study._storage.set_study_system_attr(study._study_id, key, ids)
 
 
-def create(storage: BaseStorage) -> Study:
+def create(storage: BaseStorage, objectives: int = 2) -> Study:
     """Return the study of this benchmark in a storage, made where it is missing."""
     return optuna.create_study(
         storage=storage,
         study_name="overhead",
-        directions=[StudyDirection.MINIMIZE] * 2,
+        directions=[StudyDirection.MINIMIZE] * objectives,
         load_if_exists=True,
     )
 
@@ -110,7 +111,7 @@ def multiply(path: Path, size: int) -> None:
 
 def timed(study: Study, step: int) -> float:
     """Return the milliseconds of processor time of one trial."""
-    values = list(map(float, np.random.default_rng(step).random(2)))
+    values = list(map(float, np.random.default_rng(step).random(len(study.directions))))
     start = time.process_time_ns()
     trial = study.ask()
     for name in NAMES:
@@ -137,45 +138,54 @@ def measure(studies: dict[str, Study], asks: int, **about: object) -> list[Row]:
     return rows
 
 
-def in_memory(samplers: Sequence[str], size: int, asks: int) -> list[Row]:
+def in_memory(samplers: Sequence[str], size: int, asks: int, objectives: int) -> list[Row]:
     """Measure on studies in memory."""
-    studies = {name: create(InMemoryStorage()) for name in samplers}
+    studies = {name: create(InMemoryStorage(), objectives) for name in samplers}
     for study in studies.values():
         fill(study, size)
-    return measure(studies, asks, storage="memory", trials=size)
+    return measure(studies, asks, storage="memory", trials=size, objectives=objectives)
 
 
-def on_sqlite(samplers: Sequence[str], size: int, asks: int) -> list[Row]:
+def on_sqlite(samplers: Sequence[str], size: int, asks: int, objectives: int) -> list[Row]:
     """Measure on copies of one SQLite file, opened by ``optuna_de.open_storage``."""
+
+    def opened(path: Path) -> Study:
+        storage = open_storage(f"sqlite:///{path}", heartbeat_interval=None)
+        return create(storage, objectives)
+
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source.db"
-        fill(create(open_storage(f"sqlite:///{source}", heartbeat_interval=None)), 100)
+        fill(opened(source), 100)
         gc.collect()  # closes the connection, and so writes the log back into the file
         multiply(source, size)
-        fill(create(open_storage(f"sqlite:///{source}", heartbeat_interval=None)), size)
+        fill(opened(source), size)
         gc.collect()
-        studies = {}
-        for name in samplers:
-            copy = Path(shutil.copy(source, Path(folder) / f"{name}.db"))
-            studies[name] = create(open_storage(f"sqlite:///{copy}", heartbeat_interval=None))
-        return measure(studies, asks, storage="sqlite", trials=size)
+        studies = {
+            name: opened(Path(shutil.copy(source, Path(folder) / f"{name}.db")))
+            for name in samplers
+        }
+        return measure(studies, asks, storage="sqlite", trials=size, objectives=objectives)
 
 
 def table(rows: Sequence[Row]) -> str:
     """Return the results as Markdown, with the ratio to RandomSampler of the same size."""
-    base = {(r["storage"], r["trials"]): r["mean"] for r in rows if r["sampler"] == "random"}
+    base = {_case(row): row["mean"] for row in rows if row["sampler"] == "random"}
     lines = [
         (
-            *(r["storage"], r["trials"], r["sampler"], f"{r['first']:.1f}"),
+            *(*_case(r), r["sampler"], f"{r['first']:.1f}"),
             f"{r['median']:.2f} [{r['low']:.2f}, {r['high']:.2f}]",
             f"{r['mean']:.2f}",
-            f"{r['mean'] / base[r['storage'], r['trials']]:.1f}",
+            f"{r['mean'] / base[_case(r)]:.1f}",
             r["asks"],
         )
         for r in rows
     ]
-    columns = ["storage", "trials", "sampler", "first, ms", "ms", "mean", "times random", "asks"]
-    return markdown(columns, lines)
+    columns = ["storage", "trials", "objectives", "sampler"]
+    return markdown([*columns, "first, ms", "ms", "mean", "times random", "asks"], lines)
+
+
+def _case(row: Row) -> tuple[str, int, int]:
+    return row["storage"], row["trials"], row["objectives"]
 
 
 def main() -> None:
@@ -183,18 +193,21 @@ def main() -> None:
     parser.add_argument("--samplers", default="random,de,nsga2-50,tpe", help="comma separated")
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="comma separated")
     parser.add_argument("--asks", type=int, default=50)
+    parser.add_argument("--objectives", default="1,2", help="comma separated")
     parser.add_argument("--storage", choices=["memory", "sqlite", "both"], default="both")
     parser.add_argument("--save", action="store_true", help="write benchmarks/results")
     args = parser.parse_args()
     quiet()
     warnings.simplefilter("ignore")  # Optuna's experimental features
-    samplers, sizes = args.samplers.split(","), list(map(int, args.sizes.split(",")))
+    samplers = args.samplers.split(",")
+    sizes, objectives = (list(map(int, t.split(","))) for t in (args.sizes, args.objectives))
     kinds = {"memory": [in_memory], "sqlite": [on_sqlite], "both": [in_memory, on_sqlite]}
     rows = [
         row
         for kind in kinds[args.storage]
         for size in sizes
-        for row in kind(samplers, size, args.asks)
+        for count in objectives
+        for row in kind(samplers, size, args.asks, count)
     ]
     print(table(rows))
     if args.save:

@@ -46,6 +46,7 @@ class Evaluation:
             of one that was enqueued.
         own: Whether it was drawn for that run: at random for its start, from its distribution,
             or as the minimum of a model.
+        random: Whether it was drawn for the run's start.
     """
 
     point: Array
@@ -54,6 +55,7 @@ class Evaluation:
     violation: float
     run: int | None
     own: bool
+    random: bool = False
 
     @property
     def rank(self) -> tuple[float, float]:
@@ -99,7 +101,9 @@ def advance(run: Run, trial: Evaluation | None, position: int, rules: RunRules) 
         return run
     improves = run.best is None or trial.rank < run.best.rank
     starts = run.normal is None and trial.run is None
-    if trial.run not in (None, run.number) or not (trial.own or improves or starts):
+    late = run.normal is not None and trial.random  # asked before the run had its start
+    own = trial.own and not late
+    if trial.run not in (None, run.number) or not (own or improves or starts):
         return run
     taken = replace(run, block=(*run.block, trial), best=trial if improves else run.best)
     if run.normal is None:
@@ -239,13 +243,25 @@ def model_minimum(run: Run, trials: Sequence[Evaluation | None], ball: Ball) -> 
         A point of the unit cube; ``None`` where a model cannot be fitted, or would have to leave
         the feasible trials.
     """
+    fitted = _fitted(run, trials, at_best=ball.at_best)
+    if fitted is None:
+        return None
+    normal, model = fitted
+    z, multiplier = quadratic_model.minimum(model, ball.radius * len(normal.mean) ** 0.5)
+    return _within(normal, model, z, multiplier)
+
+
+def _fitted(
+    run: Run, trials: Sequence[Evaluation | None], *, at_best: bool
+) -> tuple[Normal, Quadratic] | None:
+    """Fit a model around the best trial or the mean, in white coordinates of a distribution."""
     assert run.normal is not None
     normal, wanted = run.normal, quadratic_model.points_wanted(len(run.normal.mean))
     recent = trials[max(run.start, len(trials) - 4 * wanted) :]
     usable = [t for t in recent if t and t.violation == 0 and math.isfinite(t.loss)]
     if not usable or run.best is None or run.best.violation > 0:
         return None
-    if ball.at_best:
+    if at_best:
         normal = replace(normal, mean=run.best.place)
     places = np.concatenate([trial.place for trial in usable]).reshape(len(usable), -1)
     white = normal.whiten(places)
@@ -254,10 +270,7 @@ def model_minimum(run: Run, trials: Sequence[Evaluation | None], ball: Ball) -> 
         near = np.argpartition((white**2).sum(axis=1), wanted - 1)[:wanted]
         white, losses = white[near], losses[near]
     model = quadratic_model.fit(white, losses)
-    if model is None:
-        return None
-    z, multiplier = quadratic_model.minimum(model, ball.radius * len(normal.mean) ** 0.5)
-    return _within(normal, model, z, multiplier)
+    return None if model is None else (normal, model)
 
 
 def _within(normal: Normal, model: Quadratic, z: Array, multiplier: float) -> Array:

@@ -85,5 +85,6 @@ class NumericSpace:
         whole = self.rounded(sampled).keys() == self.spans.keys() and agrees
         point = self.point(sampled) if whole and self.cells.any() else place
         run = plan.run if agrees else None
-        own = run is not None and (whole or plan.operator == "initial")
-        return Evaluation(point, place, trial.losses[0], trial.violation, run, own)
+        random = plan.operator == "initial"
+        own = run is not None and (whole or random)
+        return Evaluation(point, place, trial.losses[0], trial.violation, run, own, random)

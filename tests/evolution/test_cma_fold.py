@@ -1,5 +1,7 @@
 """Runs of CMA-ES are a function of the trials and their order, and of nothing else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -122,6 +124,15 @@ def test_a_foreign_trial_counts_only_where_it_is_the_best() -> None:
     worse, better = at(np.ones(D), None), at(np.full(D, 0.3), None)
     assert advance(run, worse, 40, RULES) is run
     assert advance(run, better, 40, RULES).best is better
+
+
+def test_a_random_trial_that_ends_after_the_runs_start_counts_only_where_it_is_the_best() -> None:
+    """Many workers ask for random trials while the first ones are evaluated."""
+    run = plain(a_search(40))
+    worse, better = (replace(at(np.full(D, x), 0), random=True) for x in (1.0, 0.3))
+    assert advance(run, worse, 40, RULES) is run
+    assert advance(run, better, 40, RULES).best is better
+    assert advance(Run(), replace(worse, run=0), 0, RULES).block == (worse,)
 
 
 def test_a_child_by_differences_counts_only_where_it_is_the_best_of_its_run() -> None:

@@ -216,22 +216,6 @@ def test_a_plan_notes_the_f_that_moved_its_child() -> None:
     assert moved > 10
 
 
-def test_several_objectives_without_numbers_are_searched_as_before() -> None:
-    def objective(trial: optuna.Trial) -> tuple[float, float]:
-        lengths = [len(trial.suggest_categorical(f"c{i}", ["a", "bb", "ccc"])) for i in range(6)]
-        return sum(lengths[:4]), -sum(lengths[2:])
-
-    studies = []
-    for adaptive in (True, False):
-        sampler = DESampler(seed=0, adaptive=adaptive)
-        studies.append(
-            optuna.create_study(study_name="s", sampler=sampler, directions=["minimize"] * 2)
-        )
-        studies[-1].optimize(objective, n_trials=60)
-    assert plans(studies[0]) == plans(studies[1])
-    assert [t.params for t in studies[0].trials] == [t.params for t in studies[1].trials]
-
-
 @pytest.mark.parametrize(("name", "operator"), [("x", "cma"), ("x" * 400, "difference")])
 def test_plans_fit_the_text_of_every_database(name: str, operator: str) -> None:
     box: dict[str, BaseDistribution] = {f"{name}{i}": FloatDistribution(-1, 1) for i in range(200)}
