@@ -99,10 +99,12 @@ def searched(*rows: tuple[float, int, dict[str, float] | None]) -> optuna.Study:
 def test_errors_on_more_images_choose_the_finals() -> None:
     region = Region(1_000, 3_000)
     again = {"error": 0.30, "images": 8_100}
-    rows = [(0.20, 1_500, again), (0.28, 1_600, {"error": 0.25, "images": 8_100})]
+    rows = [(0.20, 1_500, again), (0.28, 1_600, again | {"error": 0.25})]
     assert [t.number for t in pick_finals(searched(*rows), region, 1)] == [1]
     bare = [(error, size, None) for error, size, _ in rows]
     assert [t.number for t in pick_finals(searched(*bare), region, 1)] == [0]
+    fewer = [(error, size, {**score, "images": 50}) for error, size, score in rows]
+    assert [t.number for t in pick_finals(searched(*fewer), region, 1)] == [0]
 
 
 def test_a_lucky_error_far_below_the_trend_is_not_trusted_on_few_images() -> None:
