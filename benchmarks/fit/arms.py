@@ -156,7 +156,7 @@ def run_all(args: argparse.Namespace) -> None:
             **{"storage": f"sqlite:///{args.place}/{name}.db", "out": args.place / name},
             artifacts=args.place / f"{name}-artifacts",
         )
-        choice = DataChoice(args.data, split_seed=seed)
+        choice = DataChoice(args.data, split_seed=seed, subset=args.subset)
         row = run(choice, settings, arm, args.place)
         file.write_text(json.dumps(row))
         print(name, row["trained"], [(m["parameters"], m["test error"]) for m in row["models"]])
@@ -218,6 +218,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--between", help="fewest and most parameters, e.g. 10000,1000000")
     parser.add_argument("--max-macs", type=int)
+    parser.add_argument("--subset", type=int, help="images of training and validation")
     parser.add_argument("--sizes", default="1000,4000,16000,64000", help="of the table")
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--first", type=int, default=0, help="first seed")
@@ -234,7 +235,8 @@ def main() -> None:
     rows = [json.loads(file.read_text()) for *_, file in cases(args) if file.exists()]
     seeds = len({row["seed"] for row in rows})
     sizes = [int(size) for size in args.sizes.split(",")]
-    head = header(seeds, minutes=args.minutes, sizes=sizes, between=args.between)
+    about = {"minutes": args.minutes, "sizes": sizes, "between": args.between}
+    head = header(seeds, **about, max_macs=args.max_macs, subset=args.subset)
     print(tables(head, rows))
     if args.save:
         write(RESULTS / f"arms{args.suffix}.jsonl", head, rows)
