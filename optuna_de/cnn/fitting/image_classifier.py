@@ -20,8 +20,11 @@ from optuna_de.cnn.export.formats import open_model
 from optuna_de.cnn.export.predict import probabilities
 from optuna_de.cnn.fitting.shipping import Shipped
 from optuna_de.cnn.fitting.time_budget import fit
+from optuna_de.cnn.metrics import get_metric
 
 _BATCH = 250
+_LATER = {"metric": "error", "weigh_classes": False}
+"""Settings with defaults that folders written before do not name."""
 
 
 class ImageClassifierSearch(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -36,6 +39,8 @@ class ImageClassifierSearch(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         hours: Time of search and final trainings, above 0.
         max_parameters: Largest network; None takes what suits the images.
         max_macs: Most multiply-accumulates for one image; None for no limit.
+        metric: What counts as the error: "error", "balanced-error" or "macro-f1-error".
+        weigh_classes: Whether the loss weighs classes by the inverse of their size.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         workers: Processes on this machine, 1 or more.
         folder: Gets the images, the study, checkpoints and models.
@@ -57,6 +62,8 @@ class ImageClassifierSearch(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         hours: float = 1.0,
         max_parameters: int | None = None,
         max_macs: int | None = None,
+        metric: str = "error",
+        weigh_classes: bool = False,
         device: str = "auto",
         workers: int = 1,
         folder: str | Path = "optuna_de_classifier",
@@ -65,6 +72,8 @@ class ImageClassifierSearch(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.hours = hours
         self.max_parameters = max_parameters
         self.max_macs = max_macs
+        self.metric = metric
+        self.weigh_classes = weigh_classes
         self.device = device
         self.workers = workers
         self.folder = folder
@@ -85,6 +94,7 @@ class ImageClassifierSearch(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         require(labels.shape == (len(images),), "y's shape", labels.shape, f"({len(images)},)")
         channels = images.shape[3]
         require(channels in (1, 3), "number of channels", channels, "1 or 3")
+        get_metric(self.metric)
         most = self.max_parameters
         require(most is None or most >= 1, "max_parameters", most, "at least 1")
         classes, indices = np.unique(labels, return_inverse=True)
@@ -96,6 +106,8 @@ class ImageClassifierSearch(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             hours=self.hours,
             between=None if most is None else (max(1, most // SPAN), most),
             max_macs=self.max_macs,
+            metric=self.metric,
+            weigh_classes=self.weigh_classes,
             device=self.device,
             workers=self.workers,
             seed=self.random_state,
@@ -133,7 +145,10 @@ class ImageClassifierSearch(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     def _key(self, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> str:
         """Return a name that other images, labels or settings change."""
-        settings = {k: v for k, v in self.get_params().items() if k not in ("folder", "workers")}
+        given = self.get_params()
+        plain = {name: given[name] for name, value in _LATER.items() if given[name] == value}
+        left_out = {"folder", "workers", *plain}
+        settings = {name: value for name, value in given.items() if name not in left_out}
         digest = hashlib.sha256(json.dumps([settings, images.shape], default=str).encode())
         digest.update(images.tobytes())
         digest.update(labels.tobytes())

@@ -80,6 +80,29 @@ def test_fit_and_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_metric_and_weights_of_classes_are_those_of_the_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def fit(images: Path, **options: Any) -> SimpleNamespace:
+        seen.append((options["metric"], options["weigh_classes"]))
+        return SimpleNamespace(models=(Model(images, 0.1),))
+
+    monkeypatch.setattr(image_classifier, "fit", fit)
+    chosen: list[dict[str, Any]] = [{}, {"metric": "balanced-error"}, {"weigh_classes": True}]
+    for options in chosen:
+        ImageClassifierSearch(folder=tmp_path, **options).fit(IMAGES[:60], NAMES[:60])
+    assert seen == [("error", False), ("balanced-error", False), ("error", True)]
+    assert len(list(tmp_path.iterdir())) == 3  # each a study of its own
+
+
+def test_an_unknown_metric_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="metric is 'auc', but must be one of error, balanced-er"):
+        ImageClassifierSearch(metric="auc", folder=tmp_path).fit(IMAGES[:60], NAMES[:60])
+    assert not list(tmp_path.iterdir())
+
+
 def test_parameters_are_those_of_scikit_learn() -> None:
     search = ImageClassifierSearch(hours=2).set_params(max_parameters=9)
     assert search.get_params()["max_parameters"] == 9
