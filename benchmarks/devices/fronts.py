@@ -1,8 +1,9 @@
 """Fronts of a search on error and latency beside one on error and parameters, at equal cost.
 
-Run ``python -m benchmarks.devices.fronts --data digits``, then ``python -m benchmarks.devices``,
-which draws both fronts in both planes. The searches share seed, data, epochs and number of
-networks. Latencies are those of the table in ``latency-table.jsonl``. Arms that are done are kept.
+Run ``python -m benchmarks.devices.fronts --data CIFAR --subset 4000``, then ``python -m
+benchmarks.devices``, which draws both fronts in both planes. The searches of a seed share data,
+epochs and seconds of processor time. Latencies are those of the table in ``latency-table.jsonl``.
+Arms that are done are kept.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ import logging
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
+import torch
+from optuna import Study
 from optuna.trial import TrialState
 
 from benchmarks.common.results import Row, header, markdown, read, results_of
@@ -40,39 +44,56 @@ def known_table(path: Path) -> LatencyTable:
     return table
 
 
-def rows(args: argparse.Namespace, done: set[str]) -> Iterator[Row]:
-    """Yield every finished network of each arm that is not done."""
-    for arm, objectives in ARMS.items():
-        if arm in done:
-            continue
-        with tempfile.TemporaryDirectory() as place:
-            table = known_table(Path(place, "table.json"))
-            search = Search(
-                data=args.data,
-                storage=f"sqlite:///{place}/study.db",
-                trials=args.networks,
-                epochs=args.epochs,
-                seed=args.seed,
-                device="cpu",
-                objectives=objectives,
-                latency_table=Path(place, "table.json") if "latency" in objectives else None,
-                artifacts=Path(place, "files"),
-            )
-            objective, began = search.objective(), time.process_time()
-            study = search.study(objective)
-            optimize(study, objective, total=search.total)
-            spent = round(time.process_time() - began, 1)
-        shape, classes = search.space.image_shape, search.space.classes
-        for trial in study.get_trials(states=(TrialState.COMPLETE,)):
-            network = network_of(trial)
-            yield {
-                "arm": arm,
-                "network": trial.user_attrs["architecture"],
-                "error": trial.values[0],
-                "parameters": count_parameters(network, shape, classes),
-                "latency": round(table.predict(network, shape, classes), 5),
-                "core seconds of the arm": spent,
-            }
+def rows(args: argparse.Namespace, done: set[tuple[int, str]]) -> Iterator[Row]:
+    """Yield every finished network of each seed and arm that is not done."""
+    for seed, arm in product(range(args.seed, args.seed + args.seeds), ARMS):
+        if (seed, arm) not in done:
+            yield from arm_rows(args, seed, arm)
+
+
+def arm_rows(args: argparse.Namespace, seed: int, arm: str) -> Iterator[Row]:
+    """Search for some seconds of processor time; yield every finished network."""
+    objectives = ARMS[arm]
+    with tempfile.TemporaryDirectory() as place:
+        table = known_table(Path(place, "table.json"))
+        search = Search(
+            data=args.data,
+            subset=args.subset,
+            storage=f"sqlite:///{place}/study.db",
+            epochs=args.epochs,
+            seed=seed,
+            device="cpu",
+            objectives=objectives,
+            latency_table=Path(place, "table.json") if "latency" in objectives else None,
+            artifacts=Path(place, "files"),
+        )
+        objective = search.objective()
+        study, began = search.study(objective), time.process_time()
+
+        def stop(study: Study, _: object) -> None:
+            if time.process_time() - began > args.seconds:
+                study.stop()
+
+        optimize(study, objective, callback=stop)
+        spent = round(time.process_time() - began, 1)
+        trials = study.get_trials(states=(TrialState.COMPLETE,))
+    shape, classes = search.space.image_shape, search.space.classes
+    for trial in trials:
+        network = network_of(trial)
+        yield {
+            "seed": seed,
+            "arm": arm,
+            "network": trial.user_attrs["architecture"],
+            "error": round(trial.values[0], 6),
+            "parameters": count_parameters(network, shape, classes),
+            "latency": round(table.predict(network, shape, classes), 5),
+            "core seconds": spent,
+        }
+
+
+def of_arm(networks: Sequence[Row], seed: int, arm: str) -> list[Row]:
+    """Return the networks of one search."""
+    return [row for row in networks if (row["seed"], row["arm"]) == (seed, arm)]
 
 
 def front(networks: Sequence[Row], plane: str) -> list[Row]:
@@ -93,18 +114,16 @@ def area(networks: Sequence[Row], plane: str, most: float) -> float:
 
 
 def table(head: Row, networks: Sequence[Row]) -> str:
-    """Return networks, cost and dominated area of each arm in both planes."""
+    """Return networks, cost and dominated area of each seed and arm in both planes."""
     lines = []
-    for arm in ARMS:
-        own = [row for row in networks if row["arm"] == arm]
-        if not own:
-            continue
+    for seed, arm in sorted({(row["seed"], row["arm"]) for row in networks}):
+        own = of_arm(networks, seed, arm)
         areas = [area(own, plane, max(row[plane] for row in networks)) for plane in PLANES]
         sizes = [len(front(own, plane)) for plane in PLANES]
-        spent = own[0]["core seconds of the arm"]
-        lines.append([arm, len(own), spent, *sizes, *(f"{a:.4f}" for a in areas)])
+        spent = f"{own[0]['core seconds']:.0f}"
+        lines.append([seed, arm, len(own), spent, *sizes, *(f"{a:.4f}" for a in areas)])
     draw(networks, RESULTS.parent / "fronts.png")
-    columns = ["objectives", "networks", "core seconds"]
+    columns = ["seed", "objectives", "networks", "core seconds"]
     columns += [f"front by {plane}" for plane in PLANES]
     columns += [f"area by {plane}" for plane in PLANES]
     return markdown(columns, lines) + "\n\n![Both fronts in both planes](fronts.png)"
@@ -119,11 +138,13 @@ def draw(networks: Sequence[Row], path: Path) -> None:
 
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
     for axis, plane in zip(axes, PLANES, strict=True):
-        for arm in ARMS:
-            own = [row for row in networks if row["arm"] == arm]
-            best = front(own, plane) if own else []
-            x, y = ([row[name] for row in best] for name in (plane, "error"))
-            axis.step(x, y, where="post", marker="o", label=arm)
+        for colour, arm in enumerate(ARMS):
+            for number, seed in enumerate(sorted({row["seed"] for row in networks})):
+                own = of_arm(networks, seed, arm)
+                best = front(own, plane) if own else []
+                x, y = ([row[name] for row in best] for name in (plane, "error"))
+                style = {"label": "" if number else arm, "color": f"C{colour}"}
+                axis.step(x, y, where="post", marker="os^v"[number % 4], **style)
         axis.set(xscale="log", xlabel="latency in ms" if plane == "latency" else plane)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("validation error")
@@ -135,16 +156,20 @@ def draw(networks: Sequence[Row], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="digits")
-    parser.add_argument("--networks", type=int, default=40)
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--subset", type=int, help="images for training and validation")
+    parser.add_argument("--seconds", type=float, default=200.0, help="of processor time of an arm")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--seeds", type=int, default=2)
     args = parser.parse_args()
     logging.disable(logging.WARNING)
+    torch.set_num_threads(1)
     path = RESULTS / "fronts.jsonl"
     if not path.exists():
-        path.write_text(json.dumps(header(args.networks, data=args.data, seed=args.seed)) + "\n")
-    done = {row["arm"] for row in read(path)[1]}
-    for row in list(rows(args, done)):
+        about = {"data": Path(args.data).name, "subset": args.subset, "epochs": args.epochs}
+        path.write_text(json.dumps(header(args.seeds, **about)) + "\n")
+    done = {(row["seed"], row["arm"]) for row in read(path)[1]}
+    for row in rows(args, done):
         with path.open("a") as file:
             file.write(json.dumps(row) + "\n")
 

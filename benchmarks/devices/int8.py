@@ -1,8 +1,9 @@
 """Int8 against float32 accuracy of ten networks of a front, plain and trained for it.
 
-Run ``python -m benchmarks.devices.int8 --data digits`` after ``fronts``. Ten networks, spread over
-the front of both arms by parameters, are trained fully, scored once on the test split, exported
-and quantised. Those that lose more than a point are trained again, quantize-aware. Rows are kept.
+Run ``python -m benchmarks.devices.int8 --data CIFAR --subset 5000`` after ``fronts``. Ten
+networks, spread over the front of all arms by parameters, are trained, scored once on the test
+split, exported and quantised. Those that lose more than a point are trained again,
+quantize-aware. Rows are kept.
 """
 
 from __future__ import annotations
@@ -95,14 +96,17 @@ def table(head: Row, rows: Sequence[Row]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="digits")
+    parser.add_argument("--subset", type=int, help="images for training and validation")
     parser.add_argument("--networks", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=10)
     args = parser.parse_args()
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
-    path, choice = RESULTS / "int8.jsonl", DataChoice(data=args.data)
+    path, choice = RESULTS / "int8.jsonl", DataChoice(data=args.data, subset=args.subset)
     if not path.exists():
-        path.write_text(json.dumps(header(args.networks, data=args.data)) + "\n")
+        path.write_text(
+            json.dumps(header(args.networks, data=Path(args.data).name, subset=args.subset)) + "\n"
+        )
     measured = read(path)[1]
     for text in chosen(args.networks):
         for aware in (False, True):
