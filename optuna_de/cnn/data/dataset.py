@@ -268,7 +268,7 @@ def is_large(labelled: Labelled, images: int, share: float) -> bool:
         share: Share of the free memory, in [0, 1], that all workers may keep.
     """
     memory = machine_memory()
-    if labelled.store.release is None or memory is None:
+    if labelled.store.file is None or memory is None:
         return False
     size = images * math.prod(labelled.store.images.shape[1:])
     return size * (os.cpu_count() or 1) > share * memory[0]

@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import math
-import mmap
 import os
 import zlib
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from optuna_de.cnn.data.reading.images import DataError
 from optuna_de.cnn.data.reading.resizing import size_text
 from optuna_de.cnn.data.store.cache import entry_name, make_cache_folder, prune_cache
+from optuna_de.cnn.data.store.row_file import RowFile
 
 _SHARD_BYTES = 2**25
 _SHARD_ROWS = 1024
@@ -58,20 +58,24 @@ class ImageStore:
         images: uint8 (n, h, w, c), read only; the rows of unreadable images are black.
         shards: What is known of each shard, in order.
         entry: The path of the entry in the cache.
-        release: Gives the pages that were read back to the system; they stay in the file's cache.
+        file: Reads rows by index; None in memory.
         digest: Of the content, whose check sums were compared; empty in memory.
     """
 
     images: NDArray[np.uint8]
     shards: tuple[Shard, ...]
     entry: Path
-    release: Callable[[], None] | None = None
+    file: RowFile | None = None
     digest: str = ""
 
     @property
     def bad(self) -> dict[int, str]:
         """Why images cannot be read, by index."""
         return {i: why for shard in self.shards for i, why in shard.bad.items()}
+
+    def take(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return images by index, uint8 (b, h, w, c), in memory."""
+        return self.images[rows] if self.file is None else self.file.take(rows)
 
     @property
     def flat(self) -> tuple[int, ...]:
@@ -134,10 +138,11 @@ def _in_file(name: Path, key: str, shape: tuple[int, int, int, int], fill: Fill)
         _write(data, journal, key, shape, fill, lines)
         prune_cache(data)
     os.utime(journal)  # used now
-    images, release = _opened(data, shape)
+    images: NDArray[np.uint8] = np.memmap(data, np.uint8, "r", _HEADER, shape)
+    file = RowFile(data, _HEADER, shape[1:])
     shards = tuple(_shard(line) for line in lines)
     sums = json.dumps([key, *(line["crc"] for line in lines)])
-    return ImageStore(images, shards, name, release, hashlib.sha256(sums.encode()).hexdigest())
+    return ImageStore(images, shards, name, file, hashlib.sha256(sums.encode()).hexdigest())
 
 
 def _write(
@@ -223,15 +228,3 @@ def _is_whole(data: Path, shape: tuple[int, int, int, int], lines: list[dict[str
             if zlib.crc32(block) != line["crc"]:
                 return False
     return True
-
-
-def _opened(
-    data: Path, shape: tuple[int, int, int, int]
-) -> tuple[NDArray[np.uint8], Callable[[], None] | None]:
-    """Map a file; return its images and what gives the pages back that were read."""
-    with data.open("rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    images = np.frombuffer(mapped, np.uint8, math.prod(shape), _HEADER).reshape(shape)
-    if not hasattr(mmap, "MADV_DONTNEED"):
-        return images, None
-    return images, lambda: mapped.madvise(mmap.MADV_DONTNEED)

@@ -12,8 +12,6 @@ from torch import Tensor
 
 from optuna_de.cnn.data.store.image_store import ImageStore
 
-_RELEASE_AFTER = 2**27  # bytes read, after which pages are given back to the system
-
 
 class MappedImages:
     """Mapped images of stores, in an order; they look like a uint8 tensor (n, c, h, w).
@@ -31,7 +29,6 @@ class MappedImages:
         self, stores: Sequence[ImageStore], source: NDArray[np.int64], row: NDArray[np.int64]
     ) -> None:
         self._stores, self._source, self._row = tuple(stores), source, row
-        self._read = 0
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -52,23 +49,13 @@ class MappedImages:
         """Read images by index: uint8 (b, c, h, w), channels_last."""
         chosen = np.asarray(chosen)
         source, row = self._source[chosen], self._row[chosen]
-        pixels = np.empty((len(row), *self._stores[0].images.shape[1:]), np.uint8)
-        for i, store in enumerate(self._stores):
-            if len(self._stores) == 1:
-                np.take(store.images, row, axis=0, out=pixels)
-            else:
-                pixels[source == i] = store.images[row[source == i]]
-        self._read += pixels.nbytes
-        if self._read > _RELEASE_AFTER:
-            self.release()
+        if len(self._stores) == 1:
+            pixels = self._stores[0].take(row)
+        else:
+            pixels = np.empty((len(row), *self._stores[0].images.shape[1:]), np.uint8)
+            for i, store in enumerate(self._stores):
+                pixels[source == i] = store.take(row[source == i])
         return torch.from_numpy(pixels).permute(0, 3, 1, 2)
-
-    def release(self) -> None:
-        """Give the pages that were read back to the system."""
-        self._read = 0
-        for store in self._stores:
-            if store.release is not None:
-                store.release()
 
     def split(self, size: int) -> Iterator[Tensor]:
         """Yield all images in blocks, as :func:`torch.split` returns them."""
