@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import re
+import runpy
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -79,6 +80,20 @@ def test_the_commands_have_these_options(name: str, line: str) -> None:
     _, chosen, *rest = line.split()
     known = {opt for p in load_command(chosen).params for opt in p.opts}
     assert {word for word in rest if word.startswith("--")} <= known, name
+
+
+def test_a_broken_link_is_told_from_a_host_out_of_reach() -> None:
+    check = runpy.run_path(str(ROOT / "scripts" / "links.py"))["broken"]
+    place = {"filename": "faq.md", "lineno": 7, "uri": "https://a.org/x"}
+    links = [
+        {**place, "status": "broken", "info": "404 Client Error: Not Found for url"},
+        {**place, "status": "broken", "info": "Max retries exceeded (NameResolutionError)"},
+        {**place, "status": "broken", "info": "Anchor 'x' not found"},
+        {**place, "status": "working", "info": ""},
+    ]
+    wrong, hosts = check(links)
+    assert [line.split(": ")[2] for line in wrong] == ["404 Client Error", "Anchor 'x' not found"]
+    assert hosts == ["a.org"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
