@@ -8,7 +8,9 @@ import runpy
 import sys
 from pathlib import Path
 from types import ModuleType
+from unittest.mock import create_autospec
 
+import optuna
 import pytest
 
 import optuna_de
@@ -17,7 +19,7 @@ from optuna_de.cli.app import load_command
 ROOT = Path(optuna_de.__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TINY = {"n_trials": 15, "total": 2, "trials": 2, "epochs": 1}
-"""Budgets in the blocks are cut to these; a block marked ``python no-run`` does not run."""
+"""Budgets in the blocks are cut to these; of a block marked ``python no-run`` parts are played."""
 
 
 def blocks(page: Path, language: str) -> list[tuple[str, str]]:
@@ -73,6 +75,36 @@ def test_the_code_runs(
     backend = getattr(getattr(study, "_storage", None), "_backend", None)
     if backend is not None:
         backend.engine.dispose()
+
+
+PLAYED = {
+    "optuna_integration": ("MLflowCallback", "WeightsAndBiasesCallback"),
+    "optuna_de.cnn": ("fit", "ImageClassifierSearch"),
+    "optuna_de.cnn.search": ("TensorBoardCallback",),
+    "optuna_de.cnn.export": ("export_model", "open_model", "predict"),
+}
+"""What trains for hours or needs another package: played in blocks marked ``python no-run``."""
+UNRUN = [block for page in PAGES for block in blocks(page, "python no-run")]
+
+
+@pytest.mark.parametrize(("name", "code"), UNRUN, ids=[name for name, _ in UNRUN])
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_code_that_needs_hours_calls_what_there_is(
+    name: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call has a name and arguments that exist; study and images are given."""
+    monkeypatch.chdir(tmp_path)
+    used = [(m, n) for m, names in PLAYED.items() for n in names if re.search(rf"\b{n}\b", code)]
+    assert used, "run the block, or say here what is played"
+    for module, thing in used:
+        played = pytest.importorskip(module)
+        monkeypatch.setattr(played, thing, create_autospec(getattr(played, thing)))
+    given = {
+        "study": optuna.create_study(directions=["minimize"] * 2),
+        "objective": lambda trial: (trial.suggest_float("x", 0, 1), 1.0),
+        **dict.fromkeys(("images", "labels", "others")),
+    }
+    exec(compile(tiny(code), name, "exec"), given)
 
 
 @pytest.mark.parametrize(("name", "line"), COMMANDS)

@@ -81,6 +81,12 @@ class Recipe:
 
     Raises:
         ValueError: If a number is out of its range.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> mine = replace(get_recipe("fast"), name="mine", mixup=0.2)
+        >>> mine.name, mine.mixup, mine.optimizer
+        ('mine', 0.2, 'muon')
     """
 
     name: str
@@ -274,6 +280,10 @@ def get_recipe(name: str) -> Recipe:
 
     Raises:
         ValueError: If there is none.
+
+    Example:
+        >>> get_recipe("fast").version, get_recipe("fast version 1").version
+        (2, 1)
     """
     if name in RECIPES:
         return RECIPES[name]

@@ -64,14 +64,24 @@ def _row(primitive: Primitive, before: Shape, unit: int, number: int) -> Layer:
 def count_parameters(
     genome: Sequence[Unit], image_shape: ImageShape = (3, 32, 32), classes: int = 10
 ) -> int:
-    """Return the number of trainable parameters, without building the network."""
+    """Return the number of trainable parameters, without building the network.
+
+    Example:
+        >>> count_parameters(parse("B8k3-MP-B16k3-GAP"), image_shape=(1, 8, 8), classes=10)
+        1442
+    """
     return _totals(genome, image_shape, classes)[0]
 
 
 def count_macs(
     genome: Sequence[Unit], image_shape: ImageShape = (3, 32, 32), classes: int = 10
 ) -> int:
-    """Return the multiply-accumulate operations for one image."""
+    """Return the multiply-accumulate operations for one image.
+
+    Example:
+        >>> count_macs(parse("B8k3-MP-B16k3-GAP"), image_shape=(1, 8, 8), classes=10)
+        23200
+    """
     return _totals(genome, image_shape, classes)[1]
 
 

@@ -22,7 +22,12 @@ _EXAMPLE = {"channels": 64, "kernel": 3, "width": 512}
 
 
 def render(genome: Sequence[Unit]) -> str:
-    """Return the text form of a genome; :func:`parse` inverts it."""
+    """Return the text form of a genome; :func:`parse` inverts it.
+
+    Example:
+        >>> render(parse("R64k3x3-GAP"))
+        'R64k3-R64k3-R64k3-GAP'
+    """
     return "-".join(map(_render_unit, genome))
 
 
@@ -47,6 +52,10 @@ def parse(text: str) -> Genome:
 
     Raises:
         ValueError: If a token is no unit, a number is out of range or a unit is misplaced.
+
+    Example:
+        >>> parse("B8k3-MP-GAP")
+        (NormConv(channels=8, kernel=3), MaxPool(), GAP())
     """
     tokens = [part for token in text.strip().split("-") for part in _repeated(token)]
     genome = tuple(_parse_unit(token, i) for i, token in enumerate(tokens, 1))

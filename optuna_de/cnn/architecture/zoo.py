@@ -72,6 +72,10 @@ def get_architecture(name_or_text: str) -> Genome:
 
     Raises:
         ValueError: If it is neither.
+
+    Example:
+        >>> count_parameters(get_architecture("resnet20"))
+        272474
     """
     name = name_or_text.strip().lower()
     if name in ZOO:

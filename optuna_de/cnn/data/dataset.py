@@ -81,6 +81,11 @@ class ImageData:
 
     Raises:
         ValueError: If images, labels or metric are wrong.
+
+    Example:
+        >>> data = load_data("digits")  # or ImageData.from_arrays, ImageData.from_dataset
+        >>> data.image_shape, len(data.classes), len(data.train.labels)
+        ((1, 8, 8), 10, 1294)
     """
 
     name: str

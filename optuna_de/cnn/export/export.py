@@ -74,6 +74,9 @@ def export_model(
     Raises:
         ValueError: If an argument is wrong, an extra is missing or the check fails; then no file
             has changed.
+
+    Example:
+        >>> export_model("models/20k", "onnx", "net.onnx").difference
     """
     out = Path(out)
     _check_target(fmt, out, Path(folder))

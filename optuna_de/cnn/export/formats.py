@@ -224,6 +224,9 @@ def open_model(path: str | Path, *, trust: bool = False) -> OpenModel:
 
     Raises:
         ValueError: If there is none, it is damaged or foreign, or an extra is missing.
+
+    Example:
+        >>> open_model("net.onnx").metadata.classes
     """
     path = Path(path)
     if path.is_dir():

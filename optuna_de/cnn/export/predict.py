@@ -46,6 +46,9 @@ def predict(
 
     Raises:
         ValueError: If a file does not exist, a folder has no image, or an output is not finite.
+
+    Example:
+        >>> predict(open_model("net.onnx"), ["photos"])[0].likely
     """
     require(top >= 1, "top", top, "at least 1")
     if not files:
