@@ -46,7 +46,7 @@ from optuna_de.cnn.fitting.plan import (
 )
 from optuna_de.cnn.fitting.shipping import Shipped, ship
 from optuna_de.cnn.fitting.step_cost import measure_pass
-from optuna_de.cnn.search.search import Between, Search
+from optuna_de.cnn.search.search import Between, Search, Stem
 from optuna_de.cnn.search.worker_pool import default_workers, work_together
 from optuna_de.cnn.search.worker_process import work
 from optuna_de.cnn.study.trials import spent_seconds
@@ -96,6 +96,7 @@ class Fit:
     inheritance: Annotated[
         bool, Option("Let children start from their best parent's weights.", "Search")
     ] = False
+    stem: Stem = None
     device: Annotated[str, Option("auto, cpu, cuda, cuda:1 or mps.", "Machine")] = "auto"
     workers: Annotated[
         int | None,
@@ -273,7 +274,7 @@ class _Run:
         chosen = {f.name: getattr(self.choice, f.name) for f in fields(DataChoice)}
         own = (
             *("between", "max_error", "max_macs", "storage", "seed", "device", "artifacts"),
-            "inheritance",
+            *("inheritance", "stem"),
         )
         name = f"{Path(self.choice.source).resolve().name.lower()}-fit"
         chosen["validation_fraction"] = self._held()

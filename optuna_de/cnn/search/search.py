@@ -15,7 +15,7 @@ from optuna_de._attributes import REFERENCE_KEY
 from optuna_de._checks import require
 from optuna_de._options import Option
 from optuna_de.cnn.architecture.cost import count_parameters
-from optuna_de.cnn.architecture.genomes import repair
+from optuna_de.cnn.architecture.genomes import parse, render, repair
 from optuna_de.cnn.architecture.prices import (
     LATENCY,
     PARAMETERS,
@@ -64,6 +64,11 @@ Between = Annotated[
     ),
 ]
 """Field of a search or a fit: least and most parameters."""
+Stem = Annotated[
+    str | None,
+    Option("Units before every network, e.g. GELU-WH2s2 (activation, whitening).", "Search"),
+]
+"""Field of a search or a fit: the units before the body."""
 
 
 def _weights(text: str) -> tuple[float, ...]:
@@ -203,6 +208,7 @@ class Search(DataChoice):
         tuple[str, ...],
         Option("First networks, e.g. resnet20,B16k3-MP-B32k3-GAP.", "Search", parse=_texts),
     ] = ()
+    stem: Stem = None
     device: Annotated[str, Option("auto, cpu, cuda, cuda:1 or mps.", "Machine")] = "auto"
     artifacts: Annotated[
         Path,
@@ -256,8 +262,8 @@ class Search(DataChoice):
             )
         if self.is_seed and self.weights not in (None, (0.7, 0.3)):
             raise ValueError(f"weights are {self.weights}, but the preset seed's are (0.7, 0.3).")
-        if self.is_seed and (self.between, self.max_error) != (None, None):
-            raise ValueError("between and max_error belong to the preset modern.")
+        if self.is_seed and (self.between, self.max_error, self.stem) != (None, None, None):
+            raise ValueError("between, max_error and stem belong to the preset modern.")
 
     @property
     def is_seed(self) -> bool:
@@ -314,7 +320,7 @@ class Search(DataChoice):
     def space(self) -> CNNSpace:
         """The networks for the data's image shape and classes."""
         shape, classes = self.image_data.image_shape, len(self.image_data.classes)
-        whole = CNNSpace(shape, classes)
+        whole = CNNSpace(shape, classes, stem=parse(self.stem) if self.stem else ())
         if self.is_seed:
             whole = CNNSpace.seed(shape, classes, evolve_head=self.evolve_head)
         prices = tuple(map(self._on_device, self.prices))
@@ -509,10 +515,12 @@ class Search(DataChoice):
         region = {} if self.region is None else {"region": self.region.text}
         weights = None if self.weights is None else list(self.weights)
         limits = [i for i in self.limits if i.price != PARAMETERS or self.region is None]
-        known = {"limits": ", ".join(map(str, limits)) or "none"}
+        known: dict[str, Any] = {"limits": ", ".join(map(str, limits)) or "none"}
         ladder = ladder_text(self.ladder) or None
         heirs = {"inheritance": "on" if self.inheritance else "off"}
-        return {**region, "weights": weights, **known, "ladder": ladder, **heirs, **self._device}
+        stem = {"stem": render(self.space.stem) or "none"}
+        known |= {"ladder": ladder, **heirs, **stem}
+        return {**region, "weights": weights, **known, **self._device}
 
     def _fitted(self, text: str) -> dict[str, Any]:
         """Spell a known network in this space, pools dropped that the images do not allow."""

@@ -36,6 +36,7 @@ _BEFORE = {
     "objectives": "error, parameters",
     "inheritance": "off",
     "class weights": "none",
+    "stem": "none",
 }
 """What studies used that were stored before it was recorded."""
 _LATER = ("region", "weights", "limits", "ladder")

@@ -40,9 +40,10 @@ def _second_moment(data: ImageData, window: int) -> Tensor:
     side = (data.image_shape[1], data.image_shape[2])
     normalise = augmentation.normaliser(data.mean, data.std, side, torch.device("cpu"))
     size = data.image_shape[0] * window**2
+    border = max(0, (window - min(side) + 1) // 2)  # none where a window fits into the image
     total, count = torch.zeros((size, size), dtype=torch.float64), 0
     for images in blocks(take(data.train.images, chosen).cpu(), _BLOCK):
-        windows = F.unfold(normalise(images), window).movedim(1, -1).flatten(0, 1)
+        windows = F.unfold(normalise(images), window, padding=border).movedim(1, -1).flatten(0, 1)
         total += windows.T @ windows
         count += len(windows)
     return total / count

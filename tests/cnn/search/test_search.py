@@ -108,6 +108,7 @@ def fixture_begun(tmp_path_factory: pytest.TempPathFactory) -> str:
         ({"objectives": ("error", "macs")}, "objectives 'error, parameters', not 'error, macs'"),
         ({"objectives": ("error", "parameters", "macs")}, "not 'error, parameters, macs'"),
         ({"limit": ("macs<=20M",)}, "limits 'none', not 'macs<=20,000,000'"),
+        ({"stem": "SILU"}, "stem 'none', not 'SILU'"),
     ],
 )
 def test_another_setup_is_refused_by_name(
@@ -176,6 +177,9 @@ def test_a_study_of_others_is_refused(url: str) -> None:
         {"weights": (float("nan"), 1.0)},
         {"warm_start": ("C8k3",)},
         {"warm_start": ("nonsense",)},
+        {"stem": "nonsense"},
+        {"stem": "MP-MP-MP"},
+        {"stem": "SILU", "warm_start": ("B8k3-GAP",)},
         {"recipe": "slow"},
         {"device": "cuda:77"},
         {"subset": 3},
@@ -200,6 +204,7 @@ def test_bad_input_is_refused_before_anything_is_stored(url: str, changes: dict[
         ({"preset": "seed", "population": 30}, "population is 30"),
         ({"preset": "seed", "population": 20, "weights": (0.5, 0.5)}, "weights are"),
         ({"evolve_head": True}, "evolve_head belongs to the preset seed"),
+        ({"preset": "seed", "population": 20, "stem": "SILU"}, "stem belong to the preset modern"),
     ],
 )
 def test_what_cannot_be_heeded_is_refused(
@@ -207,6 +212,12 @@ def test_what_cannot_be_heeded_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
         make(url, **changes)
+
+
+def test_a_stem_stands_before_every_network(url: str) -> None:
+    space = make(url, stem="SILU-WH2s2").space
+    params = space.initial(np.random.default_rng(0))
+    assert render(space.decode(params)).startswith("SILU-WH2s2-B")
 
 
 def test_presets_are_what_they_say() -> None:

@@ -31,3 +31,10 @@ def test_a_layer_behind_others_stays_as_it_is() -> None:
     train(model, data, get_recipe("fast"), epochs=1)
     layer = next(m for m in model.modules() if isinstance(m, Whitening))
     assert torch.equal(layer.weight.flatten(1), torch.eye(8))
+
+
+def test_windows_wider_than_the_image_are_whitened_too() -> None:
+    data = digits()
+    model = build(parse("WH9-B2k1-GAP"), data.image_shape, 10)
+    result = train(model, data, get_recipe("fast"), epochs=1)
+    assert result.status == "ok"
