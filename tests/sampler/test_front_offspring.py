@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from optuna.distributions import FloatDistribution
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 
 from optuna_de import DESampler
-from optuna_de.sampler.front_offspring import EVERY
+from optuna_de.sampler.front_offspring import EVERY, _known
 from optuna_de.sampler.plan import PLAN_KEY, Plan
 
 
@@ -132,3 +133,32 @@ def test_refused_children_give_way_to_the_next() -> None:
     study = run(two, 60, accept=lambda params: params.get("x0", 0) <= 0.5)
     assert all(t.params["x0"] <= 0.5 for t in study.trials[1:])
     assert "model" in operators(study)
+
+
+def test_the_model_knows_whole_trials_with_the_constraints_of_the_last_one() -> None:
+    study = optuna.create_study(study_name="s", directions=["minimize"] * 2)
+    box = {"x": FloatDistribution(0, 1)}
+    values = [(float(i), -float(i)) for i in range(300)]
+    study.add_trials(
+        [
+            create_trial(
+                params={"x": i / 300},
+                distributions=dict(box),
+                values=[np.inf, 0.0] if i == 290 else values[i],
+                system_attrs={} if i < 5 else {"constraints:c": float(i % 2)},
+            )
+            for i in range(300)
+        ]
+    )
+    sampler = DESampler(seed=0)
+    study.sampler = sampler
+    history = sampler._history(study)
+    space = history.numeric_space
+    assert space is not None
+    known = _known(history, space, history.fold.finished)
+    numbers = [i for i in range(5, 300) if i != 290]
+    assert known.places[:, 0] == pytest.approx([i / 300 for i in numbers])
+    assert known.values.tolist() == [[*values[i], float(i % 2)] for i in numbers]
+    assert known.front.tolist() == [list(values[i]) for i in numbers if i % 2 == 0]
+    early = _known(history, space, history.fold.finished[:5])
+    assert early.values.tolist() == [list(v) for v in values[:5]]
