@@ -2,9 +2,10 @@
 
 Run ``python -m benchmarks.sampler.overhead``. Studies of one and of two objectives are filled with
 ``add_trials``, then the samplers' trials are timed in turns, so that a busy machine slows all
-alike; it is processor time. The first trial is reported apart: it reads the whole history. The
-ratio is of means, as every third or fourth trial of DESampler costs more. NSGA-II finds the
-filled trials marked as its generations of 50, as if it had made them.
+alike; it is processor time without garbage collections, as in ``timeit``. The first trial is
+reported apart: it reads the whole history. The ratio is of means, as every third or fourth trial
+of DESampler costs more. NSGA-II finds the filled trials marked as its generations of 50, as if it
+had made them.
 """
 
 from __future__ import annotations
@@ -125,10 +126,13 @@ def measure(studies: dict[str, Study], asks: int, **about: object) -> list[Row]:
     times: dict[str, list[float]] = {name: [] for name in studies}
     for name, study in studies.items():
         study.sampler = maker(name)(0)
+    gc.collect()
+    gc.disable()
     for step in range(asks + 1):
         for name, study in studies.items():
             if sum(times[name]) < PATIENCE * 1000:
                 times[name].append(timed(study, step))
+    gc.enable()
     rows = []
     for name, (first, *rest) in times.items():
         low, middle, high = spread(rest or [first])
