@@ -73,7 +73,9 @@ def info(
 
 
 def _at(finished: Sequence[finished_trials.Entry], axes: Axes | None) -> tuple[Point, ...]:
-    best = objective_plane.points(finished_trials.front(finished_trials.scored(finished)), axes)
+    best = objective_plane.points(
+        finished_trials.pareto_entries(finished_trials.scored(finished)), axes
+    )
     return tuple(sorted(best, key=lambda p: (p.x, p.y)))
 
 

@@ -73,7 +73,9 @@ def _excuse(finished: Sequence[finished_trials.Entry], missing: str) -> str:
 
 
 def _spread(finished: Sequence[finished_trials.Entry]) -> list[int]:
-    best = sorted(finished_trials.front(finished_trials.scored(finished)), key=lambda e: e.losses)
+    best = sorted(
+        finished_trials.pareto_entries(finished_trials.scored(finished)), key=lambda e: e.losses
+    )
     last = len(best) - 1
     if last < _NAMED:
         return [e.number for e in best]

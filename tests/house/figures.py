@@ -62,14 +62,25 @@ def _file_of(parts: list[str], files: set[Path]) -> list[Path]:
 
 
 def floors(graph: Graph) -> int:
-    """Return the number of files on the longest way down a graph; a circle counts as one way."""
+    """Return the number of files on the longest way down a graph; a circle is one floor."""
+    below = {file: _reached(graph, file) for file in graph}
+    circles = {f: frozenset({f} | {g for g in below[f] if f in below[g]}) for f in graph}
 
     @cache
-    def height(file: Path, above: frozenset[Path] = frozenset()) -> int:
-        below = graph[file] & graph.keys() - above
-        return 1 + max((height(f, above | {file}) for f in below), default=0)
+    def height(circle: frozenset[Path]) -> int:
+        under = {circles[f] for file in circle for f in graph[file] & graph.keys()} - {circle}
+        return 1 + max(map(height, under), default=0)
 
-    return max(map(height, graph), default=0)
+    return max(map(height, circles.values()), default=0)
+
+
+def _reached(graph: Graph, file: Path) -> set[Path]:
+    seen, left = set[Path](), [file]
+    while left:
+        more = (graph[left.pop()] & graph.keys()) - seen
+        seen |= more
+        left += more
+    return seen
 
 
 def _lines(node: ast.stmt) -> int:

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -131,11 +130,8 @@ def large_study() -> optuna.Study:
 
 
 @every_plot
-def test_many_trials_are_few_traces_soon(plot: Plot, large_study: optuna.Study) -> None:
-    start = time.perf_counter()
-    figure = plot(large_study)
-    assert time.perf_counter() - start < 3
-    assert len(figure.data) < 30
+def test_many_trials_are_few_traces(plot: Plot, large_study: optuna.Study) -> None:
+    assert len(plot(large_study).data) < 30
 
 
 def test_importing_the_package_loads_no_plots() -> None:

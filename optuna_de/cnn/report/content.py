@@ -96,7 +96,8 @@ def read_content(study: optuna.Study, storage: str | None = None) -> ReportConte
     """
     finished = finished_trials.entries(study)
     best = sorted(
-        finished_trials.front(finished_trials.scored(finished)), key=lambda e: (e.losses, e.number)
+        finished_trials.pareto_entries(finished_trials.scored(finished)),
+        key=lambda e: (e.losses, e.number),
     )
     trials = {t.number: t for t in study.get_trials(deepcopy=False)}
     names = finished_trials.names_of(study, None)

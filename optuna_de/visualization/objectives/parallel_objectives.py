@@ -49,7 +49,7 @@ def info(study: optuna.Study, target_names: Sequence[str] | None = None) -> Info
     finished_trials.require_several(study)
     finished = finished_trials.entries(study)
     scored = [e for e in finished_trials.scored(finished) if np.isfinite(e.values).all()]
-    front = finished_trials.front(scored)
+    front = finished_trials.pareto_entries(scored)
     names = finished_trials.names_of(study, target_names)
     nothing = "" if front else "No finite trial of this study is feasible yet."
     return Info(names, front, finished_trials.excuse(finished) or nothing)

@@ -122,7 +122,7 @@ def excuse(finished: Sequence[Entry]) -> str:
     return f"None of this study's {len(finished)} finished trials has a value."
 
 
-def front(scored_entries: Sequence[Entry]) -> tuple[Entry, ...]:
+def pareto_entries(scored_entries: Sequence[Entry]) -> tuple[Entry, ...]:
     """Return the feasible entries that no other finished trial dominates, in order."""
     feasible = [e for e in scored_entries if e.feasible]
     if not feasible:

@@ -75,7 +75,7 @@ def checked(axes: Axes | None, objectives: int) -> Axes:
 
 def points(scored: Sequence[Entry], axes: Axes | None) -> tuple[Point, ...]:
     """Return the entries as points of the plane."""
-    best = {e.number for e in finished_trials.front(scored)}
+    best = {e.number for e in finished_trials.pareto_entries(scored)}
     return tuple(
         Point(e.number, *place(e, axes), e.generation, e.feasible, e.number in best, e.label)
         for e in scored
