@@ -3,7 +3,7 @@
 Run ``python -m benchmarks.devices.int8 --data CIFAR --subset 5000`` after ``fronts``. Ten
 networks, spread over the front of all arms by parameters, are trained, scored once on the test
 split, exported and quantised. Those that lose more than a point are trained again,
-quantize-aware. Rows are kept.
+quantize-aware. Rows are kept. ``--network TEXT --out int8-depthwise`` takes named networks.
 """
 
 from __future__ import annotations
@@ -98,17 +98,26 @@ def main() -> None:
     parser.add_argument("--data", default="digits")
     parser.add_argument("--subset", type=int, help="images for training and validation")
     parser.add_argument("--networks", type=int, default=10)
+    parser.add_argument("--network", action="append", help="a network in place of the front's")
+    parser.add_argument("--out", default="int8")
     parser.add_argument("--epochs", type=int, default=10)
     args = parser.parse_args()
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
-    path, choice = RESULTS / "int8.jsonl", DataChoice(data=args.data, subset=args.subset)
+    path, choice = RESULTS / f"{args.out}.jsonl", DataChoice(data=args.data, subset=args.subset)
     if not path.exists():
         path.write_text(
-            json.dumps(header(args.networks, data=Path(args.data).name, subset=args.subset)) + "\n"
+            json.dumps(
+                header(
+                    len(args.network or ()) or args.networks,
+                    data=Path(args.data).name,
+                    subset=args.subset,
+                )
+            )
+            + "\n"
         )
     measured = read(path)[1]
-    for text in chosen(args.networks):
+    for text in args.network or chosen(args.networks):
         for aware in (False, True):
             own = {r["quantize-aware"]: r for r in measured if r["network"] == text}
             lost = False in own and own[False]["float32"] - own[False]["int8"] > MOST_LOST

@@ -42,11 +42,17 @@ def random_networks(seed: int, n: int, shape: ImageShape = (3, 32, 32)) -> Itera
 
 
 def export_untrained(genome: Genome, shape: ImageShape, path: Path, seed: int = 0) -> Path:
-    """Export a network with random weights to ONNX and return the file."""
+    """Export a network with random weights to ONNX and return the file.
+
+    Scales, shifts and moments of norms are random, too: untrained ones leave no biases in a file.
+    """
     torch.manual_seed(seed)
     names = tuple(map(str, range(10)))
     c = shape[0]
     module = build(genome, shape, 10).eval()
+    for name, values in module.state_dict().items():
+        if values.ndim == 1 and name.rpartition(".")[2] != "num_batches_tracked":
+            values.uniform_(0.5, 1.5)
     FORMATS["onnx"].write(
         TrainedModel(genome, module, shape, names, (0.5,) * c, (0.25,) * c), path
     )

@@ -182,6 +182,7 @@ def test_one_class_is_refused() -> None:
         ((Limit(MACS, 1),), False),
         ((Limit(PARAMETERS, 1),), False),
         ((Limit(PARAMETERS, 10**6), Limit(MACS, 10**7)), True),
+        ((Limit(PARAMETERS, 10**6), Limit(MACS, 1)), False),
         ((Limit(replace(MACS, known=False), 1),), True),  # left to the objective
     ],
 )

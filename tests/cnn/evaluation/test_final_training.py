@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from optuna_de.cnn.data.dataset import Split
+from optuna_de.cnn.evaluation import final_training
 from optuna_de.cnn.evaluation.final_training import (
     FinalWeights,
     TrainingFailedError,
@@ -18,7 +20,7 @@ from optuna_de.cnn.evaluation.final_training import (
 from optuna_de.cnn.evaluation.results import claim_result_folder
 from optuna_de.cnn.evaluation.training_job import TrainingJob
 from optuna_de.cnn.recipes import Recipe
-from optuna_de.cnn.training import Epoch
+from optuna_de.cnn.training import Epoch, TrainingResult
 from tests.cnn.kit import digits
 from tests.cnn.training.kit import job, jumpy
 
@@ -93,6 +95,25 @@ def test_quantize_aware_epochs_follow_and_only_they_may_be_kept(tmp_path: Path) 
     assert after.best[0] == 3
     assert aware.setup()["quantize-aware epochs"] == 1
     assert "quantize-aware epochs" not in training.setup()
+    rates = (training.recipe.learning_rate / 10, training.recipe.matrix_rate / 10)
+    assert (aware.tuning.recipe.learning_rate, aware.tuning.recipe.matrix_rate) == rates
+
+
+def test_quantize_aware_epochs_are_rounded_and_others_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[bool, bool | None]] = []
+
+    def train(
+        chosen: TrainingJob, module: nn.Module, *_: Any, pad_channels: bool | None = None
+    ) -> TrainingResult:
+        rounded = any("forward" in vars(layer) for layer in module.modules())
+        seen.append((rounded, pad_channels))
+        return TrainingResult(0.5, (), 0.0, "ok", "float32")
+
+    monkeypatch.setattr(final_training, "_train", train)
+    run_final_training(job(epochs=2, quantize_aware=True), tmp_path)
+    assert seen == [(False, None), (True, False)]  # a padded copy would not be rounded
 
 
 def test_a_kept_validation_split_is_not_trained_on(tmp_path: Path) -> None:

@@ -45,7 +45,21 @@ def test_a_network_is_rounded_within_the_block_only() -> None:
     assert torch.equal(module(images), plain)
 
 
-@pytest.mark.parametrize("layer", [nn.Conv2d(2, 3, 1), nn.Linear(2, 3)])
+LAYERS = pytest.mark.parametrize("layer", [nn.Conv2d(2, 3, 1), nn.Linear(2, 3)])
+
+
+@LAYERS
+def test_weights_and_inputs_of_a_layer_are_rounded(layer: nn.Conv2d | nn.Linear) -> None:
+    values = torch.linspace(0, 1, 8).pow(3)  # not on the steps of their range
+    values = values.view(1, 2, 2, 2) if isinstance(layer, nn.Conv2d) else values.view(4, 2)
+    with fake_quantized(layer):
+        rounded = layer(values)
+    layer.weight.data = rounded_weights(layer.weight.data)
+    assert torch.equal(rounded, layer(rounded_activations(values)))
+    assert not torch.equal(rounded, layer(values))
+
+
+@LAYERS
 def test_gradients_pass_straight_through(layer: nn.Conv2d | nn.Linear) -> None:
     values = torch.rand(1, 2, 1, 1) if isinstance(layer, nn.Conv2d) else torch.rand(1, 2)
     values.requires_grad_()

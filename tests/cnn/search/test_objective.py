@@ -145,6 +145,13 @@ def test_a_network_over_a_limit_is_never_built(
     assert trial.user_attrs["reason"] == f"{price.name} {count:,.0f} is over the limit of 100"
 
 
+def test_a_network_over_a_known_limit_is_not_measured() -> None:
+    measured = Price("latency", "ms", lambda *_: pytest.fail("it was measured"), known=False)
+    limits = (Limit(measured, 5), Limit(MACS, 100))
+    (trial,) = run(make(space=replace(SPACE, limits=limits)), SMALL)
+    assert trial.user_attrs["reason"].startswith("macs ")
+
+
 ENERGY = Price("energy", "mJ", lambda genome, shape, classes: 0.5 * len(genome), spec=".1f")
 
 

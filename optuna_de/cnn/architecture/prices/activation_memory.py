@@ -21,7 +21,10 @@ from optuna_de.cnn.architecture.layers import (
 from optuna_de.cnn.architecture.prices.price import Price
 from optuna_de.cnn.architecture.units import Unit
 
-_POOLS = ("MaxPool2d", "AvgPool2d", "BoxFilter", "GlobalAvgPool2d", "GlobalMaxPool2d")
+_NEW = (
+    *("MaxPool2d", "AvgPool2d", "BoxFilter", "GlobalAvgPool2d", "GlobalMaxPool2d"),
+    "SiLU",  # files hold x * sigmoid(x), so x and the sigmoid are alive together
+)
 
 
 def count_activations(genome: Sequence[Unit], image_shape: ImageShape, classes: int) -> int:
@@ -42,8 +45,8 @@ def count_activations(genome: Sequence[Unit], image_shape: ImageShape, classes: 
 
 def _allocates(layer: Primitive) -> bool:
     """Return whether a layer cannot write its output over its input."""
-    pool = isinstance(layer, Plain) and layer.kind in _POOLS
-    return pool or isinstance(layer, Conv2d | Linear | ChannelNorm)
+    new = isinstance(layer, Plain) and layer.kind in _NEW
+    return new or isinstance(layer, Conv2d | Linear | ChannelNorm)
 
 
 def _chain(layers: Sequence[Primitive], shape: Shape, *, kept: bool) -> int:

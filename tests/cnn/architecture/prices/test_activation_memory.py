@@ -19,6 +19,7 @@ CASES = {
     "a skip": ("B8k3-R16k3-GAP", 3 * 16 * PIXELS),  # it runs first
     "concatenation": ("B8k3-P16k3-GAP", (16 + 16) * PIXELS),  # paths and their copy
     "inverted": ("B8k3-I8k3-GAP", (8 + 2 * 32) * PIXELS),
+    "SiLU": ("SILU-B8k3-GAP", (8 + 8) * PIXELS),  # and its sigmoid
     "the head": ("B2k1-FC4000", 4000 + 2 * PIXELS),
 }
 
