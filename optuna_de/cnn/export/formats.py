@@ -84,7 +84,7 @@ class _Mean(nn.Module):
         return x.mean((2, 3), keepdim=True)
 
 
-def _with_means(module: nn.Module) -> nn.Module:
+def _with_means(module: nn.Sequential) -> nn.Sequential:
     """Return a copy with means as global pools; behind a channel norm torch writes eight nodes."""
     changed = deepcopy(module)
     for parent in list(changed.modules()):
