@@ -135,6 +135,7 @@ def draw(networks: Sequence[Row], path: Path) -> None:
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
     for axis, plane in zip(axes, PLANES, strict=True):
@@ -146,6 +147,7 @@ def draw(networks: Sequence[Row], path: Path) -> None:
                 style = {"label": "" if number else arm, "color": f"C{colour}"}
                 axis.step(x, y, where="post", marker="os^v"[number % 4], **style)
         axis.set(xscale="log", xlabel="latency in ms" if plane == "latency" else plane)
+        axis.xaxis.set_minor_formatter(NullFormatter())  # they would overlap
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("validation error")
     axes[1].legend(title="searched on")

@@ -19,7 +19,7 @@ from optuna_de.cnn.study.trials import count_finished, useful_front
 from optuna_de.storage.url import redact
 from optuna_de.worker.optimize import noticing_deletion
 
-_ENDS = {GAVE_BACK: "The device was lost or is out of memory"}
+_ENDS = {GAVE_BACK: "The device was lost, is out of memory or gave no latency"}
 _AGAIN = "running trials are queued again. Run the same command to continue."
 
 
