@@ -79,7 +79,7 @@ def test_the_test_split_is_opened_once_after_the_last_training(tmp_path: Path) -
     assert again.events == []
 
 
-@pytest.mark.parametrize(("stop_after", "told"), [(1, 8), (4, 6), (8, 4)])
+@pytest.mark.parametrize(("stop_after", "epochs_told"), [(1, 8), (4, 6), (8, 4)])
 def test_one_stopped_anywhere_ends_as_one_never_stopped(
     tmp_path: Path, stop_after: int, epochs_told: int
 ) -> None:
