@@ -21,8 +21,10 @@ SEARCHED = 0.5
 """Share of the compute that the search gets; the finals get the rest."""
 PASSES = 8_000
 """Training images that pass in the first rung where time allows: fewer rank networks badly."""
+LEAST_PASSES = 1_000
+"""The same where it does not: fewer networks are tried before they are trained on less."""
 FEWEST, MOST = 20, 150
-"""Networks that a search tries at least, and above which networks are trained longer."""
+"""Networks that a search tries at least, if it can, and above which they are trained longer."""
 EPOCHS = 80
 """Most epochs of a final, for sets whose epochs are long enough."""
 RUNGS = 3
@@ -89,6 +91,7 @@ def make_plan(compute: float, region: Region, images: int, pass_seconds: float) 
     longest = max(15 * images, _LONGEST_RUNG) / FACTOR ** (RUNGS - 1)
     trials = min(max(passes / (RUNGS * PASSES), FEWEST), MOST)
     trials = min(trials, SEARCHED * compute / (RUNGS * _TRIAL))
+    trials = min(trials, max(2.0, passes / (RUNGS * LEAST_PASSES)))
     first = min(passes / (RUNGS * max(trials, 1)), longest)
     if trials < 2 or first < 1:
         raise ValueError(

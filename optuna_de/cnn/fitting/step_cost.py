@@ -21,7 +21,8 @@ def measure_pass(objective: CNNObjective, seed: int = 0) -> float:
     """Return the seconds that one training image costs, in the mean over networks of the space.
 
     It trains a few networks of the initial distribution, spread over the region, for some steps;
-    the slowest step of each is left out. On a card the figure is of one training alone.
+    the fastest of each counts, as other work on the machine only slows a step. On a card the
+    figure is of one training alone.
     """
     rng = np.random.default_rng(seed)
     return fmean(_seconds(objective, rng) for _ in range(_NETWORKS))
@@ -50,4 +51,4 @@ def _seconds(objective: CNNObjective, rng: np.random.Generator) -> float:
         on_step=mark,
     )
     steps = [after - before for before, after in pairwise(marks)]
-    return sorted(steps)[len(steps) // 2] / min(batch, len(data.train.labels))
+    return min(steps) / min(batch, len(data.train.labels))

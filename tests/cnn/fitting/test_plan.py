@@ -1,11 +1,15 @@
 """Plans: time is shared, rungs rise, short times are refused, records are read back."""
 
-from itertools import pairwise
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import accumulate, cycle, pairwise
 
 import optuna
 import pytest
 
+from optuna_de.cnn import CNNSpace, get_recipe
 from optuna_de.cnn.architecture.region import Region
+from optuna_de.cnn.fitting import step_cost
 from optuna_de.cnn.fitting.finals import PICK, best_of_bands, pick_finals
 from optuna_de.cnn.fitting.plan import (
     PLAN_KEY,
@@ -15,7 +19,9 @@ from optuna_de.cnn.fitting.plan import (
     plan_rows,
     read_plan,
 )
+from optuna_de.cnn.search.objective import CNNObjective
 from optuna_de.cnn.study.setup import SETUP_KEY
+from tests.cnn.kit import digits
 
 REGION = Region(20_000, 1_000_000, 0.45)
 
@@ -29,6 +35,28 @@ def test_a_plan_fits_its_time(hours: float) -> None:
     passes = [rung.passes for rung in plan.ladder]
     assert all(2.5 < b / a < 3.5 for a, b in pairwise(passes))
     assert passes[0] >= 8_000 or plan.trials <= 21
+
+
+def test_little_time_tries_fewer_networks_before_it_trains_on_less() -> None:
+    plan = make_plan(60, Region(1_000, 20_000), 1_150, 0.001)
+    assert plan.trials <= 10
+    assert plan.ladder[0].passes >= 900
+
+
+def test_a_step_that_other_work_slows_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock jumps at every other step, as on a busy machine."""
+    times = cycle(accumulate([0.5, 100.0] * 4))
+    monkeypatch.setattr("time.perf_counter", lambda: next(times))
+
+    def train(*_: object, on_step: Callable[[], None], **__: object) -> None:
+        for _step in range(8):
+            on_step()
+
+    monkeypatch.setattr(step_cost, "train", train)
+    data = digits(100, 100)
+    recipe = replace(get_recipe("fast"), batch_size=50)
+    objective = CNNObjective(data, CNNSpace(data.image_shape), recipe)
+    assert step_cost.measure_pass(objective) == 0.5 / 50
 
 
 def test_small_sets_train_longer_instead() -> None:
