@@ -46,6 +46,6 @@ def test_nothing_of_the_file_stays_in_memory(tmp_path: Path, own_cache: Path) ->
     data.train.images.gather(np.arange(40))
     data.train.images.load()
     (file,) = own_cache.glob("*.npy")
-    areas = Path("/proc/self/smaps").read_text().split("VmFlags")
+    areas = Path("/proc/self/smaps").read_text(encoding="utf-8").split("VmFlags")
     (area,) = [area for area in areas if str(file) in area]
     assert "\nRss:                   0 kB\n" in area
