@@ -44,7 +44,8 @@ def pad(images: Tensor, padding: int, *, reflect: bool = False) -> PaddedImages:
     It is 0, or mirrors the image about its outermost pixels, which are not repeated.
     """
     bordered = F.pad(images, [padding] * 4) if padding else images
-    for k in range(1, padding + 1) if reflect else ():  # lines of a border, not an index: fast
+    # On cards torch's mode="reflect" ends at 65,535 images (pytorch#165861), fewer than a set has.
+    for k in range(1, padding + 1) if reflect else ():
         for axis in (2, 3):
             side = images.shape[axis]
             lines = bordered.movedim(axis, 0)

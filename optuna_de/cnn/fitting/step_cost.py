@@ -30,8 +30,9 @@ def measure_pass(objective: CNNObjective, seed: int = 0) -> float:
 
 def _seconds(objective: CNNObjective, rng: np.random.Generator) -> float:
     space, recipe = objective.space, objective.recipe
-    batch = objective.batch_size or recipe.batch_size
-    data = reduced(objective.data, _STEPS * batch)
+    images = len(objective.data.train.labels)
+    batch = min(objective.batch_size or recipe.batch_size, images)
+    data = reduced(objective.data, batch * min(_STEPS, images // batch))  # whole batches alone
     marks: list[float] = []
     model = build(space.decode(space.initial(rng)), space.image_shape, space.classes)
 
@@ -51,4 +52,4 @@ def _seconds(objective: CNNObjective, rng: np.random.Generator) -> float:
         on_step=mark,
     )
     steps = [after - before for before, after in pairwise(marks)]
-    return min(steps) / min(batch, len(data.train.labels))
+    return min(steps) / batch
