@@ -1,5 +1,6 @@
 """Numbers, categories and units: rates of their own, learned from the children that survived."""
 
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -9,8 +10,11 @@ from optuna.trial import TrialState, create_trial
 
 from optuna_de import DESampler
 from optuna_de.evolution.rates import RECENT, Rates, memory
+from optuna_de.evolution.variation import Variation
 from optuna_de.sampler.history import History
+from optuna_de.sampler.learned_rates import PREFIXES, draw_rates, with_rates
 from optuna_de.sampler.plan import PLAN_KEY, Plan
+from optuna_de.screening.screening import Screening
 
 NUMBER = {"crossover", "mutation"}
 CATEGORY = {"category_crossover", "category_mutation"}
@@ -60,6 +64,22 @@ def test_each_kind_of_genes_has_rates_that_differ_from_child_to_child(
 def test_other_rules_learn_no_rates(options: dict[str, Any]) -> None:
     rates = noted(run(mixed, 16, **options))
     assert all(parameters.keys() == {"scale", "crossover"} for parameters in rates)
+
+
+def test_a_screened_study_draws_no_rates_where_no_model_chooses_either() -> None:
+    study = run(mixed, 12)
+    history, settings = history_of(study), DESampler()._settings
+    assert draw_rates(history, (0, 1), settings).keys() == CATEGORY | NUMBER
+    assert draw_rates(history, (0, 1), replace(settings, screening=Screening())) == {}
+
+
+def test_a_child_is_varied_by_the_rates_of_its_plan() -> None:
+    names = [f"{kind}{rate}" for kind in PREFIXES.values() for rate in ("crossover", "mutation")]
+    noted_rates = dict(zip(names, (0.1, 0.2, 0.3, 0.4, 0.5, 0.6), strict=True))
+    plan = Plan(1, "difference", (0, 1, 2), (0, 3), parameters=noted_rates)
+    varied = with_rates(Variation(0.7, 0.9, 1.0), plan)
+    assert varied == Variation(0.7, 0.1, 0.2, Rates(0.3, 0.4), Rates(0.5, 0.6))
+    assert with_rates(varied, replace(plan, parameters={"crossover": 0.9})) == varied
 
 
 def test_a_study_of_numbers_has_rules_of_its_own() -> None:
