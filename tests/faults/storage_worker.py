@@ -165,11 +165,12 @@ def pop(url: str) -> list[int]:
         popped.append(params["i"])
 
 
-def create(url: str) -> list[int]:
-    warnings.simplefilter("ignore")
+def pop_and_create(url: str) -> tuple[list[int], list[int]]:
+    """Empty the queue, then begin 25 trials; return the popped values, and the numbers."""
+    popped = pop(url)
     study = study_of(url, **CALM)
     _barrier.wait(PATIENCE)
-    return [study.ask().number for _ in range(25)]
+    return popped, [study.ask().number for _ in range(25)]
 
 
 def reap(url: str) -> None:

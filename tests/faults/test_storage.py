@@ -53,11 +53,9 @@ def test_f1_f2_f3_numbers_pops_and_retries_are_unique(url: str) -> None:
     study = study_of(url, **CALM)
     for i in range(40):
         study.enqueue_trial({"i": i})
-    popped = sorted(i for some in together(url, storage_worker.pop) for i in some)
-    assert popped == list(range(40))
-
-    numbers = [n for some in together(url, storage_worker.create) for n in some]
-    assert len(set(numbers)) == 200
+    popped, numbers = zip(*together(url, storage_worker.pop_and_create), strict=True)
+    assert sorted(i for some in popped for i in some) == list(range(40))
+    assert len({n for some in numbers for n in some}) == 200
 
 
 @pytest.mark.parametrize("url", SQLITE_AND_POSTGRES, indirect=True)
