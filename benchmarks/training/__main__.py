@@ -6,6 +6,7 @@ from benchmarks.common import page
 from benchmarks.training import (
     accuracy_table,
     depthwise,
+    distillation,
     drawn,
     precision,
     recipe_versions,
@@ -18,6 +19,7 @@ SECTIONS: page.Sections = {
     "drawn": ("The step of networks that a search draws", drawn.table),
     "depthwise": ("Separable units in bfloat16", depthwise.table),
     "recipe_versions": ("Recipe `fast`: version 2 against version 1", recipe_versions.table),
+    "distillation": ("Distillation at equal time", distillation.table),
     "tune_recipe": ("Recipes found by a search", tune_recipe.table),
     "precision": (
         "bfloat16 against float32 on the CPU",

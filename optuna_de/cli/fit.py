@@ -21,6 +21,7 @@ from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.evaluation.candidates import load_candidates
 from optuna_de.cnn.fitting.plan import FitPlan, plan_rows
 from optuna_de.cnn.fitting.time_budget import Fit, Fitted, run_fit
+from optuna_de.cnn.modules.tta import TTA
 from optuna_de.cnn.search.search import Search
 from optuna_de.cnn.training.device import use_threads
 from optuna_de.storage.open_storage import open_study
@@ -69,7 +70,7 @@ def _tell(search: Search, out: Path, plan: FitPlan, workers: int) -> None:
     say(f"Looks for networks of {plan.region.text} (--between, --max-error).")
     say(
         f"A training image costs {1000 * plan.pass_seconds:.3g} ms here on average; {workers} "
-        f"workers, {duration(plan.compute / workers)}."
+        f"worker{'s' * (workers > 1)}, {duration(plan.compute / workers)}."
     )
     table = Table(title="Plan", title_justify="left")
     for name in ("time", "networks", "trained on (validated after each)", "finals", "epochs"):
@@ -87,13 +88,19 @@ def _print(done: Fitted, out: Path) -> None:
         return
     say(done.headline)
     table = Table(title=f"Models in {escape(str(out))}", title_justify="left")
-    for name in (f"test {done.models[0].metric}", "parameters", "MACs", "worst class", "folder"):
+    averaged = [f"with {done.models[0].tta}"] if done.models[0].tta_error is not None else []
+    names = (*averaged, "parameters", "MACs", "worst class", "folder")
+    for name in (f"test {done.models[0].metric}", *names):
         table.add_column(name, justify="left" if name == "folder" else "right")
     for model in done.models:
-        cells = (f"{model.test_error:.2%}", f"{model.parameters:,}", f"{model.macs:,}")
+        views = [] if model.tta_error is None else [f"{model.tta_error:.2%}"]
+        cells = (f"{model.test_error:.2%}", *views, f"{model.parameters:,}", f"{model.macs:,}")
         table.add_row(*cells, escape(model.worst_class), escape(model.folder.name))
     console.print(table, highlight=False)
     say(done.models[0].honesty)
+    if averaged:
+        passes = TTA[done.models[0].tta]
+        say(f"The exported models average {passes} passes, so they take as many times the MACs.")
     first = done.models[-1].folder
     say(f"See {out / 'index.html'}. Try: optuna-de predict {first} IMAGE")
 

@@ -233,7 +233,9 @@ def _figures(
         )
 
     error, loss = score(module, counts)
-    averaged = score(Averaged(module, job.tta))[0] if job.tta != "none" else None
+    views = confusion_counts(len(job.data.classes), job.device)
+    averaged = score(Averaged(module, job.tta), views)[0] if job.tta != "none" else None
+    metric = job.data.scored_by
     held_out = weights.result.epochs[number - 1].validation_error if job.keep_validation else None
     return {
         "epoch": number,
@@ -241,10 +243,15 @@ def _figures(
         "test accuracy": 1 - error,
         "test loss": loss,
         "test images": len(test.labels),
-        f"test {job.data.metric}": job.data.scored_by.of(counts.cpu().numpy()),
+        f"test {job.data.metric}": metric.of(counts.cpu().numpy()),
         "test error": error,
         "confusion": counts.tolist(),
         **({} if averaged is None else {"test accuracy with tta": 1 - averaged}),
+        **(
+            {}
+            if averaged is None
+            else {f"test {job.data.metric} with tta": metric.of(views.cpu().numpy())}
+        ),
     }
 
 

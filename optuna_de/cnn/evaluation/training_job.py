@@ -75,11 +75,7 @@ class TrainingJob:
         for name in ("epochs", "batch_size"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         check_tta(self.tta)
-        if self.tta != "none" and not self.recipe.flip:
-            raise ValueError(
-                f"tta is {self.tta!r}, but images of {self.data.name} are not mirrored in "
-                "training, so it must be none."
-            )
+        check_mirrored(self.tta, self.recipe, self.data.name)
         for text in (self.data.name, self.origin, *self.data.classes):
             require_utf8(text)
         with torch.device("meta"):
@@ -147,3 +143,16 @@ class TrainingJob:
 
     def _build(self) -> nn.Sequential:
         return build(self.genome, self.data.image_shape, len(self.data.classes))
+
+
+def check_mirrored(tta: str, recipe: Recipe, data: str) -> None:
+    """Check that a recipe mirrors the images of a set if their mirror images are averaged.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    if tta != "none" and not recipe.flip:
+        raise ValueError(
+            f"tta is {tta!r}, but images of {data} are not mirrored in training, so it must be "
+            "none."
+        )

@@ -28,7 +28,9 @@ from optuna_de.cnn.evaluation.final_training import (
     run_final_training,
 )
 from optuna_de.cnn.evaluation.training_job import TrainingJob
+from optuna_de.cnn.export.model_folder import TrainedModel
 from optuna_de.cnn.fitting.smoothing import smoothed_errors
+from optuna_de.cnn.fitting.teachers import choose_teacher, read_teacher
 from optuna_de.cnn.recipes import Recipe, fit_recipe, get_recipe
 from optuna_de.cnn.search.fidelity import FACTOR
 from optuna_de.cnn.search.objective import epoch_teller
@@ -41,7 +43,7 @@ from optuna_de.cnn.study.attributes import (
 )
 from optuna_de.cnn.study.objectives import MEASURES
 from optuna_de.cnn.study.setup import SETUP_KEY, check_setup
-from optuna_de.cnn.study.trials import checkpoint_file, network_of
+from optuna_de.cnn.study.trials import CHECKPOINT_KEY, checkpoint_file, network_of
 from optuna_de.cnn.training.checkpoint import discard_checkpoint
 from optuna_de.cnn.training.device import pick_device
 from optuna_de.cnn.training.epochs import Epoch
@@ -145,7 +147,15 @@ def queue_finals(
 
 @dataclass(frozen=True)
 class FinalSearch(Search):
-    """The finals of a search, for its workers: the same data and space, the picks as trials."""
+    """The finals of a search, for its workers: the same data and space, the picks as trials.
+
+    Args:
+        tta: Test-time augmentation of every model, see :mod:`optuna_de.cnn.modules.tta`.
+        distill: Whether a final learns from the best larger one that is trained.
+    """
+
+    tta: str = "none"
+    distill: bool = False
 
     def __post_init__(self) -> None:
         """Everything was checked with the search."""
@@ -169,6 +179,8 @@ class FinalSearch(Search):
             device,
             (self.artifacts / "finals").absolute(),
             super().name,
+            self.tta,
+            self.distill,
         )
 
     def study(self, objective: FinalObjective) -> optuna.Study:  # type: ignore[override]
@@ -195,6 +207,8 @@ class FinalObjective:
         device: Where.
         folder: Gets a folder for each final: checkpoint and trained model.
         origin: Name of the search.
+        tta: Test-time augmentation of the trained network.
+        distill: Whether a final learns from the best larger one that is trained.
     """
 
     data: ImageData
@@ -203,6 +217,8 @@ class FinalObjective:
     device: torch.device
     folder: Path
     origin: str
+    tta: str = "none"
+    distill: bool = False
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, float]:
         """Train one final.
@@ -213,10 +229,11 @@ class FinalObjective:
         """
         genome = self.space.suggest(trial)
         record_network(trial, genome, self.space)
-        job, folder = self.job(trial), self.folder_of(trial)
-        folder.mkdir(parents=True, exist_ok=True)
         shape, classes = self.space.image_shape, self.space.classes
         size = float(count_parameters(genome, shape, classes))
+        teacher = choose_teacher(trial, size, self.has_weights) if self.distill else None
+        job, folder = self._job(trial, trial.study, teacher), self.folder_of(trial)
+        folder.mkdir(parents=True, exist_ok=True)
         tell = epoch_teller(trial, "final, ", job.epochs)
 
         def after(epoch: Epoch) -> None:
@@ -255,12 +272,45 @@ class FinalObjective:
         assert file is not None  # there is a folder
         return file.with_suffix("")
 
-    def job(self, trial: optuna.Trial | FrozenTrial) -> TrainingJob:
-        """Describe the training of a final.
+    def weights_folder(self, trial: FrozenTrial) -> Path:
+        """Return where a final that has ended left its weights."""
+        return self.folder / str(trial.system_attrs.get(CHECKPOINT_KEY))
+
+    def has_weights(self, trial: FrozenTrial) -> bool:
+        """Tell whether the weights of a final are on this machine."""
+        return (self.weights_folder(trial) / CHECKPOINT).is_file()
+
+    def model(self, study: optuna.Study, number: int) -> TrainedModel:
+        """Return the trained network of a complete final.
 
         Raises:
+            TrainingFailedError: If its weights are not on this machine.
+        """
+        trial = study.get_trials(deepcopy=False)[number]
+        if not self.has_weights(trial):
+            raise TrainingFailedError(
+                f"The weights of its teacher, final {number}, are not in {self.folder}."
+            )
+        job = self.job(trial, study)
+        weights = run_final_training(job, self.weights_folder(trial))  # returns at once
+        module = job.network()
+        module.load_state_dict(weights.last)
+        classes = tuple(self.data.classes)
+        known = (self.data.image_shape, classes, weights.mean, weights.std)
+        return TrainedModel(job.genome, module.eval(), *known)
+
+    def job(self, trial: FrozenTrial, study: optuna.Study) -> TrainingJob:
+        """Describe the training that a final of a study had.
+
+        Raises:
+            TrainingFailedError: If the weights of its teacher are not on this machine.
             optuna.TrialPruned: If the trial was not queued as one.
         """
+        return self._job(trial, study, read_teacher(trial))
+
+    def _job(
+        self, trial: optuna.Trial | FrozenTrial, study: optuna.Study, teacher: int | None
+    ) -> TrainingJob:
         seed, epochs, pick = (
             read_count(trial.user_attrs.get(key)) for key in (SEED, EPOCHS, PICK)
         )
@@ -277,6 +327,8 @@ class FinalObjective:
             keep_validation=True,
             last_epoch=True,
             origin=f"trial {pick} of study {self.origin}",
+            tta=self.tta,
+            teacher=None if teacher is None else self.model(study, teacher),
         )
 
     def setup(self) -> dict[str, object]:
@@ -293,6 +345,8 @@ class FinalObjective:
             "objectives": f"{self.data.metric}, parameters",
             "class weights": "balanced" if self.data.weigh_classes else "none",
             "finals of": self.origin,
+            **({} if self.tta == "none" else {"tta": self.tta}),
+            **({"distillation": "from the best larger final"} if self.distill else {}),
         }
 
 

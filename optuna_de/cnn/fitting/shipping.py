@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 from optuna_de._compat import study_key
 from optuna_de.cnn.data.dataset import Split
 from optuna_de.cnn.evaluation.final_training import (
-    CHECKPOINT,
+    TrainingFailedError,
     run_final_training,
     score_final_training,
 )
@@ -28,7 +28,6 @@ from optuna_de.cnn.evaluation.results import (
 from optuna_de.cnn.export.export import export_model
 from optuna_de.cnn.fitting.finals import FinalObjective
 from optuna_de.cnn.study.attributes import read_attributes
-from optuna_de.cnn.study.trials import CHECKPOINT_KEY
 from optuna_de.storage.lock import locked
 
 _logger = logging.getLogger(__name__)
@@ -50,6 +49,8 @@ class Shipped:
         macs: Multiply-accumulates for one image.
         validation_error: That which chose it, by the metric.
         test_error: That on the test split, read once.
+        tta: Test-time augmentation that the model and its exports use.
+        tta_error: Test error with it; None without.
         metric: What counts as the error.
         class_errors: Test error rate of each class.
         files: Names in the folder that a reader may open.
@@ -67,6 +68,8 @@ class Shipped:
     class_errors: dict[str, float]
     files: tuple[str, ...]
     honesty: str
+    tta: str = "none"
+    tta_error: float | None = None
 
     @property
     def worst_class(self) -> str:
@@ -116,12 +119,15 @@ def _write(
     folder: Path,
 ) -> dict[str, Any] | None:
     """Write weights and result; None where the weights are missing."""
-    kept = objective.folder / str(trial.system_attrs.get(CHECKPOINT_KEY))
-    if not (kept / CHECKPOINT).is_file():
+    if not objective.has_weights(trial):
         _warn_missing(objective, trial)
         return None
-    job = objective.job(trial)
-    weights = run_final_training(job, kept)  # its last epoch is there: it returns at once
+    try:
+        job = objective.job(trial, study)
+    except TrainingFailedError as error:
+        _logger.warning("Final %d is not shipped from here. %s", trial.number, error)
+        return None
+    weights = run_final_training(job, objective.weights_folder(trial))  # it returns at once
     folder.mkdir(parents=True, exist_ok=True)
     write_weights(job, weights, folder, folder.parent)
 
@@ -168,6 +174,7 @@ def _export(folder: Path) -> None:
 
 
 def _shipped(folder: Path, trial: FrozenTrial, result: dict[str, Any]) -> Shipped:
+    figures, metric = result["figures"]["last"], metric_of(result)
     wanted = ("model_card.md", ONNX, "model.pt", "model.json", "curve.html", "drawing.svg")
     return Shipped(
         folder=folder,
@@ -176,9 +183,11 @@ def _shipped(folder: Path, trial: FrozenTrial, result: dict[str, Any]) -> Shippe
         parameters=result["parameters"],
         macs=result["macs"],
         validation_error=trial.values[0],
-        test_error=result["figures"]["last"][f"test {metric_of(result)}"],
-        metric=metric_of(result),
+        test_error=figures[f"test {metric}"],
+        metric=metric,
         class_errors=result.get("class errors", {}),
         files=tuple(name for name in wanted if (folder / name).is_file()),
         honesty=honesty(result),
+        tta=result["setup"].get("tta", "none"),
+        tta_error=figures.get(f"test {metric} with tta"),
     )

@@ -24,6 +24,7 @@ from optuna_de._files import make_folder
 from optuna_de._options import Option
 from optuna_de._text import duration
 from optuna_de.cnn.data.loading import DataChoice
+from optuna_de.cnn.evaluation.training_job import check_mirrored
 from optuna_de.cnn.fitting.finals import (
     EPOCHS,
     PICK,
@@ -46,6 +47,9 @@ from optuna_de.cnn.fitting.plan import (
 )
 from optuna_de.cnn.fitting.shipping import Shipped, ship
 from optuna_de.cnn.fitting.step_cost import measure_pass
+from optuna_de.cnn.fitting.teachers import taught_costs
+from optuna_de.cnn.modules.tta import check_tta
+from optuna_de.cnn.recipes import fit_recipe, get_recipe
 from optuna_de.cnn.search.search import Between, Search, Stem
 from optuna_de.cnn.search.worker_pool import default_workers, work_together
 from optuna_de.cnn.search.worker_process import work
@@ -97,6 +101,22 @@ class Fit:
         bool, Option("Let children start from their best parent's weights.", "Search")
     ] = False
     stem: Stem = None
+    distill: Annotated[
+        bool,
+        Option(
+            "Let smaller finals learn from the best larger one, too. Each of their steps takes a "
+            "pass through it more.",
+            "Result",
+        ),
+    ] = False
+    tta: Annotated[
+        str,
+        Option(
+            "Test-time augmentation of the models: flips averages two passes an image, "
+            "flips-shifts six; or none.",
+            "Result",
+        ),
+    ] = "none"
     device: Annotated[str, Option("auto, cpu, cuda, cuda:1 or mps.", "Machine")] = "auto"
     workers: Annotated[
         int | None,
@@ -117,6 +137,7 @@ class Fit:
         if self.hours is not None and self.minutes is not None:
             raise ValueError(f"Give hours ({self.hours}) or minutes ({self.minutes}), not both.")
         require(self.workers is None or self.workers >= 1, "workers", self.workers, "at least 1")
+        check_tta(self.tta)
 
     def seconds(self, *, is_default_data: bool) -> float:
         """Return the time by the clock that was given, or the default."""
@@ -191,6 +212,8 @@ def run_fit(
         ValueError: If something is wrong with the images, settings or storage.
     """
     run = _Run(choice, settings, watch)
+    data = choice.load()
+    check_mirrored(settings.tta, fit_recipe(get_recipe("final"), data), data.name)
     make_folder(settings.out)
     search, plan, study = run.begin()
     tell(search, plan, run.workers)
@@ -327,7 +350,8 @@ class _Run:
 
     def final_search(self, search: Search) -> FinalSearch:
         """Return the finals of a search."""
-        return FinalSearch(**{f.name: getattr(search, f.name) for f in fields(Search)})
+        same = {f.name: getattr(search, f.name) for f in fields(Search)}
+        return FinalSearch(**same, tta=self.settings.tta, distill=self.settings.distill)
 
     def search(self, search: Search, study: optuna.Study) -> int:
         """Search until the compute is spent; return the exit code."""
@@ -377,7 +401,7 @@ class _Run:
             return
         if not held:  # a first set is trained even where the search took all
             left = max(left, 0.1 * plan.compute)
-        costs = mean_pass_costs(best, plan.pass_seconds)
+        costs = _costs(finals, best, plan)
         wanted = plan_finals(left, plan.images, costs)
         picks = pick_finals(study, plan.region, -(-wanted.networks // len(best)))
         if wanted.networks < len(best):
@@ -397,7 +421,7 @@ class _Run:
         epochs = max(read_count(t.user_attrs.get(EPOCHS)) or 1 for t in held)
         known = {t.user_attrs[PICK] for t in held}
         picks = [t for t in pick_finals(study, plan.region, _MOST_PICKS) if t.number not in known]
-        costs = mean_pass_costs(picks, plan.pass_seconds)
+        costs = _costs(finals, picks, plan)
         for pick, cost in sorted(zip(picks, costs, strict=True), key=lambda p: p[0].values[0]):
             needed = cost * epochs * plan.images * SCORING
             if needed <= left:
@@ -412,6 +436,11 @@ class _Run:
             return work_together(search, count, watch=refresh)
 
 
+def _costs(finals: FinalSearch, picks: Sequence[FrozenTrial], plan: FitPlan) -> list[float]:
+    costs = mean_pass_costs(picks, plan.pass_seconds)
+    return taught_costs(costs) if finals.distill else costs
+
+
 def _finals_of(study: optuna.Study) -> list[FrozenTrial]:
     return [t for t in study.get_trials(deepcopy=False) if PICK in t.user_attrs]
 
@@ -423,8 +452,9 @@ def _unfinished(study: optuna.Study) -> bool:
 def _headline(study: optuna.Study, finals: optuna.Study) -> str:
     tried = sum(t.state in (TrialState.COMPLETE, TrialState.PRUNED) for t in study.trials)
     trained = sum(t.state == TrialState.COMPLETE for t in finals.trials)
+    networks = "network was" if tried == 1 else "networks were"
     return (
-        f"{tried} networks were tried in {duration(spent_seconds(study))} of compute, {trained} "
+        f"{tried} {networks} tried in {duration(spent_seconds(study))} of compute, {trained} "
         f"trained fully in {duration(spent_seconds(finals))}. Each model is the best of its size "
         "by validation error."
     )

@@ -93,7 +93,7 @@ def test_time_that_is_left_trains_further_picks_as_long(left: float, queued: lis
     search.add_trials([spent(500.0), pick(1, error=0.2), pick(2, "B16k3-MP-GAP", 0.3)])
     finals.add_trial(spent(500.0 - left, **{PICK: 0, EPOCHS: epochs, SEED: 0}))
     run = _Run(DataChoice("digits"), Fit(), _silent)
-    space: Any = SimpleNamespace(space=SPACE, seed=0)
+    space: Any = SimpleNamespace(space=SPACE, seed=0, distill=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time_budget, "locked", lambda *_: nullcontext(lambda: False))
         run._queue_alone(space, plan, search, finals)
