@@ -54,7 +54,8 @@ def contact_sheet(data: ImageData, divided: DividedSource) -> Image.Image:
     """
     counts = np.bincount(data.train.labels, minlength=len(data.classes))
     rows = min(len(data.classes), _CLASSES)
-    sizes = Counter(f"{w} x {h}" for h, w in divided.source.sizes.tolist()).most_common(_SIZES)
+    every = Counter(f"{w} x {h}" for h, w in divided.source.sizes.tolist())
+    sizes = every.most_common(_SIZES)
     left = _NAME + _SHOWN * (_TILE + _GAP) + _GAP
     height = rows * (_TILE + _GAP) + _GAP + (len(sizes) + 3) * (_TEXT + _GAP) + _GAP
     sheet = Image.new("RGB", (left + _BAR + 70, height), _PAPER)
@@ -67,7 +68,9 @@ def contact_sheet(data: ImageData, divided: DividedSource) -> Image.Image:
     top = rows * (_TILE + _GAP) + 2 * _GAP
     more = len(data.classes) - rows
     left_out = f"and {more} more classes; " if more else ""
-    _write(draw, font, (_GAP, top), f"{left_out}training images above; sizes as found:", 99)
+    some = f", the commonest {_SIZES} of {len(every):,}" if len(every) > _SIZES else ""
+    text = f"{left_out}training images above; sizes as found{some}:"
+    _write(draw, font, (_GAP, top), text, 99)
     for i, (size, n) in enumerate(sizes):
         y = top + (i + 1) * (_TEXT + _GAP)
         _write(draw, font, (_GAP, y), size)

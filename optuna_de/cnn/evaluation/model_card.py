@@ -8,6 +8,7 @@ from optuna_de._markdown import escape, table
 from optuna_de._text import duration, number_text, times
 from optuna_de.cnn.evaluation.confusion import confusion_table
 from optuna_de.cnn.evaluation.training_job import ROUNDED, STRETCHED
+from optuna_de.cnn.metrics import get_metric
 from optuna_de.cnn.modules.tta import TTA
 from optuna_de.cnn.study.objectives import objective_text
 
@@ -66,12 +67,12 @@ def _taught(setup: dict[str, Any]) -> list[str]:
 
 
 def _results(result: dict[str, Any], shipped: dict[str, Any]) -> list[str]:
-    setup = result["setup"]
+    setup, metric = result["setup"], get_metric(metric_of(result))
     return [
         f"# {escape(setup['architecture'])}",
         f"A convolutional network for {len(setup['classes'])} classes of {escape(setup['data'])}: "
-        f"{', '.join(map(escape, setup['classes']))}. Test accuracy "
-        f"{shipped['test accuracy']:.2%} at {result['parameters']:,} parameters.",
+        f"{', '.join(map(escape, setup['classes']))}. Test {metric.score} "
+        f"{1 - shipped[f'test {metric.name}']:.2%} at {result['parameters']:,} parameters.",
         "## Figures",
         figure_table(result),
         honesty(result),

@@ -175,7 +175,8 @@ def _export(folder: Path) -> None:
 
 def _shipped(folder: Path, trial: FrozenTrial, result: dict[str, Any]) -> Shipped:
     figures, metric = result["figures"]["last"], metric_of(result)
-    wanted = ("model_card.md", ONNX, "model.pt", "model.json", "curve.html", "drawing.svg")
+    pages = ("curve.html", "drawing.svg", "confusion.svg")
+    wanted = ("model_card.md", ONNX, "model.pt", "model.json", *pages)
     return Shipped(
         folder=folder,
         trial=trial.number,

@@ -456,7 +456,7 @@ def _headline(study: optuna.Study, finals: optuna.Study) -> str:
     return (
         f"{tried} {networks} tried in {duration(spent_seconds(study))} of compute, {trained} "
         f"trained fully in {duration(spent_seconds(finals))}. Each model is the best of its size "
-        "by validation error."
+        "on the validation images."
     )
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from optuna_de.cnn.data import DataError
 from optuna_de.cnn.data.dataset import ImageData, Split
 from optuna_de.cnn.data.loading import load_data, load_test
+from optuna_de.cnn.data.splits import divide
 from tests.cnn.data.kit import paint
 
 
@@ -182,10 +183,10 @@ def test_numbers_out_of_range(given: dict[str, Any], sentence: str) -> None:
         load_data("digits", **given)
 
 
-def test_a_class_of_one_image_cannot_be_divided(tmp_path: Path) -> None:
-    folder = paint(paint(tmp_path, ["ant"]), ["bee"], n=1)
+def test_a_class_of_one_image_cannot_be_divided() -> None:
+    labels = np.array([0] * 10 + [1])
     with pytest.raises(DataError, match="Class 'bee' has 1 of 11 images"):
-        load_data(folder)
+        divide(np.arange(11), labels, ("ant", "bee"), 2, 0, "the test split")
 
 
 def test_to_moves_both_splits_and_keeps_the_rest() -> None:

@@ -12,6 +12,7 @@ import torch
 
 from optuna_de.cnn import count_macs, count_parameters
 from optuna_de.cnn.evaluation.final_training import run_final_training, score_final_training
+from optuna_de.cnn.evaluation.model_card import model_card
 from optuna_de.cnn.evaluation.results import final_result, read_result, write_result, write_weights
 from optuna_de.cnn.evaluation.training_job import TrainingJob
 from optuna_de.cnn.export.model_folder import load_model
@@ -78,6 +79,10 @@ def test_the_saved_network_has_the_figures_of_the_card(tmp_path: Path, keep: boo
         "cores of",
     ):
         assert fact in card
+    result["setup"]["metric"] = "balanced-error"
+    for row in result["figures"].values():
+        row["test balanced-error"] = 0.25
+    assert "Test balanced accuracy 75.00% at" in model_card(result)
 
 
 def test_the_card_tells_gain_and_cost_of_test_time_augmentation(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_a_fit_ships_tested_models_and_goes_on(
     assert "has weights, but no ONNX file: the exporter is broken" in caplog.text
     for model in done.models:
         assert 500 <= model.parameters <= 4_500
-        assert {"model.pt", "model_card.md"} <= set(model.files)
+        assert {"model.pt", "model_card.md", "confusion.svg"} <= set(model.files)
         result = json.loads((model.folder / "result.json").read_text())
         assert result["figures"]["last"]["test error"] == model.test_error
         assert f"{100 * model.validation_error:.2f} %" in Path("models/index.html").read_text(

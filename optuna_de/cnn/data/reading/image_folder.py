@@ -59,6 +59,21 @@ def class_folders(root: Path) -> FolderSplits | None:
     return FolderSplits("a folder for each class", listing)
 
 
+def wrapped_folder(root: Path) -> Path | None:
+    """Return the one folder that a folder of images holds, as archives do, if its folders count.
+
+    It must hold two folders or more and no image itself; no other file may lie beside it.
+    """
+    entries = [entry for entry in _visible(root) if entry.name not in _JUNK]
+    if len(entries) != 1 or not entries[0].is_dir(follow_symlinks=False):
+        return None
+    if any(folder_of(root, part) for part in SPLITS):
+        return None
+    inner = root / entries[0].name
+    held = _visible(inner)
+    return inner if sum(map(_is_folder, held)) > 1 and not any(map(_is_image, held)) else None
+
+
 def folder_of(root: Path, part: str) -> Path | None:
     """Return the folder of images of a split, if there is one."""
     names = [
@@ -122,7 +137,7 @@ class _Walk:
             folder = _is_folder(entry)
             if folder and entry.name not in _JUNK:
                 yield from self._below(path, above | {own}, seen)
-            elif not folder and os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+            elif not folder and _is_image(entry):
                 check_name(path, self.folder)
                 yield path, stamp_of(entry)
             else:
@@ -134,6 +149,21 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # links in a circle
         return False
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    return os.path.splitext(entry.name)[1].lower() in SUFFIXES
+
+
+def image_names(folder: Path) -> dict[str, str]:
+    """Return the images of a folder by name, and by name without the ending."""
+    names = [entry.name for entry in _visible(folder) if _is_image(entry)]
+    return {os.path.splitext(name)[0]: name for name in names} | {name: name for name in names}
+
+
+def folders_in(folder: Path) -> list[str]:
+    """Return the names of the folders of images in a folder."""
+    return [entry.name for entry in _visible(folder) if _is_folder(entry)]
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -105,21 +105,32 @@ def listed_splits(
     """
     known, every_note = {}, list(notes)
     for part, listing in parts.items():
-        known[part], note = with_classes(listing, train.classes)
+        known[part], note = with_classes(listing, train.classes, part)
         every_note += note
     return FolderSplits(layout, train, **known, notes=tuple(every_note))
 
 
-def with_classes(listing: Listing, classes: tuple[str, ...]) -> tuple[Listing, list[str]]:
-    """Return a listing with the classes of training; leave out what has none of them."""
+def with_classes(
+    listing: Listing, classes: tuple[str, ...], part: str
+) -> tuple[Listing, list[str]]:
+    """Return a listing with the classes of training; leave out what has none of them.
+
+    Args:
+        listing: The listing.
+        classes: Names of the classes.
+        part: The name of its split, for the notes that come with it.
+    """
     at = {name: i for i, name in enumerate(classes)}
     names = [listing.classes[label] for label in listing.labels]
     kept = [i for i, name in enumerate(names) if name in at]
     if not kept:
         raise DataError(f"{listing.folder} holds no class of the training images.")
     labels = tuple(at[names[i]] for i in kept)
+    present = set(names)
+    absent = [repr(name) for name in classes if name not in present]
+    notes = [f"the {part} split has no image of {shown(absent)}"] if absent else []
     if len(kept) == len(names):
-        return replace(listing, classes=classes, labels=labels), []
+        return replace(listing, classes=classes, labels=labels), notes
     whole, read = listing, listing.read
     known = replace(
         listing,
@@ -131,7 +142,7 @@ def with_classes(listing: Listing, classes: tuple[str, ...]) -> tuple[Listing, l
     )
     unknown = shown([repr(name) for name in listing.classes if name not in at])
     left = count(len(names) - len(kept), "image")
-    return known, [f"{left} of {listing.folder.name}/ left out, as train lacks {unknown}"]
+    return known, [f"{left} of the {part} split left out, as train lacks {unknown}", *notes]
 
 
 def count(number: int, noun: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from optuna_de.cnn.data.reading.image_folder import SPLITS, folder_of
+from optuna_de.cnn.data.reading.image_folder import SPLITS, folder_of, folders_in, image_names
 from optuna_de.cnn.data.reading.images import SUFFIXES, DataError
 from optuna_de.cnn.data.reading.listing import (
     FolderSplits,
@@ -23,6 +23,7 @@ from optuna_de.cnn.data.reading.listing import (
 
 _STEMS = ("labels", "metadata")
 _IMAGE_NAMES = ("file_name", "filename", "file", "path", "filepath", "file_path", "image")
+_ID_NAMES = (*_IMAGE_NAMES, "id", "image_id", "image_name", "img", "name")  # without endings
 _LABEL_NAMES = ("label", "labels", "class", "class_name", "category", "target", "y")
 _SPLIT_NAMES = ("split", "set", "subset", "partition")
 _LOOKED_AT = 100  # rows, to recognise a column of image files
@@ -51,9 +52,10 @@ def pyarrow_parquet(path: Path) -> Any:
 
 
 def _read_csv(path: Path) -> Table:
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.reader(file, delimiter=separator))
+        first = file.readline()
+        separator = max(",;\t", key=first.count)  # some spreadsheets write ;
+        rows = list(csv.reader([first, *file], delimiter=separator))
     head, body = rows[0], [row for row in rows[1:] if row]
     odd = next((i for i, row in enumerate(body) if len(row) != len(head)), None)
     if odd is not None:
@@ -98,12 +100,17 @@ def tables(root: Path, columns: Columns) -> FolderSplits | None:
     parts = {part: _table_of_split(root, part) for part in SPLITS}
     if parts["train"] is None:
         return None
+    notes, test = [], parts["test"]
+    if test is not None and len(_read(test)) == 1:
+        notes = [f"{test.name} ignored, as it has no column for the classes"]
+        del parts["test"]
     listings = {p: _listed(path, columns, None) for p, path in parts.items() if path is not None}
     if None in listings.values():
         return None
     names = ", ".join(str(p.relative_to(root)) for p in parts.values() if p is not None)
     known = {part: listing for part, listing in listings.items() if listing is not None}
-    return listed_splits(f"tables {names}", known.pop("train"), known)
+    what = "the table" if len(known) == 1 else "tables"
+    return listed_splits(f"{what} {names}", known.pop("train"), known, notes)
 
 
 def _table_of_split(root: Path, part: str) -> Path | None:
@@ -181,8 +188,10 @@ def _listed(
     label = label_column(path, table, columns.label, (image,))
     chosen = range(len(table[image])) if rows is None else rows
     pairs: dict[str, str] = {}
+    places = _places(path, table[image])
     for i in chosen:
-        file, name = _inside(path, table[image][i]), _class_of(path, label, table[label][i])
+        file = _inside(path, places.get(str(table[image][i]), table[image][i]))
+        name = _class_of(path, label, table[label][i])
         if pairs.setdefault(file, name) != name:
             raise DataError(f"{path} gives {file} two classes, {pairs[file]!r} and {name!r}.")
     return _sorted_listing(path.parent, pairs)
@@ -194,6 +203,23 @@ def _sorted_listing(folder: Path, pairs: Mapping[str, str]) -> Listing:
     files, names = [file for file, _ in ordered], [name for _, name in ordered]
     stamps = tuple(stamp_of(folder / file) for file in files)
     return listing_of(folder, files, names, sorted(set(names)), stamps)
+
+
+def _places(path: Path, files: Sequence[Any]) -> dict[str, str]:
+    """Return where the files lie that a table names without their folder or ending.
+
+    They lie beside the table or in one folder there. Nothing is returned where the first name
+    leads to a file.
+    """
+    first = str(files[0])
+    if (path.parent / first).is_file():
+        return {}
+    alike = sorted(folders_in(path.parent), key=lambda name: path.stem not in name)
+    for folder in ("", *(f"{name}/" for name in alike)):
+        images = image_names(path.parent / folder)
+        if first in images:
+            return {name: folder + file for name, file in images.items()}
+    return {}
 
 
 def _inside(path: Path, file: object) -> str:
@@ -215,6 +241,9 @@ def _image_column(path: Path, table: Table, given: str | None) -> str | None:
         return _known(path, table, given, "image")
     file_columns = [name for name, values in table.items() if _are_files(values[:_LOOKED_AT])]
     named = [name for name in file_columns if name.lower() in _IMAGE_NAMES] or file_columns
+    if not named:
+        known = (name for name in table if name.lower() in _ID_NAMES)
+        named = [name for name in known if _places(path, table[name])]
     if len(named) > 1:
         raise _several(path, named, "image")
     return named[0] if named else None

@@ -187,7 +187,7 @@ def test_what_is_odd_is_left_out_and_told(tmp_path: Path) -> None:
     (folder / "train/__MACOSX/ant/1.png").write_bytes(b"no image")
     data = load_data(folder)
     assert (data.fingerprint, data.classes) == (good, ("ant", "bee"))
-    assert "; 5 other files ignored ('Thumbs.db', '__MACOSX', " in data.summary
+    assert "; 5 other files or folders ignored ('Thumbs.db', '__MACOSX', " in data.summary
 
 
 def test_folders_inside_a_class_and_rare_endings_count(tmp_path: Path) -> None:
@@ -214,10 +214,40 @@ def test_a_flat_test_folder_has_no_labels(tmp_path: Path) -> None:
 def test_classes_that_train_lacks_are_left_out_of_the_test(tmp_path: Path) -> None:
     folder = paint(paint(tmp_path), ["bee", "cow"], part="test")
     assert load_test(folder).labels.tolist() == [1] * 10
-    note = "10 images of test/ left out, as train lacks 'cow'"
-    assert note in load_data(folder).summary
+    note = "10 images of the test split left out, as train lacks 'cow'; the test split has no "
+    assert f"{note}image of 'ant'" in load_data(folder).summary
     with pytest.raises(DataError, match="test holds no class of the training images"):
         load_data(paint(paint(tmp_path / "b"), ["cow"], part="test"))
+
+
+@pytest.mark.parametrize(
+    ("parts", "left"), [(["train"], 2), (["train", "test"], 1), (["train", "val", "test"], 0)]
+)
+def test_a_class_with_too_few_images_for_the_splits_is_left_out(
+    tmp_path: Path, parts: list[str], left: int
+) -> None:
+    folder = layout(tmp_path, *parts)
+    good = load_data(folder, validation_fraction=0.2).fingerprint
+    if left:
+        data = load_data(paint(folder, ["rat"], n=left), validation_fraction=0.2)
+        assert (data.fingerprint, data.classes) == (good, ("ant", "bee"))
+        rat = f"the class 'rat' ({left} image{'s' * (left > 1)}) left out"
+        assert f"{rat}, as each class needs {left + 1} images or more for the" in data.summary
+    data = load_data(paint(folder, ["rat"], n=left + 1), validation_fraction=0.2)
+    assert data.classes == ("ant", "bee", "rat")
+    with pytest.raises(DataError, match=r"too few images of the class 'b' \(1 image\): each"):
+        load_data(paint(paint(tmp_path / "few", ["a"]), ["b"], n=1))
+
+
+def test_the_folder_that_an_archive_puts_around_all_is_opened(tmp_path: Path) -> None:
+    good = load_data(paint(tmp_path / "x", part="")).fingerprint
+    folder = paint(tmp_path / "y", part="around")
+    for file in folder.rglob("*.png"):
+        file.write_bytes((tmp_path / "x" / file.relative_to(folder / "around")).read_bytes())
+    (folder / "__MACOSX").mkdir()
+    data = load_data(folder)
+    assert data.fingerprint == good
+    assert "y: in around/, a folder for each class, 2 classes" in data.summary
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,34 @@ def shards_with_json(root: Path, rows: Rows) -> Path:
     return shards(root, rows, json_too=True)
 
 
+def semicolons(root: Path, rows: Rows) -> Path:
+    cells = [f"{file.relative_to(root).as_posix()};{name}" for file, name in rows]
+    (root / "labels.csv").write_text("\n".join(["path;label", *cells]))
+    return root
+
+
+def ids(root: Path, rows: Rows, ending: str = "") -> Path:
+    """Ids without folder or ending; images in a folder called as the table; unlabelled tests."""
+    place = root.parent / "ids"
+    for part in ("a_test", "train_images"):
+        (place / part).mkdir(parents=True)
+    for i, (file, _) in enumerate(rows):
+        (place / f"train_images/{i:03}.png").write_bytes(file.read_bytes())
+        (place / f"a_test/{i:03}.png").write_bytes(b"another image")
+    cells = [(f"{i:03}{ending}", name) for i, (_, name) in enumerate(rows)]
+    write_csv(place / "train.csv", ("id", "breed"), cells, tab=False)
+    (place / "test.csv").write_text("id\n7\n")
+    return place
+
+
+def ids_with_endings(root: Path, rows: Rows) -> Path:
+    return ids(root, rows, ".png")
+
+
 WAYS = [
+    semicolons,
+    ids,
+    ids_with_endings,
     labels_csv,
     labels_tsv,
     labels_parquet,
@@ -242,6 +269,7 @@ def shard_without_labels(root: Path) -> None:
 
 WRONG: list[tuple[Callable[[Path], object], str]] = [
     (lambda root: None, "holds no images; it must hold"),
+    (lambda root: Image.new("L", (4, 4)).save(root / "1.png"), "1 image outside of folders; it"),
     (lambda root: paint(root, ["ant"], part=""), "holds only the class 'ant'"),
     (lines("path", "a.png"), "labels.csv has no column for the classes, only path"),
     (lines("path,label", "a.png,0.5", "b.png,1.5"), "Column 'label' .* holds '0.5', but must"),
