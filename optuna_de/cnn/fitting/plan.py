@@ -69,6 +69,11 @@ class FitPlan:
         """Seconds of compute of the search."""
         return SEARCHED * self.compute
 
+    @property
+    def fewest_epochs(self) -> int:
+        """Epochs that a final needs at least: it is of no use if the search trained longer."""
+        return fewest_epochs(self.ladder, self.images)
+
     def json(self) -> dict[str, Any]:
         """Return the plan as a study records it."""
         ladder = [asdict(rung) for rung in self.ladder]
@@ -100,7 +105,9 @@ def make_plan(compute: float, region: Region, images: int, pass_seconds: float) 
     rungs = ladder_of(first, images, RUNGS)
     cost = sum(rung.passes / FACTOR**i for i, rung in enumerate(rungs)) * pass_seconds * SCORING
     tried = int(SEARCHED * compute / (cost + _TRIAL))
-    finals = plan_finals((1 - SEARCHED) * compute, images, [pass_seconds] * len(region.bands()))
+    costs = [pass_seconds] * len(region.bands())
+    fewest = fewest_epochs(rungs, images)
+    finals = plan_finals((1 - SEARCHED) * compute, images, costs, fewest)
     return FitPlan(compute, region, images, pass_seconds, rungs, tried, *finals)
 
 
@@ -112,17 +119,25 @@ class Finals(NamedTuple):
     seeds: int = 1
 
 
-def plan_finals(compute: float, images: int, costs: list[float]) -> Finals:
+def fewest_epochs(ladder: Ladder, images: int) -> int:
+    """Return the epochs over so many images that see as many as the last rung, at least three."""
+    return max(_FEWEST_EPOCHS, -(-ladder[-1].passes // images))
+
+
+def plan_finals(
+    compute: float, images: int, costs: list[float], fewest: int = _FEWEST_EPOCHS
+) -> Finals:
     """Return how many networks to train in the end, for how many epochs, with how many seeds.
 
     Two for each band where that leaves them a quarter of the most epochs, with two seeds from a
     half and three networks from three quarters, else one; only the cheapest bands where one a band
-    would leave them fewer than three epochs.
+    would leave them fewer epochs than ``fewest``.
 
     Args:
         compute: Seconds of compute.
         images: Images of the training split.
         costs: Seconds of a training image, one network a band.
+        fewest: Epochs that make a final worth its while.
     """
     most = max(EPOCHS, min(5 * EPOCHS, _FINAL_PASSES // images))
     epochs = compute / (images * sum(costs) * SCORING)
@@ -130,7 +145,7 @@ def plan_finals(compute: float, images: int, costs: list[float]) -> Finals:
         if epochs / (each * seeds) >= least * most / EPOCHS:
             return Finals(each * len(costs), min(most, int(epochs / (each * seeds))), seeds)
     cheapest = sorted(costs)
-    while len(cheapest) > 1 and compute / (images * sum(cheapest) * SCORING) < _FEWEST_EPOCHS:
+    while len(cheapest) > 1 and compute / (images * sum(cheapest) * SCORING) < fewest:
         cheapest.pop()
     epochs = compute / (images * sum(cheapest) * SCORING)
     return Finals(len(cheapest), max(1, min(most, int(epochs))))

@@ -402,7 +402,7 @@ class _Run:
         if not held:  # a first set is trained even where the search took all
             left = max(left, 0.1 * plan.compute)
         costs = _costs(finals, best, plan)
-        wanted = plan_finals(left, plan.images, costs)
+        wanted = plan_finals(left, plan.images, costs, plan.fewest_epochs)
         picks = pick_finals(study, plan.region, -(-wanted.networks // len(best)))
         if wanted.networks < len(best):
             cheapest = sorted(zip(costs, best, strict=True), key=lambda pair: pair[0])

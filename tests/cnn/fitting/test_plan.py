@@ -82,6 +82,14 @@ def test_more_a_band_and_seeds_where_time_allows() -> None:
     assert plan_finals(1.0, 45_000, [0.001, 0.002]) == (1, 1, 1)
 
 
+@pytest.mark.parametrize("seconds", [60.0, 90.0, 180.0, 600.0])
+def test_a_final_sees_no_fewer_images_than_the_last_rung(seconds: float) -> None:
+    """Three finals of three epochs ended at 78 % error that a search had brought to 47 %."""
+    plan = make_plan(seconds, Region(2_000, 60_000), 1_200, 0.003)
+    assert plan.epochs * plan.images >= plan.ladder[-1].passes or plan.finals == 1
+    assert plan.finals < 3 or seconds > 90
+
+
 def test_no_time_is_one_sentence() -> None:
     with pytest.raises(ValueError, match=r"^1.0 s of compute is too short .*\.$"):
         make_plan(1.0, REGION, 45_000, 0.1)
