@@ -209,7 +209,8 @@ def test_a_nested_optimize_that_begins_after_the_signal_starts_nothing() -> None
 
 @needs_signals
 def test_a_hangup_gives_the_trial_back() -> None:
-    study = random_study()
+    """Also where the tests themselves run under nohup, which ignores the signal."""
+    study, old = random_study(), signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     def hang_up(trial: Trial) -> float:
         threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGHUP]).start()
@@ -217,7 +218,10 @@ def test_a_hangup_gives_the_trial_back() -> None:
             time.sleep(0.01)
         raise GiveBack
 
-    assert optimize(study, hang_up, total=2).signal == signal.SIGHUP
+    try:
+        assert optimize(study, hang_up, total=2).signal == signal.SIGHUP
+    finally:
+        signal.signal(signal.SIGHUP, old)
     assert states_of(study) == [FAIL, WAITING]
 
 
