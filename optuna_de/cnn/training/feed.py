@@ -2,6 +2,7 @@
 
 Both ways give the same batches bit for bit. Where a set is not kept whole, a thread reads the
 next batches from memory or from mapped files while a step computes, into pinned memory for a card.
+A large set in the memory of a processor gets its border batch by batch, too: it is held once.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from optuna_de.cnn.recipes import Recipe
 
 _AHEAD = 3  # batches that are read while a step computes
+_COPIED = 2**29  # bytes of a set that a processor's memory may hold twice, once with its border
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ class Feed:
 def make_feed(split: Split, recipe: Recipe, batch_size: int, device: torch.device) -> Feed:
     """Return the feed of a split: whole on the device where it is there already or fits.
 
+    On a processor, a large set is fed by batches instead, as the border makes a copy of it.
+
     Args:
         split: Images and labels.
         recipe: The training recipe; it tells the border of the images.
@@ -93,12 +97,17 @@ def make_feed(split: Split, recipe: Recipe, batch_size: int, device: torch.devic
     rows = (h + 2 * padding) * (w + 2 * padding)
     whole = len(split.labels) * rows * c
     images = split.images
-    if not isinstance(images, MappedImages) and (
-        images.device.type == device.type or fits_card(whole, device)
-    ):
+    if not isinstance(images, MappedImages) and _kept_whole(images, whole, padding, device):
         whole_set = augmentation.pad(images.to(device), padding, reflect=reflect)
         return Feed(whole_set, split.labels.to(device))
     room = torch.zeros((batch_size * rows, c), dtype=torch.uint8, device=device)
     labels = torch.zeros(batch_size, dtype=torch.int64, device=device)
     window = augmentation.PaddedImages(room, (h, w), padding)
     return Feed(window, labels, (images, split.labels.cpu()), reflect)
+
+
+def _kept_whole(images: Tensor, size: int, padding: int, device: torch.device) -> bool:
+    """Tell whether a set is laid out with its border, of that many bytes, before an epoch."""
+    if device.type == "cpu":
+        return padding == 0 or size <= _COPIED
+    return images.device.type == device.type or fits_card(size, device)

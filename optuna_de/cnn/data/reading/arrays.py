@@ -125,6 +125,9 @@ def read_dataset(
         raise DataError(
             f"The data set is a {type(dataset).__name__}, but must have a length and items."
         )
+    if isinstance(dataset, Mapping):
+        splits = ", ".join(map(repr, dataset))
+        raise DataError(f"The data set holds the splits {splits}; give one of them.")
     if len(dataset) == 0:
         raise DataError("The data set is empty.")
     columns = _columns(dataset[0], image_column, label_column)

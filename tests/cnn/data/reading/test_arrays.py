@@ -195,6 +195,7 @@ def pairs(**columns: Any) -> Items:
     [
         (iter([]), "is a list_iterator, but must have a length and items"),
         (Items([]), "The data set is empty"),
+        ({"train": [], "test": []}, "holds the splits 'train', 'test'; give one of them"),
         (Items([PILLOWS[0]]), "must be a pair"),
         (Items([(PILLOWS[0], 0, 1)]), "must be a pair"),
         (Items([(torch.rand(3, 6, 5), 0)]), "images are float32, but must be whole numbers"),
