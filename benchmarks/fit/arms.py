@@ -36,10 +36,11 @@ from optuna_de._allocator import keep_memory
 from optuna_de.cnn.architecture.space import CNNSpace
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.fitting import time_budget
+from optuna_de.cnn.fitting.options import Fit
 from optuna_de.cnn.fitting.plan import FitPlan, make_plan
 from optuna_de.cnn.fitting.shipping import Shipped
 from optuna_de.cnn.fitting.step_cost import measure_pass
-from optuna_de.cnn.fitting.time_budget import Fit, run_fit
+from optuna_de.cnn.fitting.time_budget import run_fit
 from optuna_de.cnn.search.objective import CNNObjective
 from optuna_de.cnn.search.search import Search
 from optuna_de.cnn.study.setup import enqueue_once

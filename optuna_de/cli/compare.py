@@ -1,30 +1,21 @@
-"""The command ``compare``: final training and test figures of several networks."""
+"""The command ``compare``: its options. What it does is in :mod:`optuna_de.cli.runs.compare`."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from optuna_de.cli.console import console, say
 from optuna_de.cli.options import Opt, Storage, TrainingOptions, spread
-from optuna_de.cli.progress.training_progress import OnEpoch, training_progress
-from optuna_de.cli.train import INTERRUPTED, RESUME, open_named
-from optuna_de.cnn.data.loading import DataChoice
-from optuna_de.cnn.evaluation.candidates import Candidate, Candidates, load_candidates
-from optuna_de.cnn.evaluation.comparison import Comparison, run_comparison
-from optuna_de.cnn.evaluation.comparison_page import comparison_page
-from optuna_de.cnn.training.device import use_threads
+from optuna_de.cnn.data.options import DataOptions
 
 BASELINES = "model1,model2,alexnet,vgg16"
-_PICKS = 3
 
 
 @spread("validation_fraction")
 def compare(
-    choice: DataChoice,
+    options: DataOptions,
     training: TrainingOptions,
     study_name: Annotated[str | None, Opt(help="Study to pick networks from.")] = None,
     storage: Storage = "sqlite:///optuna_de.db",
@@ -48,38 +39,13 @@ def compare(
     """Train networks alike from several seeds and score them on the test split.
 
     After an interruption, run the same command again to continue.
+
+    Example: optuna-de compare --study-name photos-modern --picks 2 --seeds 3
     """
-    use_threads(training.threads)
-    study = open_named(study_name, storage, needed=picks is not None)
-    candidates = load_candidates(study, choice)
-    comparison = Comparison(
-        chosen_networks(candidates, picks, architecture or [], baselines),
-        tuple(range(seed, seed + seeds)),
-        lambda network, seed: training.job(candidates, network, seed=seed),
+    from optuna_de.cli.runs.compare import Chosen, compare_networks
+
+    chosen = Chosen(picks, tuple(architecture or ()), baselines)
+    every = range(seed, seed + seeds)
+    raise typer.Exit(
+        compare_networks(options, training, (study_name, storage), chosen, every, out)
     )
-    try:
-        result = _with_progress(comparison, candidates, out)
-    except KeyboardInterrupt:
-        say(RESUME)
-        raise typer.Exit(INTERRUPTED) from None
-    console.print(comparison_page(result), highlight=False, markup=False, soft_wrap=True)
-
-
-def _with_progress(comparison: Comparison, candidates: Candidates, out: Path) -> dict[str, Any]:
-    _, _, first = next(comparison.jobs())
-    score = candidates.data.scored_by.score
-
-    def progress(label: str) -> AbstractContextManager[OnEpoch]:
-        return training_progress(first.epochs, label, held_out=False, score=score)
-
-    return run_comparison(comparison, candidates.choice.load_test, out, progress)
-
-
-def chosen_networks(
-    candidates: Candidates, picks: int | None, architectures: list[str], baselines: str
-) -> tuple[Candidate, ...]:
-    """Return networks of the front, given networks and baselines, in this order."""
-    count = picks or (0 if candidates.study is None else _PICKS)
-    texts = [*architectures, *filter(None, (name.strip() for name in baselines.split(",")))]
-    front = candidates.from_front(count) if count else ()
-    return (*front, *map(candidates.from_text, texts))

@@ -4,9 +4,7 @@ Torch is a property of a folder: ``data``, ``modules``, ``training``, ``search``
 and ``export`` need it; nothing else does.
 """
 
-from importlib import import_module
-from typing import Any
-
+from optuna_de._lazy import lazy
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters, trace
 from optuna_de.cnn.architecture.genomes import parse, render, repair
 from optuna_de.cnn.architecture.space import CNNSpace
@@ -29,11 +27,6 @@ __all__ = [
     "repair",
     "trace",
 ]
-_LAZY = {"fit": "time_budget", "ImageClassifierSearch": "image_classifier"}
-
-
-def __getattr__(name: str) -> Any:
-    """Return a name whose module needs torch and is imported at the first use."""
-    if name in _LAZY:
-        return getattr(import_module(f"optuna_de.cnn.fitting.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy(
+    __name__, {"fit": "fitting.time_budget", "ImageClassifierSearch": "fitting.image_classifier"}
+)

@@ -9,8 +9,10 @@ import typer
 from typer.testing import CliRunner
 
 from optuna_de._options import Option
+from optuna_de.cli.export import FORMAT_NAMES
 from optuna_de.cli.options import spread
 from optuna_de.cli.search import search
+from optuna_de.cnn.export.formats import FORMATS
 from optuna_de.cnn.search.search import Search
 
 
@@ -72,3 +74,7 @@ def test_every_field_of_a_search_but_its_checkpoints_is_an_option() -> None:
         "workers",
         "timeout",
     }
+
+
+def test_the_help_names_the_formats_of_the_table() -> None:
+    assert tuple(FORMATS) == FORMAT_NAMES

@@ -19,8 +19,8 @@ import pytest
 import torch
 from optuna.trial import TrialState
 
-from optuna_de.cli import train as train_command
 from optuna_de.cli.app import run
+from optuna_de.cli.runs import train as train_command
 from optuna_de.cnn import CNNSpace, get_recipe
 from optuna_de.cnn.evaluation.comparison import run_comparison
 from optuna_de.cnn.search import CNNObjective

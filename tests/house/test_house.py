@@ -19,7 +19,7 @@ ROOT = Path(optuna_de.__file__).parent
 LEVELS: list[set[str]] = [
     {
         *("_allocator", "_attributes", "_checks", "_colours", "_compat", "_files"),
-        *("_machine", "_markdown", "_options", "_text"),
+        *("_lazy", "_machine", "_markdown", "_options", "_text"),
     },
     {"evolution", "storage"},
     {"search_space", "halving", "worker"},

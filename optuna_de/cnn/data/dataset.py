@@ -25,8 +25,6 @@ from optuna_de.cnn.data.store.mapped_images import Images, MappedImages, blocks
 from optuna_de.cnn.metrics import METRICS, Metric, get_metric
 
 _SHARE = "above 0 and below 1"
-MEMORY_SHARE = 0.25
-"""Share of the free memory of a processor up to which a set is kept whole, for all workers."""
 CARD_SHARE = 0.5
 """Share of the free memory of a card up to which a set is kept whole."""
 

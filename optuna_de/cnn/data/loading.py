@@ -7,14 +7,14 @@ splits a search saw. :func:`load_data` returns no test split: the objective cann
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from optuna_de.cnn.data.dataset import ImageData, Split, image_data, is_large, make_split
-from optuna_de.cnn.data.options import DataOptions
+from optuna_de.cnn.data.options import Chosen, DataOptions
 from optuna_de.cnn.data.reading.images import DataError
 from optuna_de.cnn.data.sources import Source, open_source
 from optuna_de.cnn.data.splits import Indices, divide
@@ -191,6 +191,11 @@ def _hold_out(source: Source, seed: int) -> tuple[Indices, Indices]:
 @dataclass(frozen=True)
 class DataChoice(DataOptions):
     """Image set and splits that a user chose, which load their images."""
+
+    @classmethod
+    def of(cls: type[Chosen], options: DataOptions) -> Chosen:
+        """Return the choice of these options."""
+        return cls(**{f.name: getattr(options, f.name) for f in fields(options)})
 
     def load(self) -> ImageData:
         """Return the training and validation splits."""

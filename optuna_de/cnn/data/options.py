@@ -9,7 +9,6 @@ from typing import Annotated, Any, TypeVar
 
 from optuna_de._checks import require
 from optuna_de._options import Option
-from optuna_de.cnn.data.dataset import MEMORY_SHARE
 from optuna_de.cnn.data.reading.resizing import (
     ResizeMode,
     Resizing,
@@ -22,6 +21,8 @@ from optuna_de.cnn.data.reading.tables import Columns
 from optuna_de.cnn.metrics import METRICS, get_metric
 
 MAX_BAD_IMAGES = 0.01
+MEMORY_SHARE = 0.25
+"""Share of the free memory of a processor up to which a set is kept whole, for all workers."""
 _GROUP = "Data"  # of command-line options
 
 

@@ -12,16 +12,14 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_de import _compat
 from optuna_de._attributes import read_count
-from optuna_de._checks import require
 from optuna_de._files import make_folder
-from optuna_de._options import Option
 from optuna_de._text import duration
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.evaluation.training_job import check_mirrored
@@ -34,6 +32,7 @@ from optuna_de.cnn.fitting.finals import (
     pick_finals,
     queue_finals,
 )
+from optuna_de.cnn.fitting.options import Fit
 from optuna_de.cnn.fitting.page import write_page
 from optuna_de.cnn.fitting.plan import (
     PLAN_KEY,
@@ -50,7 +49,7 @@ from optuna_de.cnn.fitting.step_cost import measure_pass
 from optuna_de.cnn.fitting.teachers import taught_costs
 from optuna_de.cnn.modules.tta import check_tta
 from optuna_de.cnn.recipes import fit_recipe, get_recipe
-from optuna_de.cnn.search.search import Between, Search, Stem
+from optuna_de.cnn.search.search import Search
 from optuna_de.cnn.search.worker_pool import default_workers, work_together
 from optuna_de.cnn.search.worker_process import work
 from optuna_de.cnn.study.trials import spent_seconds
@@ -68,84 +67,6 @@ _Order = tuple[Sequence[FrozenTrial], int, Sequence[int]]  # picks, epochs, seed
 
 def _silent(study: optuna.Study, total: int | None) -> AbstractContextManager[Callable[[], None]]:
     return nullcontext(lambda: None)
-
-
-@dataclass(frozen=True)
-class Fit:
-    """The description of a fit, see ``optuna-de fit --help`` for each field."""
-
-    hours: Annotated[
-        float | None,
-        Option("Time of search and finals (default: 1; one minute for digits).", "Budget"),
-    ] = None
-    minutes: Annotated[float | None, Option("The same in minutes.", "Budget")] = None
-    more_hours: Annotated[
-        float | None, Option("Time to add to a fit that is finished.", "Budget")
-    ] = None
-    between: Between = None
-    max_error: Annotated[
-        float | None, Option("Largest validation error that is of use, e.g. 0.3.", "Budget")
-    ] = None
-    max_macs: Annotated[
-        int | None, Option("Skip networks with more multiply-accumulates per image.", "Budget")
-    ] = None
-    out: Annotated[Path, Option("Folder that gets the models.", "Result")] = Path("models")
-    storage: Annotated[
-        str, Option("Optuna storage; workers with the same URL share the work.", "Study")
-    ] = "sqlite:///optuna_de.db"
-    study_name: Annotated[
-        str | None, Option("Name of the study (default: data set and fit).", "Study")
-    ] = None
-    seed: Annotated[int, Option("Seed of the search and of all trainings.", "Study")] = 0
-    inheritance: Annotated[
-        bool, Option("Let children start from their best parent's weights.", "Search")
-    ] = False
-    stem: Stem = None
-    distill: Annotated[
-        bool,
-        Option(
-            "Let smaller finals learn from the best larger one, too. Each of their steps takes a "
-            "pass through it more.",
-            "Result",
-        ),
-    ] = False
-    tta: Annotated[
-        str,
-        Option(
-            "Test-time augmentation of the models: flips averages two passes an image, "
-            "flips-shifts six; or none.",
-            "Result",
-        ),
-    ] = "none"
-    device: Annotated[str, Option("auto, cpu, cuda, cuda:1 or mps.", "Machine")] = "auto"
-    workers: Annotated[
-        int | None,
-        Option("Processes on this machine (default: one per GPU or core).", "Machine"),
-    ] = None
-    artifacts: Annotated[
-        Path,
-        Option(
-            "Folder of checkpoints and weights; share it between machines that work together.",
-            "Machine",
-        ),
-    ] = Path("optuna_de_artifacts")
-
-    def __post_init__(self) -> None:
-        for name in ("hours", "minutes", "more_hours"):
-            value = getattr(self, name)
-            require(value is None or value > 0, name, value, "above 0")
-        if self.hours is not None and self.minutes is not None:
-            raise ValueError(f"Give hours ({self.hours}) or minutes ({self.minutes}), not both.")
-        require(self.workers is None or self.workers >= 1, "workers", self.workers, "at least 1")
-        check_tta(self.tta)
-
-    def seconds(self, *, is_default_data: bool) -> float:
-        """Return the time by the clock that was given, or the default."""
-        if self.minutes is not None:
-            return 60 * self.minutes
-        if self.hours is None and is_default_data:
-            return 60.0
-        return 3600 * (1.0 if self.hours is None else self.hours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +132,7 @@ def run_fit(
     Raises:
         ValueError: If something is wrong with the images, settings or storage.
     """
+    check_tta(settings.tta)
     run = _Run(choice, settings, watch)
     data = choice.load()
     check_mirrored(settings.tta, fit_recipe(get_recipe("final"), data), data.name)

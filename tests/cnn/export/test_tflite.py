@@ -37,7 +37,7 @@ def test_it_is_left_out_of_all_without_its_extra(
     monkeypatch.setattr(formats, "find_spec", lambda name: None)
     model = save(tmp_path / "model", "C5k3-GAP", (1, 8, 8))
     wanted = {name: form for name, form in formats.FORMATS.items() if name in ("python", "tflite")}
-    monkeypatch.setattr("optuna_de.cli.export.FORMATS", wanted)
+    monkeypatch.setattr("optuna_de.cli.runs.export.FORMATS", wanted)
     assert run(["export", str(model), "--format", "all", "--out", str(tmp_path / "net")]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"model", "net.py", "net.pt"}
     if not HERE:

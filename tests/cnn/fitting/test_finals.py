@@ -17,8 +17,9 @@ from optuna_de.cnn.architecture.region import Region
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.fitting import time_budget
 from optuna_de.cnn.fitting.finals import EPOCHS, PICK, SEED, FinalObjective, queue_finals
+from optuna_de.cnn.fitting.options import Fit
 from optuna_de.cnn.fitting.plan import SCORING, FitPlan
-from optuna_de.cnn.fitting.time_budget import Fit, _Run, _silent
+from optuna_de.cnn.fitting.time_budget import _Run, _silent
 from optuna_de.cnn.search.fidelity import Fidelity
 from optuna_de.halving import rungs_of
 from tests.cnn.kit import digits

@@ -15,8 +15,9 @@ from optuna_de.cnn.data.dataset import Split
 from optuna_de.cnn.data.loading import DataChoice
 from optuna_de.cnn.fitting import shipping, time_budget
 from optuna_de.cnn.fitting.finals import PICK
+from optuna_de.cnn.fitting.options import Fit
 from optuna_de.cnn.fitting.plan import PLAN_KEY, FitPlan, read_plan
-from optuna_de.cnn.fitting.time_budget import Fit, _Run, _silent
+from optuna_de.cnn.fitting.time_budget import _Run, _silent
 from optuna_de.storage.open_storage import open_storage
 
 MINUTES = 0.1
