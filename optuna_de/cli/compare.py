@@ -1,4 +1,4 @@
-"""The command ``compare``: its options. What it does is in :mod:`optuna_de.cli.runs.compare`."""
+"""The command ``compare``: train networks alike, score them on the test split; its options."""
 
 from __future__ import annotations
 

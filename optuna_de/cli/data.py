@@ -1,4 +1,4 @@
-"""The command ``data``: its options. What it does is in :mod:`optuna_de.cli.runs.data`."""
+"""The command ``data``: show what a set of images holds, without searching; its options."""
 
 from __future__ import annotations
 

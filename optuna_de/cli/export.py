@@ -1,4 +1,4 @@
-"""The commands ``export`` and ``predict``: their options. See :mod:`optuna_de.cli.runs.export`."""
+"""The commands ``export`` (a trained network) and ``predict`` (classify images): options."""
 
 from __future__ import annotations
 

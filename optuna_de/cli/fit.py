@@ -1,4 +1,4 @@
-"""The commands ``fit`` and ``best``: their options. See :mod:`optuna_de.cli.runs.fit`."""
+"""The commands ``fit`` (give images and time) and ``best`` (of a search): their options."""
 
 from __future__ import annotations
 

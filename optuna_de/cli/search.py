@@ -1,4 +1,4 @@
-"""The command ``search``: its options. What it does is in :mod:`optuna_de.cli.runs.search`."""
+"""The command ``search`` of small, accurate networks: its options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command ``train``: its options. What it does is in :mod:`optuna_de.cli.runs.train`."""
+"""The command ``train``: train one network fully, once scored on the test split; its options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run of ``compare``: final training and test figures of several networks."""
+"""The run of ``compare``: train chosen networks from seeds, print the comparison; exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run of ``data``: what a set of images holds, without a search."""
+"""The run of ``data``: print what a set holds, write a sheet, delete all decoded images."""
 
 from __future__ import annotations
 

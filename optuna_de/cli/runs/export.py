@@ -1,4 +1,4 @@
-"""The runs of the commands that use a trained network: ``export`` and ``predict``."""
+"""The runs of ``export`` (write and check files) and ``predict`` (print image classes)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runs of ``fit`` and ``best``: trained models from a time budget, or from a search."""
+"""The runs of ``fit`` to images and of ``best``: print models, train the best; exit codes."""
 
 from __future__ import annotations
 

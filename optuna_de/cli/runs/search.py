@@ -1,4 +1,4 @@
-"""The run of the command ``search``, and its exit code."""
+"""The run of ``search``: search, print the front; exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run of ``train``: final training of one network."""
+"""The run of ``train``: a network is trained fully in its folder; its exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of a fit: what a user chooses, checked before torch is loaded."""
+"""Options of a fit, checked before torch is loaded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from optuna_de.cnn.search.options import Between, Stem
 
 @dataclass(frozen=True)
 class Fit:
-    """The description of a fit, see ``optuna-de fit --help`` for each field."""
+    """Options of a fit, see ``optuna-de fit --help`` for each field."""
 
     hours: Annotated[
         float | None,

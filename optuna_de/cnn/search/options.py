@@ -1,4 +1,4 @@
-"""Options of a search: what a user chooses, checked before torch is loaded."""
+"""Options of a search, checked before torch is loaded."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _texts(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class SearchOptions(DataOptions):
-    """Options of a search, see ``optuna-de search --help`` for each field.
+    """Options of a search, see the help of ``optuna-de search`` for each.
 
     Numbers that are ``None`` come from the preset: ``seed`` is the report's own experiment (100
     trials: 20 and 8 times 10; 10 epochs, batches of 64), ``modern`` trains 40 networks.
