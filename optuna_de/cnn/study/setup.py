@@ -50,8 +50,8 @@ def setup_of(objective: CNNObjective) -> dict[str, Any]:
         "data": objective.data.name,
         "split seed": objective.data.split_seed,
         "images": f"{len(objective.data.train.labels)} + {len(objective.data.validation.labels)}",
+        "image shape": list(objective.data.image_shape),  # said before the fingerprint it changes
         "data fingerprint": objective.data.fingerprint,
-        "image shape": list(objective.data.image_shape),
         "classes": len(objective.data.classes),
         "recipe": f"{recipe.name} version {recipe.version}",
         "epochs": objective.epochs or recipe.epochs,

@@ -32,7 +32,8 @@ def test_both_accuracies_stand_side_by_side(
 
 
 def test_more_than_a_point_lost_is_said() -> None:
-    lost = Int8Export(Path("x"), 2, 1, {"test": (100, 0.9, 0.85)}, 9)
+    both = {"validation": (100, 0.9, 0.9), "test": (100, 0.9, 0.85)}
+    lost = Int8Export(Path("x"), 2, 1, both, 9)
     assert lost.advice.startswith("The int8 file loses 5.0 points of test accuracy; train it ")
     assert not Int8Export(Path("x"), 2, 1, {"test": (100, 0.9, 0.895)}, 9).advice
 

@@ -21,7 +21,9 @@ def test_an_int8_file_answers_nearly_as_float32(tmp_path: Path) -> None:
     assert rough.metadata == exact.metadata
     difference = np.abs(exact.logits(IMAGES) - rough.logits(IMAGES)).mean()
     assert 0 < difference < 0.2 * np.abs(exact.logits(IMAGES)).mean()
-    weights = [w for w in onnx.load(tmp_path / "net.onnx").graph.initializer if len(w.dims) == 4]
+    held = onnx.load(tmp_path / "net.onnx").graph.initializer
+    assert {8, 16} <= {w.dims[0] for w in held if w.name.endswith("_scale") and w.dims}  # channels
+    weights = [w for w in held if len(w.dims) == 4]
     assert {w.data_type for w in weights if w.name.endswith("quantized")} == {
         onnx.TensorProto.INT8
     }

@@ -140,6 +140,9 @@ def test_other_images_under_the_same_name_are_refused(url: str, tmp_path: Path) 
     first.study(first.objective())
     with pytest.raises(ValueError, match="data fingerprint"):
         second.study(second.objective())
+    smaller = dataclasses.replace(second, image_size=6)
+    with pytest.raises(ValueError, match=r"image shape \[3, 8, 8\], not \[3, 6, 6\]"):
+        smaller.study(smaller.objective())
 
 
 @pytest.mark.parametrize("directions", [["minimize"], ["minimize", "maximize"]])

@@ -1,5 +1,6 @@
 """Latency tables: sums of layers are found again, files are read back, others refused."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +33,40 @@ def test_a_sum_of_layers_is_found_again(tmp_path: Path) -> None:
     assert space.prices[1](params) == table.predict(space.decode(params), SHAPE, 10)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"format": "optuna_de latency table 1"}', "rows"])
+def test_errors_count_by_their_share() -> None:
+    """Large networks of which every other one takes twice its time spoil no small one's."""
+    texts = [f"B{c}k{k}-GAP" for c in (200, 512) for k in (1, 3, 5)]
+    macs = [count_macs(parse(text), SHAPE, 10) / 1e6 for text in texts]
+    large = [
+        (t, SHAPE, 0.1 + m * (1 + i % 2)) for i, (t, m) in enumerate(zip(texts, macs, strict=True))
+    ]
+    table = LatencyTable("", (*rows(30), *large))
+    for text, _, ms in rows(30):
+        assert table.predict(parse(text), SHAPE, 10) == pytest.approx(ms, rel=0.25)
+
+
+def timed(kind: str, c: int, side: int) -> tuple[str, ImageShape, float]:
+    """Return a network whose second unit takes another time a MAC than dense convolutions do."""
+    block = 0.2 if c % 32 == 0 else 3.0  # ms a million MACs
+    work = {"G": 9 * c * c / 4 * block, "D": 9 * c * 5 + c * c, "B": 9 * c * c}[kind]
+    ms = 0.1 + (side**2 * (3 * c + work) + 10 * c) / 1e6
+    return f"B{c}k1-{kind}{c}k3-GAP", (3, side, side), ms
+
+
+def test_kinds_of_convolutions_have_their_own_times() -> None:
+    pairs = tuple(zip("GGGGDDBB", (32, 64, 20, 36, 16, 48, 16, 48), strict=True))
+    table = LatencyTable("", tuple(timed(k, c, s) for k, c in pairs for s in range(4, 12)))
+    for kind, c in pairs:
+        text, shape, ms = timed(kind, c, 13)
+        assert table.predict(parse(text), shape, 10) == pytest.approx(ms, rel=0.1)
+
+
+OTHER = json.dumps({"format": "another", "source": "", "rows": rows(30)})
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"format": "optuna_de latency table 1"}', "rows", OTHER]
+)
 def test_what_is_no_table_is_one_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "table.json").write_text(text)
     with pytest.raises(ValueError, match="is no latency table; name a new file"):
