@@ -94,18 +94,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--solvers", default="de,cma,nsga2,tpe", help="comma separated")
     parser.add_argument("--dimensions", default="5,10", help="comma separated")
+    parser.add_argument("--functions", default=",".join(map(str, FUNCTIONS)), help="likewise")
     parser.add_argument("--instances", default="1,2,3", help="comma separated")
     parser.add_argument("--budget", type=int, default=1000, choices=CHECKPOINTS)
     args = parser.parse_args()
     quiet()
     warnings.simplefilter("ignore")  # Optuna's experimental features
-    dimensions, instances = (
-        list(map(int, text.split(","))) for text in (args.dimensions, args.instances)
+    dimensions, instances, functions = (
+        list(map(int, text.split(",")))
+        for text in (args.dimensions, args.instances, args.functions)
     )
     jobs = [
         {"solver": solver, "dimension": dimension, "function": function, "instance": instance}
         for dimension, instance, function, solver in product(
-            dimensions, instances, FUNCTIONS, args.solvers.split(",")
+            dimensions, instances, functions, args.solvers.split(",")
         )
     ]
 
