@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -193,7 +194,15 @@ def table(rows: Sequence[Row]) -> str:
                 for name in held
             ]
             lines.append([title, n, len(held), *_mean_ranks(np.array(medians))])
-    return markdown(["objectives", "evaluations", "problems", *solvers], lines)
+    titles = [_titled(solver, rows) for solver in solvers]
+    return markdown(["objectives", "evaluations", "problems", *titles], lines)
+
+
+def _titled(solver: str, rows: Sequence[Row]) -> str:
+    """Return a solver's name, with its runs of a problem where others have more."""
+    runs = Counter((row["solver"], row["problem"]) for row in rows)
+    own = min(count for (name, _), count in runs.items() if name == solver)
+    return solver if own == max(runs.values()) else f"{solver} (n = {own})"
 
 
 def _mean_ranks(medians: Array) -> list[str]:
