@@ -16,11 +16,13 @@ from benchmarks.sampler import (
     cold_before,
     cold_start,
     constrained,
+    constraints_ablation,
     continuous,
     fronts,
     fronts_ablation,
     mixint,
     overhead,
+    rates_ablation,
     workers,
 )
 from benchmarks.sampler.tables_regret import CHECKPOINTS, summary
@@ -60,6 +62,14 @@ SECTIONS: page.Sections = {
     "constrained": (
         "One objective with constraints: least feasible loss above the optimum",
         lambda head, rows: constrained.table(rows),
+    ),
+    "constraints_ablation": (
+        "One objective with constraints: other orders of the population",
+        lambda head, rows: constraints_ablation.table(rows),
+    ),
+    "rates_ablation": (
+        "Learned rates: of all genes, of categories only, of none",
+        lambda head, rows: rates_ablation.table(rows),
     ),
     "workers": ("Many workers", lambda head, rows: markdown(*workers.lines(rows))),
     "ablation": ("Defaults of DESampler: one option changed at a time", _ablation),
