@@ -118,10 +118,10 @@ def record_source(study: optuna.Study, source: Mapping[str, Any]) -> None:
 
 
 def recorded_source(study: optuna.Study) -> dict[str, str | float]:
-    """Return what :func:`record_source` recorded, texts and numbers alone; empty if nothing."""
+    """Return what :func:`record_source` recorded: texts, numbers, truth values; else empty."""
     source = study.user_attrs.get(SOURCE_KEY)
     items = source.items() if isinstance(source, Mapping) else ()
-    return {str(name): value for name, value in items if type(value) in (str, float, int)}
+    return {str(name): value for name, value in items if type(value) in (str, float, int, bool)}
 
 
 def enqueue_once(study: optuna.Study, networks: Sequence[Params]) -> None:

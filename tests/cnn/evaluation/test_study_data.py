@@ -14,13 +14,11 @@ from tests.cnn.training.kit import study
 def test_a_study_finds_its_images_size_and_metric_again(tmp_path: Path) -> None:
     pets = paint(tmp_path / "pets", side=(12, 12))
     options = {"data": str(pets), "image_size": (8, 8), "metric": "balanced-error"}
+    options |= {"weigh_classes": True}
     made = study(f"sqlite:///{tmp_path}/s.db", tmp_path, **options)
     whole, data = load_study_data(made, DataChoice())
-    assert (whole.source, data.image_shape, data.metric) == (
-        str(pets),
-        (3, 8, 8),
-        "balanced-error",
-    )
+    assert (whole.source, data.image_shape) == (str(pets), (3, 8, 8))
+    assert (data.metric, data.weigh_classes) == ("balanced-error", True)
     moved = shutil.move(pets, tmp_path / "moved")
     with pytest.raises(ValueError, match=r"was run on 'pets'. Give the folder of these images"):
         load_study_data(made, DataChoice())
