@@ -225,13 +225,11 @@ def _places(path: Path, files: Sequence[Any]) -> dict[str, str]:
 def _inside(path: Path, file: object) -> str:
     """Return a file's path relative to its table, with "/" between."""
     text = str(file).replace("\\", "/")
-    full = os.path.normpath(path.parent / text)
-    base = os.path.normpath(path.parent)
-    if not full.startswith(os.path.join(base, "")) and base != ".":
+    base = os.path.abspath(path.parent)  # a table may name whole paths
+    full = os.path.abspath(os.path.join(base, text))
+    if not full.startswith(os.path.join(base, "")):
         raise DataError(f"{path} names {text!r}, which lies outside the folder of the table.")
     inside = os.path.relpath(full, base)
-    if inside.startswith("..") or os.path.isabs(inside):
-        raise DataError(f"{path} names {text!r}, which lies outside the folder of the table.")
     check_name(inside, path.parent)
     return inside.replace(os.sep, "/")
 

@@ -204,6 +204,17 @@ def test_every_layout_of_the_same_images_has_the_same_fingerprint(
     assert data.summary.count(". ") == 1
 
 
+def test_a_table_may_name_whole_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = paint(tmp_path, part="set") / "set"
+    good = load_data(root).fingerprint
+    rows = [(str(file), name) for file, name in pictures(root)]
+    write_csv(root / "labels.csv", ("path", "label"), rows, tab=False)
+    monkeypatch.chdir(tmp_path)
+    for source in (root, "set", "set/labels.csv"):
+        data = load_data(source)
+        assert (data.fingerprint, "the table labels.csv" in data.summary) == (good, True)
+
+
 def test_a_column_divides_a_table(tmp_path: Path) -> None:
     root = paint(tmp_path, part="set") / "set"
     rows = [
