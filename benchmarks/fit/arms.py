@@ -3,9 +3,9 @@
 Run ``python -m benchmarks.fit.arms run --data digits --minutes 1 --place PLACE``, then ``...
 collect --place PLACE --save``. ``--data`` is a set's name or a folder. Every arm is ``optuna-de
 fit`` on one thread with one sampler exchanged: the same region, ladder, early stopping, split,
-first 20 networks, finals, rule of shipping, and compute of search and of finals. A stopped run
-goes on. Only ours knows the parameters of a child before its training; of the other arms a network
-outside the region ends untrained, so it costs them milliseconds.
+first 20 networks (known ones among them), finals, rule of shipping, and compute of search and of
+finals. A stopped run goes on. Only ours knows the parameters of a child before its training; of
+the other arms a network outside the region ends untrained, so it costs them milliseconds.
 
 ``seed-rules`` is the seed report's algorithm on our alphabet, ``random`` draws from the initial
 distribution of ours. A figure at a size is the test error of the largest shipped model up to it.
@@ -76,8 +76,8 @@ class ArmSearch(Search):
 
     def study(self, objective: CNNObjective) -> optuna.Study:
         """Open or create the study; it begins with the same networks in every arm."""
-        study = super().study(objective)
-        enqueue_once(study, first_networks(self.space, self.seed))
+        study = super().study(objective)  # the known ones
+        enqueue_once(study, first_networks(self.space, self.seed)[len(self.known) :])
         return study
 
 
@@ -95,7 +95,8 @@ class ArmRun(time_budget._Run):
         seconds = self.settings.seconds(is_default_data=False)
         assert bare.region is not None  # the preset modern has one
         images = len(bare.image_data.train.labels)
-        return make_plan(seconds, bare.region, images, json.loads(file.read_text()))
+        cost = json.loads(file.read_text())
+        return self._with_known(bare, make_plan(seconds, bare.region, images, cost))
 
     def _bare(self) -> Search:
         bare = super()._bare()

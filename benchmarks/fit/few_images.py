@@ -38,10 +38,10 @@ ZOO = ("resnet20", "simpnet_300k", "simpnet_600k", "mobilenetv2_half", "simplene
 SCORING = 1.1  # a training with its scoring, in trainings: validation is a fifth of the images
 
 
-def make(folder: Path, place: Path) -> None:
+def make(folder: Path, place: Path, classes: Sequence[str]) -> None:
     """Write the enlarged images of both splits."""
     for split, most in (("train", EACH), ("test", None)):
-        for name in CLASSES:
+        for name in classes:
             target = place / "images" / split / name
             target.mkdir(parents=True, exist_ok=True)
             for file in sorted((folder / split / name).iterdir())[:most]:
@@ -156,6 +156,7 @@ def main() -> None:
     parser.add_argument("step", choices=("make", "fit", "zoo", "collect"))
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--place", type=Path, required=True)
+    parser.add_argument("--classes", default=",".join(CLASSES), help="of make")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=MINUTES)
     parser.add_argument("--save", action="store_true")
@@ -164,7 +165,7 @@ def main() -> None:
     if args.step == "make":
         if args.folder is None:
             parser.error("make needs --folder")
-        make(args.folder, args.place)
+        make(args.folder, args.place, args.classes.split(","))
     elif args.step == "fit":
         run_fit(args.place, args.seed, args.minutes)
     elif args.step == "zoo":

@@ -1,16 +1,28 @@
 """The command best, on studies of any objectives."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from optuna.trial import create_trial
 
 from optuna_de.cli.app import run
+from optuna_de.cli.runs.fit import known_text
+from optuna_de.cnn.architecture.region import Region
+from optuna_de.cnn.fitting.plan import make_plan
 from optuna_de.cnn.study.trials import useful_front
 from tests.cnn.training.kit import SMALL, study
 
 LARGE = "B64k3-B64k3-GAP"
+
+
+def test_known_networks_are_told() -> None:
+    plan = make_plan(7200, Region(20_000, 1_000_000), 45_000, 0.001)
+    one = replace(plan, known=(("resnet20", "B16k3-GAP"),))
+    assert known_text(one) == "1 known network starts too: resnet20 (--no-known leaves them out)."
+    two = replace(plan, known=2 * one.known)
+    assert known_text(two).startswith("2 known networks start too: resnet20; resnet20 (")
 
 
 @pytest.mark.parametrize("names", [("error", "macs"), ("error", "parameters", "macs")])

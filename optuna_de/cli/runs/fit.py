@@ -61,8 +61,17 @@ def _tell(search: Search, out: Path, plan: FitPlan, workers: int) -> None:
     for row in plan_rows(plan, workers):
         table.add_row(*map(escape, row))
     console.print(table, highlight=False)
+    if plan.known:
+        say(known_text(plan))
     where = f"Study {search.name} in {redact(search.storage)}"
     say(f"{where}; models go to {out}. Ctrl-C keeps all work.")
+
+
+def known_text(plan: FitPlan) -> str:
+    """Return which known networks a plan begins with, in a sentence."""
+    names = "; ".join(name for name, _ in plan.known)
+    noun = "known network starts" if len(plan.known) == 1 else "known networks start"
+    return f"{len(plan.known)} {noun} too: {names} (--no-known leaves them out)."
 
 
 def _print(done: Fitted, out: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from optuna.distributions import BaseDistribution
@@ -55,21 +57,78 @@ def sample_modern(
 ) -> Genome:
     """Sample a body from the initial distribution of small networks.
 
-    It has 4 to 10 units, and its width doubles, on average, at each reduction. A stem of 16 to 64
-    channels, then a unit that halves the side with probability 0.3, else one of the others, of the
-    current width within a factor of the square root of 2.
+    A stem of 16 to 64 channels, then 3 to 9 units of the current width within a factor of the
+    square root of 2; the width doubles at each unit that halves the side. So many do that the last
+    side is 4 to 8 pixels (a quarter to a half of a side below 16), and they are spread over the
+    body: one at a random place of each of as many equal parts. Images of more than 32x32 pixels
+    have narrower stems, and are reduced to about that size right behind them.
 
     Args:
         rng: Random generator.
         image_shape: ``(channels, height, width)``.
         units: Kinds to draw from, some that halve the side and some that do not.
     """
+    early, later = _reductions(image_shape, rng)
+    places = [True] * early + _spread(later, max(int(rng.integers(3, 10)), later), rng)
+    width = 16.0 * 4.0 ** rng.random() / 2**early
+    return _sampled(places, width, rng, image_shape, units)
+
+
+def sample_modern_1(
+    rng: np.random.Generator, image_shape: ImageShape, units: Sequence[type[Unit]]
+) -> Genome:
+    """Sample a body as version 1 did, whatever the side: a unit halves it with probability 0.3.
+
+    It takes the arguments of :func:`sample_modern`.
+    """
     width = 16.0 * 4.0 ** rng.random()
+    return _sampled(_places_1(rng), width, rng, image_shape, units)
+
+
+def _places_1(rng: np.random.Generator) -> Iterator[bool]:
+    """Yield version 1's places; the stem, then each unit is drawn between its numbers."""
+    for _ in range(int(rng.integers(3, 10))):
+        yield rng.random() < 0.3
+
+
+MODERN_SAMPLERS = {1: sample_modern_1, 2: sample_modern}
+"""Initial distributions of small networks, by version; a study keeps the one it began with."""
+
+
+def early_reductions(image_shape: ImageShape) -> int:
+    """Return how often images are halved right behind the stem, to about 32x32 pixels."""
+    _, height, width = image_shape
+    return max(0, round(math.log2(height * width / 32**2) / 2))
+
+
+def _reductions(image_shape: ImageShape, rng: np.random.Generator) -> tuple[int, int]:
+    """Draw how many units shall halve the side, right behind the stem and further on."""
+    side = min(image_shape[1:])
+    most = math.log2(side / min(4.0, side / 4))
+    wanted = int(rng.integers(math.ceil(most - 1), math.floor(most) + 1))
+    early = min(early_reductions(image_shape), wanted)
+    return early, wanted - early
+
+
+def _spread(count: int, places: int, rng: np.random.Generator) -> list[bool]:
+    """Mark so many of the places: one, at random, of each of as many equal parts."""
+    ends = [part * places // count for part in range(count + 1)] if count else []
+    chosen = {int(rng.integers(a, b)) for a, b in pairwise(ends)}
+    return [place in chosen for place in range(places)]
+
+
+def _sampled(
+    places: Iterable[bool],
+    width: float,
+    rng: np.random.Generator,
+    image_shape: ImageShape,
+    units: Sequence[type[Unit]],
+) -> Genome:
+    """Sample a stem and a unit for each place, one that halves the side where it is True."""
     reductions = [kind for kind in units if _halves(kind)]
     others = [kind for kind in units if not _halves(kind)]
     body: list[Unit] = [NormConv(_near(width, rng), 3)]
-    for _ in range(int(rng.integers(3, 10))):
-        reduces = rng.random() < 0.3
+    for reduces in places:
         width *= 1.0 + reduces
         kinds = reductions if reduces else others
         body.append(_unit(kinds[int(rng.integers(len(kinds)))], width, rng))

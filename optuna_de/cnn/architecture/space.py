@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache, partial, reduce
 
 import numpy as np
 import optuna
@@ -12,8 +12,8 @@ from optuna.distributions import BaseDistribution
 
 from optuna_de._checks import require
 from optuna_de.cnn.architecture.cost import count_macs, count_parameters
-from optuna_de.cnn.architecture.genomes import Genome, render, repair, split_head
-from optuna_de.cnn.architecture.initial import sample_modern, sample_seed, widened
+from optuna_de.cnn.architecture.genomes import Genome, render, repair, side_after, split_head
+from optuna_de.cnn.architecture.initial import MODERN_SAMPLERS, sample_seed, widened
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.architecture.prices.limit import Limit
 from optuna_de.cnn.architecture.prices.parameters import PARAMETERS
@@ -40,6 +40,8 @@ MODERN_UNITS: tuple[type[Unit], ...] = (
     *(NormConv, DownConv, Residual, Separable, Parallel),
     *(MaxPool, AvgPool),
 )
+NEWEST = max(MODERN_SAMPLERS)
+"""Version of the initial distribution of new studies."""
 BodySampler = Callable[[np.random.Generator, ImageShape], Genome]
 
 
@@ -67,10 +69,12 @@ class CNNSpace:
         limits: Most that a network may cost. A child over one of a known price is drawn again.
         stem: Units before the body, the same for all: activations and norms (``SILU``, ``LN``), a
             whitening (``WH``) or patches (``E32``).
+        version: Version of the initial distribution where ``sample`` is ``None``: 2, or 1 for
+            studies that began with it, whose pools do not follow from the images' side.
 
     Raises:
-        ValueError: If the image shape, the number of classes, the units or the stem are
-            impossible, or a price is there twice.
+        ValueError: If the image shape, the number of classes, the units, the stem or the version
+            are impossible, or a price is there twice.
 
     Example:
         >>> from optuna_de.cnn.architecture.prices import MACS, PARAMETERS, Limit
@@ -87,6 +91,7 @@ class CNNSpace:
     priced: tuple[Price, ...] = (PARAMETERS,)
     limits: tuple[Limit, ...] = ()
     stem: Genome = ()
+    version: int = NEWEST
 
     def __post_init__(self) -> None:
         if len(self.image_shape) != 3 or self.image_shape[0] < 1 or min(self.image_shape[1:]) < 2:
@@ -104,6 +109,8 @@ class CNNSpace:
             )
         low = self.min_parameters
         require(low is None or low >= 1, "min_parameters", low, "None or at least 1")
+        versions = " or ".join(map(str, MODERN_SAMPLERS))
+        require(self.version in MODERN_SAMPLERS, "version", self.version, versions)
         names = [price.name for price in self.priced]
         if len({*names, "error"}) <= len(names):
             raise ValueError(f"The prices {', '.join(names)} must differ, and none be the error.")
@@ -198,7 +205,8 @@ class CNNSpace:
 
     def _sample_modern(self, rng: np.random.Generator) -> Genome:
         """Sample a body; with both limits on parameters its size is log-uniform between them."""
-        body = sample_modern(rng, self.image_shape, self.units)
+        shape = self.image_shape if self.version == 1 else self.body_shape
+        body = MODERN_SAMPLERS[self.version](rng, shape, self.units)
         low = self.min_parameters
         high = next((limit.most for limit in self.limits if limit.price == PARAMETERS), None)
         if low is None or high is None or isinstance(self.head, SequenceSpace):
@@ -209,6 +217,13 @@ class CNNSpace:
             size,
             lambda b: count_parameters((*self.stem, *b, *head), self.image_shape, self.classes),
         )
+
+    @property
+    def body_shape(self) -> ImageShape:
+        """The images' ``(channels, height, width)``, with the sides that the stem leaves."""
+        channels, *sides = self.image_shape
+        height, width = (reduce(lambda n, unit: side_after(unit, n), self.stem, s) for s in sides)
+        return channels, height, width
 
     def count_parameters(self, params: Params) -> int:
         """Return the trainable parameters of the network that parameters spell."""

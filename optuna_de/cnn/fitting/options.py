@@ -42,6 +42,10 @@ class Fit:
         bool, Option("Let children start from their best parent's weights.", "Search")
     ] = False
     stem: Stem = None
+    known: Annotated[
+        bool,
+        Option("Begin with networks of the zoo, widened to the sizes of interest.", "Search"),
+    ] = True
     distill: Annotated[
         bool,
         Option(

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import optuna
 
-from optuna_de._attributes import read_count, read_number
+from optuna_de._attributes import read_count, read_number, read_text
 from optuna_de._text import duration
 from optuna_de.cnn.architecture.region import Region, read_region
 from optuna_de.cnn.search.fidelity import FACTOR, Fidelity, Ladder, ladder_of, ladder_text
+from optuna_de.cnn.search.search import Known
 
 PLAN_KEY = "optuna_de:fit"
 SEARCHED = 0.5
@@ -52,6 +53,7 @@ class FitPlan:
         finals: Networks that are trained in the end, about.
         epochs: Epochs of each, about.
         seeds: Trainings of each.
+        known: Known networks with which the search begins: name and text of each.
     """
 
     compute: float
@@ -63,6 +65,7 @@ class FitPlan:
     finals: int
     epochs: int
     seeds: int = 1
+    known: Known = ()
 
     @property
     def search_compute(self) -> float:
@@ -167,7 +170,15 @@ def read_plan(study: optuna.Study) -> FitPlan | None:
     except (TypeError, KeyError, ValueError):
         return None
     (compute, cost), (images, *rest) = numbers, counts
-    return FitPlan(float(compute or 0), region, images or 1, float(cost or 0), ladder, *rest)  # type: ignore[arg-type]
+    plan = FitPlan(float(compute or 0), region, images or 1, float(cost or 0), ladder, *rest)  # type: ignore[arg-type]
+    return replace(plan, known=_read_known(record.get("known")))
+
+
+def _read_known(value: object) -> Known:
+    """Return the known networks that a plan records, those that are pairs of texts."""
+    rows = value if isinstance(value, list | tuple) else []
+    pairs = [row for row in rows if isinstance(row, list | tuple) and len(row) == 2]
+    return tuple((n, text) for n, text in pairs if read_text(n) and read_text(text))
 
 
 def extended(plan: FitPlan, compute: float) -> FitPlan:
@@ -175,7 +186,7 @@ def extended(plan: FitPlan, compute: float) -> FitPlan:
     whole = plan.compute + compute
     longer = make_plan(whole, plan.region, plan.images, plan.pass_seconds)
     tried = round(plan.trials * whole / plan.compute)
-    return replace(longer, ladder=plan.ladder, trials=tried)
+    return replace(longer, ladder=plan.ladder, trials=tried, known=plan.known)
 
 
 def plan_rows(plan: FitPlan, workers: int) -> list[tuple[str, str, str, str, str]]:

@@ -32,6 +32,7 @@ from optuna_de.cnn.fitting.finals import (
     pick_finals,
     queue_finals,
 )
+from optuna_de.cnn.fitting.known_networks import known_networks
 from optuna_de.cnn.fitting.options import Fit
 from optuna_de.cnn.fitting.page import write_page
 from optuna_de.cnn.fitting.plan import (
@@ -177,6 +178,8 @@ class _Run:
         plan = self._recorded(bare)
         if plan is None:
             plan = self._record(bare, self._measured(bare))
+        elif plan.known and not self.settings.known:
+            _logger.warning("The fit began with known networks; --no-known changes nothing now.")
         search = self._planned(bare, plan)
         study = search.study(search.objective())
         if self.settings.more_hours is not None:
@@ -240,9 +243,13 @@ class _Run:
         seconds = self.settings.seconds(is_default_data=self.choice.data is None)
         region, images = bare.region, len(bare.image_data.train.labels)
         assert region is not None  # the preset modern has one
-        return make_plan(
-            seconds * self.workers, region, images, measure_pass(bare.objective(), bare.seed)
-        )
+        cost = measure_pass(bare.objective(), bare.seed)
+        return self._with_known(bare, make_plan(seconds * self.workers, region, images, cost))
+
+    def _with_known(self, bare: Search, plan: FitPlan) -> FitPlan:
+        """Add known networks to a plan: at most a quarter of the first ones."""
+        most = min(plan.trials, bare.population) // 4 if self.settings.known else 0
+        return replace(plan, known=known_networks(bare.space, plan.region, most))
 
     def _planned(self, bare: Search, plan: FitPlan) -> Search:
         region = plan.region
@@ -252,6 +259,7 @@ class _Run:
             epochs=plan.ladder[-1].epochs,
             between=(region.min_parameters, region.max_parameters),
             max_error=region.max_error,
+            known=plan.known,
         )
 
     def _with_more(self, search: Search, study: optuna.Study) -> FitPlan:

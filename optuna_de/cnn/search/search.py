@@ -14,6 +14,7 @@ import optuna
 from optuna_de._attributes import REFERENCE_KEY
 from optuna_de.cnn.architecture.cost import count_parameters
 from optuna_de.cnn.architecture.genomes import parse, render, repair
+from optuna_de.cnn.architecture.initial import MODERN_SAMPLERS
 from optuna_de.cnn.architecture.prices import (
     LATENCY,
     PARAMETERS,
@@ -28,7 +29,7 @@ from optuna_de.cnn.architecture.region import (
     default_region,
     read_region,
 )
-from optuna_de.cnn.architecture.space import MODERN_UNITS, CNNSpace
+from optuna_de.cnn.architecture.space import MODERN_UNITS, NEWEST, CNNSpace
 from optuna_de.cnn.architecture.zoo import get_architecture
 from optuna_de.cnn.data.dataset import ImageData
 from optuna_de.cnn.data.loading import DataChoice
@@ -48,6 +49,13 @@ from optuna_de.storage.url import redact
 _logger = logging.getLogger(__name__)
 TELLING_STEPS = 100
 """Steps an epoch from which one epoch tells a dead network from a slow one."""
+Known = tuple[tuple[str, str], ...]
+"""Networks that somebody knows: a name and a text of each."""
+_FIRST = "first networks"
+
+
+def _version_text(version: int) -> str:
+    return f"version {version}"
 
 
 @dataclass(frozen=True)
@@ -56,9 +64,9 @@ class Search(SearchOptions, DataChoice):
 
     ``artifacts`` is the folder of trial files and, unless ``checkpoints`` names another, of
     checkpoints. ``ladder`` trains by rungs (:mod:`optuna_de.cnn.search.fidelity`), and
-    ``compute`` ends the search after that many seconds of all workers together. Machines that
-    share the folder resume each other's trials; otherwise the trial of a dead machine starts
-    again.
+    ``compute`` ends the search after that many seconds of all workers together. ``known`` are
+    names and texts of networks to begin with; their trials bear the name. Machines that share the
+    folder resume each other's trials; otherwise the trial of a dead machine starts again.
 
     Example:
         >>> search = Search(data="digits", storage="sqlite:///digits.db", trials=20)
@@ -69,6 +77,7 @@ class Search(SearchOptions, DataChoice):
     checkpoints: Path | None = None
     ladder: Ladder = ()
     compute: float | None = None
+    known: Known = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,7 +93,8 @@ class Search(SearchOptions, DataChoice):
     def space(self) -> CNNSpace:
         """The networks for the data's image shape and classes."""
         shape, classes = self.image_data.image_shape, len(self.image_data.classes)
-        whole = CNNSpace(shape, classes, stem=parse(self.stem) if self.stem else ())
+        stem = parse(self.stem) if self.stem else ()
+        whole = CNNSpace(shape, classes, stem=stem, version=self._version)
         if self.is_seed:
             whole = CNNSpace.seed(shape, classes, evolve_head=self.evolve_head)
         prices = tuple(map(self._on_device, self.prices))
@@ -102,6 +112,14 @@ class Search(SearchOptions, DataChoice):
         study = self.existing()
         setup = None if study is None else study.user_attrs.get(SETUP_KEY)
         return setup if isinstance(setup, Mapping) else None
+
+    @property
+    def _version(self) -> int:
+        """Version of the initial distribution: the recorded one, or else the newest."""
+        if self.recorded is None:
+            return NEWEST
+        text = str(self.recorded.get(_FIRST))
+        return next((v for v in MODERN_SAMPLERS if text == _version_text(v)), min(MODERN_SAMPLERS))
 
     def existing(self) -> optuna.Study | None:
         """Return the study if it has begun; a file that does not exist is not made."""
@@ -272,6 +290,8 @@ class Search(SearchOptions, DataChoice):
         if self._reference is not None and REFERENCE_KEY not in study.user_attrs:
             study.set_user_attr(REFERENCE_KEY, list(self._reference))
         enqueue_once(study, networks)
+        for name, text in self.known:
+            enqueue_once(study, [self._fitted(text)], {"known": name})
         return study
 
     def _meaning(self) -> dict[str, Any]:
@@ -284,7 +304,8 @@ class Search(SearchOptions, DataChoice):
         heirs = {"inheritance": "on" if self.inheritance else "off"}
         stem = {"stem": render(self.space.stem) or "none"}
         known |= {"ladder": ladder, **heirs, **stem}
-        return {**region, "weights": weights, **known, **self._device}
+        first = {} if self.is_seed else {_FIRST: _version_text(self.space.version)}
+        return {**region, "weights": weights, **known, **first, **self._device}
 
     def _fitted(self, text: str) -> dict[str, Any]:
         """Spell a known network in this space, pools dropped that the images do not allow."""

@@ -39,7 +39,7 @@ CurveRows: TypeAlias = "list[list[float | None]]"
 ATTRIBUTES: Mapping[str, Callable[[object], Any]] = {
     **dict.fromkeys(
         (
-            *("architecture", "inherited", "machine", "precision"),
+            *("architecture", "inherited", "known", "machine", "precision"),
             *("progress", "reason", "status"),
         ),
         read_text,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -37,6 +38,7 @@ _BEFORE = {
     "inheritance": "off",
     "class weights": "none",
     "stem": "none",
+    "first networks": "version 1",
 }
 """What studies used that were stored before it was recorded."""
 _LATER = ("region", "weights", "limits", "ladder")
@@ -124,14 +126,24 @@ def recorded_source(study: optuna.Study) -> dict[str, str | float]:
     return {str(name): value for name, value in items if type(value) in (str, float, int, bool)}
 
 
-def enqueue_once(study: optuna.Study, networks: Sequence[Params]) -> None:
-    """Queue the parameters of networks that no trial has yet, each once over all processes."""
+def enqueue_once(
+    study: optuna.Study,
+    networks: Sequence[Params],
+    attributes: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Queue the parameters of networks that no trial has yet, each once over all processes.
+
+    Args:
+        study: A study.
+        networks: Parameters of each.
+        attributes: User attributes of the trials that are queued.
+    """
     while _missing(study, networks):
         with locked(_compat.study_key(study)[0], study.study_name) as still_held:
             for params in _missing(study, networks):
                 if not still_held():
                     break
-                study.enqueue_trial(dict(params))
+                study.enqueue_trial(dict(params), user_attrs=dict(attributes))
 
 
 def _missing(study: optuna.Study, networks: Sequence[Params]) -> list[Params]:

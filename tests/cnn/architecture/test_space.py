@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import accumulate
 
 import numpy as np
 import optuna
@@ -17,7 +18,8 @@ from optuna_de.cnn import (
     repair,
     trace,
 )
-from optuna_de.cnn.architecture.genomes import render
+from optuna_de.cnn.architecture.genomes import Genome, render, side_after
+from optuna_de.cnn.architecture.initial import early_reductions
 from optuna_de.cnn.architecture.prices import MACS, PARAMETERS, Limit
 from optuna_de.cnn.architecture.space import MODERN_UNITS
 from optuna_de.cnn.architecture.units import (
@@ -75,12 +77,38 @@ def test_spelling_inverts_reading(
 
 
 def test_initial_draws_of_stored_studies_stay_as_they_were() -> None:
-    drawn = [CNNSpace().initial(np.random.default_rng(seed)) for seed in range(3)]
+    space = CNNSpace(version=1)
+    drawn = [space.initial(np.random.default_rng(seed)) for seed in range(3)]
     assert [render(CNNSpace().decode(params)) for params in drawn] == [
         "B33k3-S96k5-P80k5-D55k5-AP-AP-GAP",
         "B44k3-B29k3-R34k1-R33k3-GAP",
         "B20k3-AP-P37k1-AP-R72k3-D87k3-GAP",
     ]
+
+
+@pytest.mark.parametrize(
+    ("side", "stem", "last"), [(32, "", {4, 8}), (224, "", {7}), (128, "E8w4s2-", {4, 8})]
+)
+def test_first_networks_reduce_images_by_their_side(side: int, stem: str, last: set[int]) -> None:
+    """Behind the stem to about 32x32, then in places that are spread over the body."""
+    before = parse(f"{stem}B8k3")[:-1]
+    space, rng = CNNSpace((3, side, side), stem=before), np.random.default_rng(0)
+    networks = [space.decode(space.initial(rng))[len(before) :] for _ in range(60)]
+    sides = [_sides(genome, side := space.body_shape[1]) for genome in networks]
+    assert {row[-1] for row in sides} == last
+    early = early_reductions(space.body_shape)
+    assert {row[early] for row in sides} <= {side >> early, side >> early + 1}
+    halved = [row.index(row[-1]) / len(row) for row in sides]  # the last reduction's place
+    assert 0.5 < np.mean(halved) < 0.9
+    macs = [
+        np.mean([s.count_macs(s.initial(rng)) for _ in range(60)]) for s in (space, CNNSpace())
+    ]
+    assert 0.3 < macs[0] / macs[1] < 3
+
+
+def _sides(genome: Genome, side: int) -> list[int]:
+    """Return the side of a square image behind each unit."""
+    return [*accumulate(genome, lambda side, unit: side_after(unit, side), initial=side)][1:]
 
 
 def test_every_unit_of_a_space_is_drawn() -> None:
@@ -118,7 +146,7 @@ def test_every_sampler_serves(
                 assert min(layer.output_shape[1:]) >= 2
         return float(len(genome)), float(space.count_parameters(trial.params))
 
-    study.optimize(objective, n_trials=10)
+    study.optimize(objective, n_trials=8)
     assert all(t.state.name == "COMPLETE" for t in study.trials)
 
 
@@ -168,6 +196,11 @@ def test_known_networks_are_spelt() -> None:
 def test_impossible_images_are_refused(shape: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="cannot be classified"):
         CNNSpace(shape)
+
+
+def test_an_unknown_version_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"version must be 1 or 2, but is 3\.$"):
+        CNNSpace(version=3)
 
 
 def test_one_class_is_refused() -> None:

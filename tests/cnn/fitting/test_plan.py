@@ -97,6 +97,7 @@ def test_no_time_is_one_sentence() -> None:
 
 def test_plans_are_recorded_shown_and_extended() -> None:
     study, plan = optuna.create_study(), make_plan(7200, REGION, 45_000, 0.001)
+    plan = replace(plan, known=(("resnet20", "B16k3-GAP"),))
     assert read_plan(study) is None
     study.set_user_attr(PLAN_KEY, plan.json())
     assert read_plan(study) == plan
@@ -108,8 +109,11 @@ def test_plans_are_recorded_shown_and_extended() -> None:
     ]
     longer = extended(plan, 7200)
     assert (longer.compute, longer.ladder, longer.trials) == (14_400, plan.ladder, 2 * plan.trials)
+    assert longer.known == plan.known
     study.set_user_attr(PLAN_KEY, {k: v for k, v in plan.json().items() if k != "seeds"})
     assert read_plan(study) == plan  # plans of before there were seeds
+    study.set_user_attr(PLAN_KEY, {k: v for k, v in plan.json().items() if k != "known"})
+    assert read_plan(study) == replace(plan, known=())
     for foreign in ({}, {**plan.json(), "ladder": [3]}, {**plan.json(), "region": "all"}, "x"):
         study.set_user_attr(PLAN_KEY, foreign)
         assert read_plan(study) is None

@@ -1,6 +1,7 @@
 """A fit from start to models: it goes on after any end and tests each model once."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,23 @@ def test_more_hours_add_to_what_is_finished_only(caplog: pytest.LogCaptureFixtur
     assert more.compute == plan.compute + 2 * 1_800
     assert longer.compute == more.search_compute
     assert more.ladder == plan.ladder
+
+
+def test_a_quarter_of_the_first_networks_are_known(caplog: pytest.LogCaptureFixture) -> None:
+    settings = Fit(minutes=0.5, between=(1_000, 20_000), device="cpu", workers=1)
+    run, without = (
+        _Run(DataChoice("digits"), replace(settings, known=known), _silent)
+        for known in (True, False)
+    )
+    search, plan, study = run.begin()
+    assert [t.user_attrs for t in study.trials] == [{"known": name} for name, _ in plan.known]
+    assert [len(run._with_known(search, replace(plan, trials=n)).known) for n in (3, 12, 90)] == [
+        *(0, 3, 5)
+    ]
+    assert without._with_known(search, plan).known == ()
+    assert plan.known
+    assert without.begin()[1].known == plan.known  # what a fit began with stays
+    assert "--no-known changes nothing now" in caplog.text
 
 
 def _failing(*_: object) -> None:

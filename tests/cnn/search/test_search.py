@@ -251,6 +251,21 @@ def test_warm_start_comes_first_and_once(url: str) -> None:
     assert not again.get_trials(states=[optuna.trial.TrialState.WAITING])
 
 
+def test_a_study_keeps_its_first_networks(url: str) -> None:
+    """One that was stored before they had versions goes on with the first."""
+    search = make(url)
+    study = search.study(search.objective())
+    assert study.user_attrs[SETUP_KEY]["first networks"] == "version 2"
+    assert make(url).space.version == search.space.version == 2
+    setup = {k: v for k, v in study.user_attrs[SETUP_KEY].items() if k != "first networks"}
+    study.set_user_attr(SETUP_KEY, setup)
+    older = make(url)
+    older.study(older.objective())
+    assert older.space.version == 1
+    with pytest.raises(ValueError, match=r"uses first networks 'version 1', not 'version 2'\."):
+        search.study(search.objective())
+
+
 def test_three_objectives_under_limits(url: str) -> None:
     search = make(
         url, objectives=("error", "parameters", "macs"), limit=("macs<=1M",), max_parameters=20_000
