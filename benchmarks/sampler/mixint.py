@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
@@ -68,11 +69,20 @@ def table(rows: Sequence[Row]) -> str:
     for dimension in sorted({row["dimension"] for row in rows}):
         for n in map(str, CHECKPOINTS):
             held = [r for r in rows if r["dimension"] == dimension and n in r["least"]]
-            ranks = _ranks(held, n, solvers)
-            if len(ranks):
-                cells = [f"{rank:.2f}" for rank in ranks.mean(axis=0)]
-                lines.append([dimension, n, len(ranks), len(held), *cells])
-    return markdown(["dimension", "evaluations", "functions", "runs", *solvers], lines)
+            for some in _groups(held, solvers):
+                ranks = _ranks([r for r in held if r["solver"] in some], n, some)
+                known = dict(zip(some, ranks.mean(axis=0), strict=True))
+                cells = [f"{known[s]:.2f}" if s in known else "-" for s in solvers]
+                lines.append([dimension, n, len(ranks), *cells])
+    return markdown(["dimension", "evaluations", "functions", *solvers], lines)
+
+
+def _groups(rows: Sequence[Row], solvers: Sequence[str]) -> list[list[str]]:
+    """Return the solvers that ran most, and all that ran, where some ran on fewer functions."""
+    runs = Counter(row["solver"] for row in rows)
+    most = [s for s in solvers if runs[s] == max(runs.values())]
+    some = [s for s in solvers if runs[s]]
+    return [most] if most == some else [most, some]
 
 
 def _ranks(rows: Sequence[Row], n: str, solvers: Sequence[str]) -> Any:
