@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import subprocess
+from collections.abc import Sequence
+
 Shape = tuple[int, ...]
 
 TIMES = "\u00d7"
@@ -50,3 +55,19 @@ def amount(number: int) -> str:
 def times(shape: Shape) -> str:
     """Return a shape as text, channels first."""
     return TIMES.join(map(str, shape))
+
+
+def shell_line(words: Sequence[str], *, windows: bool = os.name == "nt") -> str:
+    """Return the text that a shell splits into these words.
+
+    Args:
+        words: A command and its arguments.
+        windows: Whether the shell is that of Windows, to which single quotes mean nothing.
+
+    Example:
+        >>> shell_line(["view", "my file"], windows=False)
+        "view 'my file'"
+        >>> shell_line(["view", "my file"], windows=True)
+        'view "my file"'
+    """
+    return subprocess.list2cmdline(words) if windows else shlex.join(words)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+import subprocess
+import sys
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +14,8 @@ from typing import Any
 import pytest
 
 from optuna_de import _files
+from optuna_de._text import shell_line
+from optuna_de.cnn.export import latency
 from optuna_de.cnn.search import worker_pool
 from optuna_de.storage.journal import file_of
 
@@ -69,3 +74,21 @@ def test_ctrl_c_of_a_console_is_not_passed_on(
     worker_pool._pass_on(signal.SIGINT, [process])
     worker_pool._pass_on(signal.SIGTERM, [process])
     assert sent == [(7, signal.SIGINT)] * passed + [(7, signal.SIGTERM)]
+
+
+def test_a_path_with_a_blank_is_one_word_of_each_shell() -> None:
+    words = ["bench", "C:\\my models\\a.onnx"]
+    assert shell_line(words, windows=True) == 'bench "C:\\my models\\a.onnx"'
+    assert shell_line(["a.onnx"], windows=True) == "a.onnx"
+    assert shlex.split(shell_line(words, windows=False)) == words
+
+
+def test_a_device_command_ends_with_its_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows has no groups of processes; a child that lives on would hold the output open."""
+    calls: list[list[str]] = []
+    monkeypatch.delattr(os, "killpg")
+    monkeypatch.setattr(latency.subprocess, "run", lambda line, **_: calls.append(line))
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], text=True)
+    latency._end(process)
+    assert calls == [["taskkill", "/T", "/F", "/PID", str(process.pid)]]
+    assert process.returncode != 0

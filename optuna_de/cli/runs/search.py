@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-
 import optuna
 
 from optuna_de._checks import require
+from optuna_de._text import shell_line
 from optuna_de.cli.console import console, errors, say
 from optuna_de.cli.progress.search_progress import front_table, search_progress
 from optuna_de.cnn.search.options import SearchOptions
@@ -55,4 +54,4 @@ def _say_next(search: Search, study: optuna.Study) -> None:
     if front:
         where = ["--storage", redact(search.storage), "--study-name", study.study_name]
         command = ["optuna-de", "train", *where, "--trial", str(front[0].number)]
-        say(f"Next: {shlex.join(command)}")
+        say(f"Next: {shell_line(command)}")

@@ -134,7 +134,8 @@ def _announce(job: TrainingJob, folder: Path) -> None:
         f"Training {render(job.genome)} ({count_parameters(job.genome, shape, classes):,} "
         f"parameters) on {job.data.name}, "
         f"{apart if job.keep_validation else f'{train + held:,} images'}: "
-        f"{job.epochs} epochs of recipe {job.recipe.name}{_rounded(job)}, into {folder}."
+        f"{job.epochs} epoch{'s' * (job.epochs != 1)} of recipe {job.recipe.name}"
+        f"{_rounded(job)}, into {folder}."
     )
     if job.stretched_from:
         say(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import os
-import shlex
 import signal
 import subprocess
 import tempfile
@@ -28,6 +27,7 @@ from optuna.distributions import IntDistribution
 from optuna_de._checks import require
 from optuna_de._files import warn_once
 from optuna_de._machine import machine
+from optuna_de._text import shell_line
 from optuna_de.cnn.architecture.genomes import parse, render
 from optuna_de.cnn.architecture.layers import ImageShape
 from optuna_de.cnn.architecture.prices.latency import LatencyTable, MeasurementError
@@ -136,7 +136,7 @@ def ask_device(command: str, path: Path, timeout: float) -> float:
     Raises:
         MeasurementError: If it fails, takes too long, or its last line is not one number above 0.
     """
-    filled = command.replace("{model}", shlex.quote(str(path)))
+    filled = command.replace("{model}", shell_line([str(path)]))
     process = subprocess.Popen(
         filled,
         shell=True,
@@ -167,6 +167,9 @@ def _end(process: subprocess.Popen[str]) -> None:
     """Stop a command and its children."""
     if hasattr(os, "killpg"):
         os.killpg(process.pid, signal.SIGKILL)
+    else:  # Windows: a child that lives on would hold the output open
+        kill = ["taskkill", "/T", "/F", "/PID", str(process.pid)]
+        subprocess.run(kill, capture_output=True, check=False)
     process.kill()
     process.communicate()
 

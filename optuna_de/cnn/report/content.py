@@ -5,7 +5,6 @@ Depends on studies and networks only; no HTML, no torch.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -14,7 +13,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from optuna_de._attributes import UNREADABLE
-from optuna_de._text import printable
+from optuna_de._text import printable, shell_line
 from optuna_de.cnn.architecture.genomes import parse
 from optuna_de.cnn.architecture.layer_table import layer_rows
 from optuna_de.cnn.architecture.layers import ImageShape
@@ -169,4 +168,4 @@ def _drawn(row: FrontRow, task: Task) -> FrontRow:
 def _command(study: optuna.Study, storage: str | None, number: int) -> str:
     words = ["optuna-de", "train", "--storage", "STORAGE" if storage is None else redact(storage)]
     words += ["--study-name", study.study_name, "--trial", str(number)]
-    return shlex.join(words)
+    return shell_line(words)

@@ -27,7 +27,8 @@ def setup_rows(study: optuna.Study) -> Rows:
     """Return objectives and what the search recorded of its setup."""
     names = map(printable, finished_trials.names_of(study, None))
     objectives = ", ".join(map(_objective, names, study.directions))
-    return (("objectives", objectives), *setup_text(study).items())
+    recorded = {name: text for name, text in setup_text(study).items() if name != "objectives"}
+    return (("objectives", objectives), *recorded.items())
 
 
 def _objective(name: str, direction: StudyDirection) -> str:

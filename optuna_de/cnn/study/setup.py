@@ -181,7 +181,10 @@ def setup_text(study: optuna.Study) -> dict[str, str]:
     """Return what a study records of its setup, in words; empty if that is no setup."""
     setup = study.user_attrs.get(SETUP_KEY)
     items = setup.items() if isinstance(setup, Mapping) else ()
-    return {printable(str(name)): printable(str(value)) for name, value in items}
+    return {
+        printable(str(name)): "none" if value is None else printable(str(value))
+        for name, value in items
+    }
 
 
 def recorded_task(study: optuna.Study) -> tuple[ImageShape, int] | None:

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from optuna_de._text import duration
 from optuna_de.cnn.report.content import read_content
 from optuna_de.cnn.report.report import render_report, write_report
-from optuna_de.cnn.report.tables import COMPUTE
+from optuna_de.cnn.report.tables import COMPUTE, setup_rows
 from optuna_de.cnn.study.setup import SETUP_KEY
 from optuna_de.visualization.plots import plots_for
 from tests.cnn.report import kit as report_kit
@@ -206,6 +206,13 @@ def test_studies_without_a_front_give_a_sentence(sentence: str, fmt: str) -> Non
     text = render_report(sentences()[sentence], fmt=fmt)  # type: ignore[arg-type]
     shown = " ".join(Skeleton(text).words) if fmt == "html" else text
     assert sentence in shown.replace("&#39;", "'")
+
+
+def test_a_setup_names_each_thing_once_and_what_was_not_given_none() -> None:
+    study = optuna.create_study(directions=["minimize"] * 2)
+    study.set_user_attr(SETUP_KEY, {"objectives": "error, parameters", "weights": None})
+    assert [row for row in setup_rows(study) if row[0] != "objectives"] == [("weights", "none")]
+    assert [name for name, _ in setup_rows(study)].count("objectives") == 1
 
 
 @pytest.mark.parametrize("setup", [HOSTILE, [1], 7, {"image shape": [0, 0, 0], "classes": 10}])
