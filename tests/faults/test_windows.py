@@ -87,7 +87,7 @@ def test_a_device_command_ends_with_its_children(monkeypatch: pytest.MonkeyPatch
     """Windows has no groups of processes; a child that lives on would hold the output open."""
     calls: list[list[str]] = []
     monkeypatch.delattr(os, "killpg")
-    monkeypatch.setattr(latency.subprocess, "run", lambda line, **_: calls.append(line))
+    monkeypatch.setattr(subprocess, "run", lambda line, **_: calls.append(line))
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], text=True)
     latency._end(process)
     assert calls == [["taskkill", "/T", "/F", "/PID", str(process.pid)]]
