@@ -16,6 +16,7 @@ project = "optuna_de"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 html_theme = "furo"
 html_title = "optuna_de"
+html_show_copyright = False  # the licence is a file of the repository
 myst_heading_anchors = 4
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
