@@ -11,6 +11,7 @@ import hashlib
 import logging
 import random
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -25,6 +26,7 @@ STALE = 30.0
 PREFIX = "optuna_de:lock:"
 """How the names of lock studies begin."""
 _HOLDER = "optuna_de:holder"
+_BEAT = "optuna_de:beat"
 _OPTUNA_LOGGERS = (
     *("optuna.storages._rdb.storage", "optuna.storages.journal._storage"),
     "optuna.storages._in_memory",
@@ -40,15 +42,18 @@ for _name in _OPTUNA_LOGGERS:  # which announce each study; a lock is none that 
 
 
 @contextlib.contextmanager
-def locked(storage: BaseStorage, name: str) -> Iterator[Callable[[], bool]]:
+def locked(
+    storage: BaseStorage, name: str, *, renewed: bool = False
+) -> Iterator[Callable[[], bool]]:
     """Hold the lock of a name, alone among all processes that share the storage.
 
-    Keep the block short: whoever holds a lock for `STALE` seconds, on a busy machine too, loses
-    it. Ask before the block writes.
+    Keep the block short, or renew: whoever holds a lock for `STALE` seconds, on a busy machine
+    too, loses it. Ask before the block writes.
 
     Args:
         storage: The storage that the processes share.
         name: Any text; equal names exclude each other.
+        renewed: Whether a thread shows that the holder lives, for a block that may take longer.
 
     Yields:
         A function that tells whether the lock is still held.
@@ -62,10 +67,34 @@ def locked(storage: BaseStorage, name: str) -> Iterator[Callable[[], bool]]:
     holder = secrets.token_hex(8)
     storage.set_study_user_attr(held, _HOLDER, holder)
     try:
-        yield lambda: _is_held(storage, held, holder)
+        with _renewing(storage, held, holder) if renewed else contextlib.nullcontext():
+            yield lambda: _is_held(storage, held, holder)
     finally:
         if _is_held(storage, held, holder):
             _release(storage, held)
+
+
+@contextlib.contextmanager
+def _renewing(storage: BaseStorage, held: int, holder: str) -> Iterator[None]:
+    """Write a beat four times in the seconds after which a lock is stale."""
+    done = threading.Event()
+
+    def beat() -> None:
+        count = 0
+        while not done.wait(STALE / 4):
+            with contextlib.suppress(Exception):  # the storage may answer at the next beat
+                if not _is_held(storage, held, holder):
+                    return
+                count += 1
+                storage.set_study_user_attr(held, _BEAT, count)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def _is_held(storage: BaseStorage, held: int, holder: str) -> bool:
@@ -84,10 +113,12 @@ def _take(storage: BaseStorage, study: str) -> int | None:
 
 
 def _break(storage: BaseStorage, study: str, watch: Watch) -> None:
-    """Delete a lock that has not changed hands for `STALE` seconds, by id: never a newer one."""
+    """Delete a lock whose holder shows no life for `STALE` seconds, by id: never a newer one."""
     with contextlib.suppress(KeyError):
-        for held in watch.overdue({storage.get_study_id_from_name(study): "held"}, STALE):
-            _release(storage, held)
+        held = storage.get_study_id_from_name(study)
+        beat = storage.get_study_user_attrs(held).get(_BEAT)
+        for stale in watch.overdue({held: beat}, STALE):
+            _release(storage, stale)
 
 
 def _release(storage: BaseStorage, held: int) -> None:

@@ -21,6 +21,7 @@ from optuna_de.cnn.search.search import Search
 from optuna_de.cnn.study.setup import SETUP_KEY, check_setup
 from optuna_de.storage import lock
 from optuna_de.storage.open_storage import open_storage
+from optuna_de.storage.stale_trials import Watch
 from tests.drills import DRILL, POSIX
 from tests.faults import storage_worker
 
@@ -152,6 +153,39 @@ def test_a_lock_whose_holder_died_is_broken(
         assert len(optuna.get_all_study_names(storage)) == 1
     assert not still_held()
     held.__exit__(None, None, None)
+    assert not optuna.get_all_study_names(storage)
+
+
+def test_a_renewed_lock_outlives_a_long_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the scoring of a large test split, which two machines would else both do."""
+    storage = closed_later(f"sqlite:///{tmp_path}/study.db")
+    clock, watch = [0.0], Watch()
+    monkeypatch.setattr("optuna_de.storage.stale_trials.time.monotonic", lambda: clock[0])
+    with lock.locked(storage, "s") as still_held:
+        (name,) = optuna.get_all_study_names(storage)
+        held = storage.get_study_id_from_name(name)
+        for beat, alive in ((None, True), (1, True), (1, False)):
+            if beat:
+                storage.set_study_user_attr(held, lock._BEAT, beat)
+            lock._break(storage, name, watch)
+            assert still_held() == alive
+            clock[0] += lock.STALE + 1
+
+
+def test_a_renewed_lock_shows_that_its_holder_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = closed_later(f"sqlite:///{tmp_path}/study.db")
+    monkeypatch.setattr(lock, "STALE", 0.04)
+    before, end = threading.active_count(), time.monotonic() + storage_worker.PATIENCE
+    with lock.locked(storage, "s", renewed=True):
+        held = storage.get_study_id_from_name(optuna.get_all_study_names(storage)[0])
+        while lock._BEAT not in storage.get_study_user_attrs(held):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    assert threading.active_count() == before
     assert not optuna.get_all_study_names(storage)
 
 

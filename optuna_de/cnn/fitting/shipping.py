@@ -144,7 +144,8 @@ def _score_once(
 ) -> dict[str, Any]:
     """Return the result of a final; of all processes that ship it, one scores."""
     key = f"{RESULT_KEY}{trial.number}"
-    with locked(study_key(study)[0], f"{study.study_name} result {trial.number}"):
+    name = f"{study.study_name} result {trial.number}"
+    with locked(study_key(study)[0], name, renewed=True):  # a large test split takes minutes
         result = study.user_attrs.get(key)
         if not isinstance(result, dict):
             result = score()
