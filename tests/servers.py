@@ -188,6 +188,6 @@ def _serve(
 
 
 def _check(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, check=False, timeout=240)
     if done.returncode != 0:
         raise Unavailable(f"{Path(command[-1]).name}: {done.stderr.decode()[-300:]}")

@@ -312,7 +312,7 @@ def run_together(program: str, arguments: Sequence[Sequence[object]]) -> list[tu
         )
         for row in arguments
     ]
-    outputs = [process.communicate(timeout=60)[0].strip() for process in processes]
+    outputs = [process.communicate(timeout=300)[0].strip() for process in processes]
     return [(p.returncode, out) for p, out in zip(processes, outputs, strict=True)]
 
 

@@ -67,7 +67,7 @@ def request(
     server: Server, path: str, method: str = "GET", **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
     """Return status, headers by their small letters, and body."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=240)
     connection.request(method, path, headers=headers)
     answer = connection.getresponse()
     body = answer.read()

@@ -133,11 +133,11 @@ def test_the_dashboard_says_where_it_is_and_what_exposing_it_means(url: str) -> 
         place, meaning = process.stdout.readline(), process.stdout.readline()
         address = re.search(r"http://127\.0\.0\.1:\d+/", place)
         assert address is not None
-        with urllib.request.urlopen(f"{address[0]}api/studies", timeout=10) as answer:
+        with urllib.request.urlopen(f"{address[0]}api/studies", timeout=240) as answer:
             assert b"digits-modern" in answer.read()
         assert "no password" in meaning
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=240)
         assert process.returncode == 0
         assert errors == ""  # no warning of others
 

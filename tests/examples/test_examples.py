@@ -24,7 +24,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("IPYTHONDIR", str(folder))
         nbclient.NotebookClient(
-            notebook, timeout=120, resources={"metadata": {"path": str(folder)}}
+            notebook, timeout=300, resources={"metadata": {"path": str(folder)}}
         ).execute()
     assert not [f for f in folder.iterdir() if f.suffix], "nothing is written beside it"
     return [_shown(cell) for cell in notebook.cells if cell.cell_type == "code"]
