@@ -60,8 +60,29 @@ COMMANDS = {
 def load_command(name: str) -> Any:
     """Load a command of the app ``optuna-de``, with its options."""
     single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    single.command(name)(getattr(import_module(f"optuna_de.cli.{COMMANDS[name][0]}"), name))
+    module = import_module(f"optuna_de.cli.{COMMANDS[name][0]}")
+    single.command(name, cls=_Command)(getattr(module, name))
     return typer.main.get_command(single)
+
+
+class _Command(TyperCommand):
+    """A command whose errors name the value that cannot be read."""
+
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        try:
+            return super().make_context(*args, **more)
+        except Exception as error:
+            faults = getattr(error.__cause__, "errors", None)  # of pydantic, which Typer uses
+            param = getattr(error, "param", None)
+            if param is None or faults is None:
+                raise
+            fault = faults()[0]
+            kind = fault["type"].partition("_")[0]  # as of "int_parsing"
+            said = fault["msg"].removeprefix("Input should ")
+            wanted = {"int": "be a whole number", "float": "be a number"}.get(kind, said)
+            raise ValueError(
+                f"{param.opts[-1]} is {fault['input']!r}, but must {wanted}."
+            ) from None
 
 
 class _Commands(TyperGroup):

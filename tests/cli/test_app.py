@@ -60,6 +60,21 @@ def test_a_folder_that_is_not_there_is_said_at_once(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("search --trials many", "--trials is 'many', but must be a whole number."),
+        ("fit --hours three", "--hours is 'three', but must be a number."),
+        ("compare --seeds 0", "--seeds is '0', but must be greater than or equal to 1."),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_named(
+    line: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(line.split()) == 2
+    assert capsys.readouterr().err == f"Error: {sentence}\n"
+
+
+@pytest.mark.parametrize(
     "value", ["digits", "CIFAR10", "hub://a/b", "shards/{0..9}.tar", "a/*.tar"]
 )
 def test_other_sources_are_left_to_the_data(value: str) -> None:
