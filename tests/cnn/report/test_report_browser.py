@@ -56,7 +56,7 @@ def overflow(page: Any) -> int:
 def scroll_through(page: Any) -> None:
     """Look at every plot, so that it is drawn."""
     for place in page.locator(".plot").all():
-        place.scroll_into_view_if_needed()
+        place.evaluate("element => element.scrollIntoView()")
         place.locator(".main-svg").first.wait_for()
 
 
