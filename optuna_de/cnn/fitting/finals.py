@@ -345,8 +345,8 @@ class FinalObjective:
             "objectives": f"{self.data.metric}, parameters",
             "class weights": "balanced" if self.data.weigh_classes else "none",
             "finals of": self.origin,
-            **({} if self.tta == "none" else {"tta": self.tta}),
-            **({"distillation": "from the best larger final"} if self.distill else {}),
+            "tta": self.tta,
+            "distillation": "from the best larger final" if self.distill else "none",
         }
 
 

@@ -39,6 +39,8 @@ _BEFORE = {
     "class weights": "none",
     "stem": "none",
     "first networks": "version 1",
+    "tta": "none",
+    "distillation": "none",
 }
 """What studies used that were stored before it was recorded."""
 _LATER = ("region", "weights", "limits", "ladder")

@@ -91,9 +91,17 @@ def test_a_teacher_costs_a_forward_pass() -> None:
 
 def test_changed_finals_are_not_mixed(tmp_path: Path) -> None:
     study = optuna.create_study(directions=["minimize"] * 2)
+    older = {
+        k: v for k, v in objective(tmp_path).setup().items() if k not in ("tta", "distillation")
+    }
+    check_setup(study, older, "")
     check_setup(study, objective(tmp_path).setup(), "")
-    with pytest.raises(ValueError, match="distillation"):
+    with pytest.raises(ValueError, match="distillation 'none', not 'from the best larger final'"):
         check_setup(study, objective(tmp_path, distill=True).setup(), "")
+    taught = optuna.create_study(directions=["minimize"] * 2)
+    check_setup(taught, objective(tmp_path, distill=True).setup(), "")
+    with pytest.raises(ValueError, match="distillation 'from the best larger final'"):
+        check_setup(taught, objective(tmp_path).setup(), "")
 
 
 def test_wrong_views_are_refused_before_a_fit() -> None:
