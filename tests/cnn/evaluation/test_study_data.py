@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,8 @@ from tests.cnn.training.kit import study
 
 def test_a_study_finds_its_images_size_and_metric_again(tmp_path: Path) -> None:
     pets = paint(tmp_path / "pets", side=(12, 12))
-    options = {"data": str(pets), "image_size": (8, 8), "metric": "balanced-error"}
-    options |= {"weigh_classes": True}
+    options: dict[str, Any] = {"data": str(pets), "image_size": (8, 8), "weigh_classes": True}
+    options |= {"metric": "balanced-error"}
     made = study(f"sqlite:///{tmp_path}/s.db", tmp_path, **options)
     whole, data = load_study_data(made, DataChoice())
     assert (whole.source, data.image_shape) == (str(pets), (3, 8, 8))
