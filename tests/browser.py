@@ -28,7 +28,7 @@ def chromium(profile: Path) -> Iterator[Any]:
         context = driver.chromium.launch_persistent_context(
             str(profile), executable_path=CHROMIUM, args=list(ARGUMENTS), headless=True
         )
-        context.set_default_timeout(240_000)  # an idle machine needs a few seconds
+        context.set_default_timeout(120_000)  # an idle machine needs a few seconds
         yield context
         context.close()
 

@@ -140,7 +140,7 @@ def table(head: Row, rows: Sequence[Row]) -> str:
 def _text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4f}" if value < 1 else f"{value:.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else str(value or "")
 
 
 def main() -> None:

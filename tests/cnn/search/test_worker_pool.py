@@ -38,8 +38,9 @@ PATIENCE = 240.0
 TINY = ["--subset", "120", "--max-parameters", "10000"]
 
 
-def checkpointed(folder: Path) -> bool:
-    return any((folder / "optuna_de_artifacts" / "checkpoints").glob("*.pt"))
+def checkpointed(folder: Path, trials: int = 1) -> bool:
+    files = (folder / "optuna_de_artifacts" / "checkpoints").glob("*.pt")
+    return len(list(files)) >= trials
 
 
 @POSIX
@@ -91,7 +92,7 @@ def test_a_killed_worker_is_replaced_and_ctrl_c_is_quiet_even_as_one_starts(
     tmp_path: Path,
 ) -> None:
     process = start(tmp_path, *LONG, "--workers", "2", "--trials", "4", "--epochs", "500")
-    interrupt(process, signal.SIGCONT, lambda: checkpointed(tmp_path))
+    interrupt(process, signal.SIGCONT, lambda: checkpointed(tmp_path, trials=2))
     victim, other = _children(process.pid)
     os.kill(victim, signal.SIGKILL)
     interrupt(process, signal.SIGINT, lambda: len({*_children(process.pid)} - {victim, other}) > 0)
