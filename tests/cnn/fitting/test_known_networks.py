@@ -45,3 +45,14 @@ def test_limits_and_costs_leave_networks_out() -> None:
     assert "simpnet_300k" not in dict(known_networks(SPACE, REGION, 99))  # 97 million MACs
     assert known_networks(SPACE, REGION, 0) == ()
     assert known_networks(CNNSpace.seed(evolve_head=True), REGION, 5) == ()
+
+
+def test_what_takes_too_many_multiply_accumulates_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [name for name, _ in known_networks(SPACE, REGION, 20)]
+    assert any(name.startswith("resnet20 of 6") for name in names)
+    monkeypatch.setattr("optuna_de.cnn.fitting.known_networks.COSTLIEST", 0.5)
+    fewer = [name for name, _ in known_networks(SPACE, REGION, 20)]
+    assert set(fewer) < set(names)
+    assert not any(name.startswith("resnet20 of 6") for name in fewer)
